@@ -1,0 +1,51 @@
+"""Cryptography: thin, typed wrappers over PyNaCl and ``cryptography``.
+
+The bottom floor. Nothing here keeps state, reads a clock or does I/O; randomness is always an argument
+(:data:`Random`, by default the operating system's). The formats are those of SimpleX: keys as X.509
+SubjectPublicKeyInfo and PKCS#8 DER, NaCl ``crypto_box`` with a length-prefixed ``#`` padding, AES-256-GCM with
+16-byte initialisation vectors, and HKDF-SHA512 (simplex-messaging.md, "Cryptographic algorithms"; pqdr.md).
+"""
+
+from simplex_calls.crypto.aead import aead_decrypt, aead_encrypt
+from simplex_calls.crypto.box import BoxKey, authenticator, cb_nonce, pad, reverse_nonce, unpad
+from simplex_calls.crypto.hashes import hkdf, sha256, sha512
+from simplex_calls.crypto.keys import (
+    CryptoError,
+    Ed448PrivateKey,
+    Ed448PublicKey,
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+    PublicKey,
+    Random,
+    X448PrivateKey,
+    X448PublicKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+    decode_public_key,
+)
+
+__all__ = [
+    "BoxKey",
+    "CryptoError",
+    "Ed448PrivateKey",
+    "Ed448PublicKey",
+    "Ed25519PrivateKey",
+    "Ed25519PublicKey",
+    "PublicKey",
+    "Random",
+    "X448PrivateKey",
+    "X448PublicKey",
+    "X25519PrivateKey",
+    "X25519PublicKey",
+    "aead_decrypt",
+    "aead_encrypt",
+    "authenticator",
+    "cb_nonce",
+    "decode_public_key",
+    "hkdf",
+    "pad",
+    "reverse_nonce",
+    "sha256",
+    "sha512",
+    "unpad",
+]

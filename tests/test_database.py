@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simplex_calls.database import Database, DatabaseError
+
+
+def values(database: Database) -> list[int]:
+    return [row["v"] for row in database.execute("SELECT v FROM t ORDER BY v")]
+
+
+@pytest.fixture
+def database() -> Database:
+    database = Database()
+    database.migrate("test", ["CREATE TABLE t (v INTEGER PRIMARY KEY);"])
+    return database
+
+
+def test_inner_transactions_join_the_outer(database: Database) -> None:
+    done: list[str] = []
+    with database.transaction():
+        database.execute("INSERT INTO t VALUES (1)")
+        with database.transaction():
+            database.execute("INSERT INTO t VALUES (2)")
+            database.after_commit(lambda: done.append("inner"))
+        assert done == []
+    assert done == ["inner"]
+    assert values(database) == [1, 2]
+
+
+def test_a_failed_inner_part_rolls_all_back(database: Database) -> None:
+    done: list[str] = []
+    with pytest.raises(Exception, match="a part of this transaction failed"):
+        with database.transaction():
+            database.execute("INSERT INTO t VALUES (1)")
+            database.after_commit(lambda: done.append("never"))
+            with pytest.raises(KeyError), database.transaction():
+                raise KeyError
+    assert values(database) == []
+    assert done == []
+    with database.transaction():
+        database.execute("INSERT INTO t VALUES (3)")
+    assert values(database) == [3]
+    assert done == []
+
+
+def test_a_savepoint_fails_alone(database: Database) -> None:
+    done: list[str] = []
+    with database.transaction():
+        database.execute("INSERT INTO t VALUES (1)")
+        database.after_commit(lambda: done.append("outer"))
+        with pytest.raises(KeyError), database.savepoint(), database.transaction():
+            database.execute("INSERT INTO t VALUES (2)")
+            database.after_commit(lambda: done.append("part"))
+            raise KeyError
+        with database.savepoint():
+            database.execute("INSERT INTO t VALUES (3)")
+    assert values(database) == [1, 3]
+    assert done == ["outer"]
+    with pytest.raises(RuntimeError), database.savepoint():
+        pass
+
+
+def test_after_commit_runs_at_once_outside(database: Database) -> None:
+    done: list[int] = []
+    database.after_commit(lambda: done.append(1))
+    assert done == [1]
+
+
+def test_migrations_run_once_and_newer_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "profile.db"
+    first = "CREATE TABLE t (v INTEGER PRIMARY KEY);\nINSERT INTO t VALUES (1);"
+    for migrations in ([first], [first], [first, "INSERT INTO t VALUES (2);"]):
+        database = Database(path)
+        database.migrate("test", migrations)
+        database.close()
+    database = Database(path)
+    assert values(database) == [1, 2]
+    with pytest.raises(DatabaseError, match="newer version"):
+        database.migrate("test", [first])
+    database.close()
+
+
+def test_a_failed_migration_leaves_nothing(database: Database) -> None:
+    with pytest.raises(Exception, match="no such table"):
+        database.migrate("other", ["CREATE TABLE o (v);\nINSERT INTO missing VALUES (1);"])
+    database.migrate("other", ["CREATE TABLE o (v);"])
+
+
+def test_a_file_in_use_or_broken_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "profile.db"
+    database = Database(path)
+    with pytest.raises(DatabaseError, match="in use"):
+        Database(path, busy_seconds=0.05)
+    database.close()
+    path.write_bytes(b"not a database at all, not one bit of it" * 30)
+    with pytest.raises(DatabaseError, match="not a readable profile"):
+        Database(path)
