@@ -44,8 +44,8 @@ def make_vectors() -> dict[str, Any]:
                 {"kind": kind.name.lower(), "iv": iv.hex(), "clear": frame.hex(), "encrypted": encrypted.hex()}
             )
     return {
-        "about": "clear || AES-256-GCM ciphertext || tag(16) || iv(12); clear bytes: video_key 10, video_delta 3, audio 1"
-        "; a frame without more than that is clear || iv; an empty frame stays empty",
+        "about": "clear || AES-256-GCM ciphertext || tag(16) || iv(12); clear bytes: video_key 10, video_delta 3, audio"
+        " 1; a frame without more than that is clear || iv; an empty frame stays empty",
         "key": KEY.hex(),
         "frames": cases,
     }

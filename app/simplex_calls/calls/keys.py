@@ -1,0 +1,62 @@
+"""The keys of one call: a fresh X25519 pair on each side, the shared secret of which is the frame key.
+
+The public key travels in ``callDhPubKey`` of the invitation and the offer as SubjectPublicKeyInfo DER; the 32 raw bytes
+of the exchange are the AES-256-GCM key of the frames, handed to the page as padded base64url (``aesKey``). No further
+derivation takes place: that is what the official apps do (``Simplex.Chat.Call``).
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass, field
+from typing import Self
+
+from simplex_calls.crypto import CryptoError, Random, X25519PrivateKey, X25519PublicKey
+
+
+class CallKeyError(ValueError):
+    """The other side's call key cannot be used. Its text never holds key bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKey:
+    """The 32-byte key that both pages encrypt media frames with."""
+
+    raw: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """Padded base64url, the ``aesKey`` of the page protocol."""
+        return base64.urlsafe_b64encode(self.raw).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class CallKeyPair:
+    """This side's key pair of one call."""
+
+    private: X25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def generate(cls, random: Random = os.urandom) -> Self:
+        """Make the key pair of a new call."""
+        return cls(X25519PrivateKey.generate(random))
+
+    @property
+    def public_der(self) -> bytes:
+        """The public key as 44 bytes of SubjectPublicKeyInfo DER."""
+        return self.private.public.der
+
+    def frame_key(self, peer_public_der: bytes) -> FrameKey:
+        """Agree on the frame key with the other side's public key.
+
+        Raises :class:`CallKeyError` if that is not an X25519 key or leads to an all-zero secret (a low-order point).
+        """
+        try:
+            secret = self.private.exchange(X25519PublicKey.from_der(peer_public_der))
+        except CryptoError as error:
+            raise CallKeyError(f"the call's key was refused: {error}") from None
+        # whatever the library below checks, a secret that anybody can guess never becomes a frame key
+        if not any(secret):
+            raise CallKeyError("the call's key was refused: it leads to an all-zero secret")
+        return FrameKey(secret)
