@@ -1,0 +1,142 @@
+"""The containers that chat messages travel in: plain JSON, arrays, ``=`` batches, ``X`` compressed. Pure.
+
+* ``{…}``: one message; ``[{…},…]``: several;
+* ``=`` count:1 (length:2 element)*: several, each a JSON object or an element of groups and files, which we skip;
+* ``X`` count:1 (``0`` length:1 bytes | ``1`` length:2 zstd frame)+: any of the above, compressed or not.
+
+We send plain JSON: what fits our limit uncompressed never needs more. ``docs/protocol/simplex-chat.md``, "Compressed
+format"; the limits are those of the official client.
+"""
+
+from __future__ import annotations
+
+import zstandard
+
+from simplex_calls.chat.messages import ChatMessage, MessageError, Unknown, decode_message, decode_value, parse_json
+
+MAX_DECOMPRESSED_LENGTH = 65_536
+"""Most bytes that the compressed parts of one body may grow to, together."""
+
+_FOREIGN_ELEMENTS = {b"/": "signed element", b">": "forwarded element", b"F": "file chunk"}
+
+
+def decode_body(body: bytes) -> list[ChatMessage | MessageError]:
+    """Decode all messages of a body, in order; a bad one is an error in its place, the others stand.
+
+    A body whose container is broken gives a single error. Never raises; memory stays below a small multiple of
+    ``len(body)`` + :data:`MAX_DECOMPRESSED_LENGTH`.
+    """
+    try:
+        parts = _uncompress(body[1:]) if body[:1] == b"X" else [body]
+    except MessageError as error:
+        return [error]
+    return [message for part in parts for message in _decode_part(part)]
+
+
+def decode_info(body: bytes) -> ChatMessage:
+    """Decode a connection info: one message in any container; raises :class:`MessageError`."""
+    messages = decode_body(body)
+    if len(messages) != 1:
+        raise MessageError("a connection info must be one message")
+    if isinstance(messages[0], MessageError):
+        raise messages[0]
+    return messages[0]
+
+
+def _decode_part(part: bytes) -> list[ChatMessage | MessageError]:
+    try:
+        if part[:1] == b"[":
+            elements = parse_json(part)
+            return [_attempt_value(element) for element in elements]
+        if part[:1] == b"=":
+            return [_attempt_element(element) for element in _split_batch(part[1:])]
+    except MessageError as error:
+        return [error]
+    return [_attempt_element(part)]
+
+
+def _attempt_value(value: object) -> ChatMessage | MessageError:
+    try:
+        return decode_value(value)
+    except MessageError as error:
+        return error
+
+
+def _attempt_element(element: bytes) -> ChatMessage | MessageError:
+    if foreign := _FOREIGN_ELEMENTS.get(element[:1]):
+        return ChatMessage(Unknown(foreign))
+    if element[:1] != b"{":
+        return MessageError("an empty message" if not element else "not a container of messages")
+    try:
+        return decode_message(element)
+    except MessageError as error:
+        return error
+
+
+class _Reader:
+    """Takes fields off the front of a container."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    def take(self, count: int) -> bytes:
+        end = self._position + count
+        if end > len(self._data):
+            raise MessageError("the container is cut short")
+        taken = self._data[self._position : end]
+        self._position = end
+        return taken
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def end(self) -> None:
+        if self._position != len(self._data):
+            raise MessageError("the container has bytes after its end")
+
+
+def _split_batch(data: bytes) -> list[bytes]:
+    reader = _Reader(data)
+    elements = [reader.take(reader.number(2)) for _ in range(reader.number(1))]
+    reader.end()
+    return elements
+
+
+def _uncompress(data: bytes) -> list[bytes]:
+    reader = _Reader(data)
+    parts: list[tuple[bool, bytes]] = []
+    for _ in range(reader.number(1)):
+        kind = reader.take(1)
+        if kind not in (b"0", b"1"):
+            raise MessageError("a compressed part is of an unknown kind")
+        parts.append((kind == b"1", reader.take(reader.number(2 if kind == b"1" else 1))))
+    reader.end()
+    if not parts:
+        raise MessageError("a compressed message without parts")
+    # all sizes are known and within the limit before the first byte is decompressed
+    sizes = [_decompressed_size(part) if compressed else len(part) for compressed, part in parts]
+    if sum(sizes) > MAX_DECOMPRESSED_LENGTH:
+        raise MessageError("a compressed message is too large")
+    return [
+        _decompress(part, size) if compressed else part for (compressed, part), size in zip(parts, sizes, strict=True)
+    ]
+
+
+def _decompressed_size(frame: bytes) -> int:
+    try:
+        size = zstandard.frame_content_size(frame)
+    except zstandard.ZstdError:
+        raise MessageError("a compressed part is damaged") from None
+    if size < 0:
+        raise MessageError("a compressed part does not tell its size")
+    return size
+
+
+def _decompress(frame: bytes, size: int) -> bytes:
+    if size == 0:
+        return b""
+    try:
+        return zstandard.ZstdDecompressor().decompress(frame, max_output_size=size, allow_extra_data=False)
+    except (zstandard.ZstdError, MemoryError):
+        raise MessageError("a compressed part is damaged") from None

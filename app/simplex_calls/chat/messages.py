@@ -1,0 +1,437 @@
+"""The chat protocol's JSON messages (``x.*``): bytes ⇄ typed values. Pure.
+
+Specified in ``docs/protocol/simplex-chat.md`` and its JTD schema; the call messages in
+``docs/rfcs/2022-04-20-video-calls.md``. Events and fields that we do not know are skipped: an unknown event becomes
+:class:`Unknown` with its name. Session descriptions and candidates are opaque texts of the call pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NoReturn, TypeVar
+
+from simplex_calls.crypto import CryptoError, X25519PublicKey
+
+MAX_MESSAGE_LENGTH = 15_602
+"""Most bytes of JSON in a message: official clients neither send nor expect more."""
+
+MAX_INFO_LENGTH = 14_694
+"""Most bytes of JSON in a connection info (``x.info`` while connecting)."""
+
+MAX_ID_LENGTH = 255
+_MAX_EVENT_LENGTH = 64
+
+
+class MessageError(ValueError):
+    """A body is not a message that we understand, or a message cannot be sent. Its text never holds content."""
+
+
+class MessageTooLargeError(MessageError):
+    """A message is longer than can be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRange:
+    """The chat protocol versions that a client speaks."""
+
+    minimum: int
+    maximum: int
+
+    def __str__(self) -> str:
+        return f"{self.minimum}-{self.maximum}"
+
+
+SUPPORTED_VERSIONS = VersionRange(1, 9)
+"""What we tell others: 8 is compressed messages, 9 is batches between contacts; above are groups and businesses."""
+
+
+class CallMedia(Enum):
+    """What a call starts with."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class ContentType(Enum):
+    """Kinds of message content; all have a text, only ``TEXT`` and ``LINK`` are complete without a file."""
+
+    TEXT = "text"
+    LINK = "link"
+    IMAGE = "image"
+    VIDEO = "video"
+    VOICE = "voice"
+    FILE = "file"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What people tell their contacts about themselves. ``preferences`` are kept as received."""
+
+    display_name: str = field(repr=False)
+    full_name: str = field(default="", repr=False)
+    preferences: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
+
+    @property
+    def calls_allowed(self) -> bool:
+        """Whether calls are welcome: so unless the preferences say no."""
+        calls = (self.preferences or {}).get("calls")
+        return not (isinstance(calls, Mapping) and calls.get("allow") == "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says; ``kind`` other than text comes with a file or picture that we do not take."""
+
+    text: str = field(repr=False)
+    kind: ContentType = ContentType.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class RtcSession:
+    """A page's session description and first candidates: LZ-compressed base64 of JSON, passed on unread."""
+
+    description: str = field(repr=False)
+    candidates: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """``x.info``: the sender's profile, while connecting and whenever it changes."""
+
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """``x.msg.new``: a new text."""
+
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateMessage:
+    """``x.msg.update``: new content for the sender's earlier message."""
+
+    target: bytes = field(repr=False)
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMessage:
+    """``x.msg.del``: the sender wants an earlier message of theirs gone."""
+
+    target: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactDeleted:
+    """``x.direct.del``: the sender deleted this contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallInvitation:
+    """``x.call.inv``: the caller rings. ``dh_key`` is absent when ``encryption`` (of frames) is not offered."""
+
+    call_id: bytes = field(repr=False)
+    media: CallMedia
+    encryption: bool
+    dh_key: X25519PublicKey | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOffer:
+    """``x.call.offer``: the called person accepted; their page's session description."""
+
+    call_id: bytes = field(repr=False)
+    media: CallMedia
+    encryption: bool
+    session: RtcSession
+    dh_key: X25519PublicKey | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """``x.call.answer``: the caller's page's session description."""
+
+    call_id: bytes = field(repr=False)
+    session: RtcSession
+
+
+@dataclass(frozen=True, slots=True)
+class CallExtra:
+    """``x.call.extra``: more candidates (LZ-compressed base64 of a JSON array)."""
+
+    call_id: bytes = field(repr=False)
+    candidates: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """``x.call.end``: hung up, declined or failed."""
+
+    call_id: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An event that we do not take part in, by name."""
+
+    event: str
+
+
+CallMessage = CallInvitation | CallOffer | CallAnswer | CallExtra | CallEnd
+Event = Info | NewMessage | UpdateMessage | DeleteMessage | ContactDeleted | CallMessage | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message: ``versions`` and ``message_id`` as sent, if at all."""
+
+    event: Event
+    message_id: bytes | None = field(default=None, repr=False)
+    versions: VersionRange | None = None
+
+
+def notifies(event: Event) -> bool:
+    """Whether the recipient's device may be woken for this event (the agent message's notification flag)."""
+    return isinstance(event, NewMessage | CallInvitation)
+
+
+# Encoding
+
+
+def encode_message(message: ChatMessage, limit: int = MAX_MESSAGE_LENGTH) -> bytes:
+    """Encode as JSON without white space; raises :class:`MessageTooLargeError` above ``limit`` bytes."""
+    name, params = _encode_event(message.event)
+    value: dict[str, Any] = {}
+    if message.versions is not None:
+        value["v"] = str(message.versions)
+    if message.message_id is not None:
+        value["msgId"] = _to_base64(message.message_id)
+    value |= {"event": name, "params": params}
+    try:
+        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise MessageError("the text has characters that cannot be sent") from None
+    if len(body) > limit:
+        raise MessageTooLargeError(f"{name} has {len(body)} bytes, at most {limit} can be sent")
+    return body
+
+
+def _encode_event(event: Event) -> tuple[str, dict[str, Any]]:
+    match event:
+        case Info(profile):
+            value: dict[str, Any] = {"displayName": profile.display_name, "fullName": profile.full_name}
+            if profile.preferences is not None:
+                value["preferences"] = profile.preferences
+            return "x.info", {"profile": value}
+        case NewMessage(content):
+            return "x.msg.new", {"content": _encode_content(content)}
+        case UpdateMessage(target, content):
+            return "x.msg.update", {"msgId": _to_base64(target), "content": _encode_content(content)}
+        case DeleteMessage(target):
+            return "x.msg.del", {"msgId": _to_base64(target)}
+        case ContactDeleted():
+            return "x.direct.del", {}
+        case CallInvitation():
+            return "x.call.inv", {"callId": _to_base64(event.call_id), "invitation": _call_type(event)}
+        case CallOffer():
+            offer = _call_type(event) | {"rtcSession": _encode_session(event.session)}
+            return "x.call.offer", {"callId": _to_base64(event.call_id), "offer": offer}
+        case CallAnswer(call_id, session):
+            return "x.call.answer", {"callId": _to_base64(call_id), "answer": {"rtcSession": _encode_session(session)}}
+        case CallExtra(call_id, candidates):
+            extra = {"rtcExtraInfo": {"rtcIceCandidates": candidates}}
+            return "x.call.extra", {"callId": _to_base64(call_id), "extra": extra}
+        case CallEnd(call_id):
+            return "x.call.end", {"callId": _to_base64(call_id)}
+        case Unknown(name):
+            raise MessageError(f"{name} is not an event that we send")
+
+
+def _encode_content(content: Content) -> dict[str, Any]:
+    if content.kind is not ContentType.TEXT:
+        raise MessageError(f"content of the kind {content.kind.value} cannot be sent")
+    return {"type": "text", "text": content.text}
+
+
+def _call_type(event: CallInvitation | CallOffer) -> dict[str, Any]:
+    value: dict[str, Any] = {"callType": {"media": event.media.value, "capabilities": {"encryption": event.encryption}}}
+    if event.dh_key is not None:
+        value["callDhPubKey"] = _to_base64(event.dh_key.der)
+    return value
+
+
+def _encode_session(session: RtcSession) -> dict[str, str]:
+    return {"rtcSession": session.description, "rtcIceCandidates": session.candidates}
+
+
+def _to_base64(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode()
+
+
+# Decoding
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON; raises :class:`MessageError`, whatever the bytes are."""
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise MessageError("not valid JSON") from None
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def decode_message(body: bytes) -> ChatMessage:
+    """Decode one message in plain JSON; raises :class:`MessageError` only."""
+    return decode_value(parse_json(body))
+
+
+def decode_value(value: object) -> ChatMessage:
+    """Decode one message from its parsed JSON; raises :class:`MessageError` only."""
+    if not isinstance(value, dict):
+        raise MessageError("a message must be a JSON object")
+    name = _get(value, "event", str)
+    params = _get(value, "params", dict)
+    if not (0 < len(name) <= _MAX_EVENT_LENGTH and name.isascii() and name.isprintable()):
+        raise MessageError("the event has no usable name")
+    decode = _DECODERS.get(name)
+    try:
+        return ChatMessage(
+            event=decode(params) if decode else Unknown(name),
+            message_id=_get_id(value, "msgId") if value.get("msgId") is not None else None,
+            versions=_versions(_get(value, "v", str)) if value.get("v") is not None else None,
+        )
+    except MessageError as error:
+        raise MessageError(f"{name}: {error}") from None
+
+
+T = TypeVar("T")
+
+
+def _get(value: Mapping[str, Any], key: str, expected: type[T]) -> T:
+    found = value.get(key)
+    if not isinstance(found, expected):
+        raise MessageError(f"{key} is missing or of a wrong type")
+    if isinstance(found, str):
+        try:
+            found.encode()
+        except UnicodeEncodeError:
+            raise MessageError(f"{key} is not valid Unicode") from None
+    return found
+
+
+def _get_id(value: Mapping[str, Any], key: str) -> bytes:
+    decoded = _from_base64(_get(value, key, str), key)
+    if not 0 < len(decoded) <= MAX_ID_LENGTH:
+        raise MessageError(f"{key} is empty or too long")
+    return decoded
+
+
+def _from_base64(text: str, key: str) -> bytes:
+    # the standard library skips characters that are not base64url, official clients refuse them
+    if not re.fullmatch(r"[A-Za-z0-9_-]*={0,2}", text):
+        raise MessageError(f"{key} is not base64url")
+    bare = text.rstrip("=")
+    try:
+        return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
+    except binascii.Error:
+        raise MessageError(f"{key} is not base64url") from None
+
+
+def _versions(text: str) -> VersionRange:
+    found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text)
+    if not found:
+        raise MessageError("v is not a version range")
+    minimum = int(found[1])
+    maximum = int(found[2] or found[1])
+    if minimum > maximum:
+        raise MessageError("v is not a version range")
+    return VersionRange(minimum, maximum)
+
+
+def _info(params: dict[str, Any]) -> Info:
+    profile = _get(params, "profile", dict)
+    preferences = profile.get("preferences")
+    return Info(
+        Profile(
+            display_name=_get(profile, "displayName", str),
+            full_name=_get(profile, "fullName", str),
+            preferences=preferences if isinstance(preferences, dict) else None,
+        )
+    )
+
+
+def _content(params: dict[str, Any]) -> Content:
+    content = _get(params, "content", dict)
+    name = _get(content, "type", str)
+    kind = ContentType(name) if name in _CONTENT_TYPES else ContentType.OTHER
+    if kind is ContentType.OTHER and content.get("text") is None:
+        return Content("", kind)
+    return Content(_get(content, "text", str), kind)
+
+
+_CONTENT_TYPES = {kind.value for kind in ContentType} - {ContentType.OTHER.value}
+
+
+def _media_and_encryption(value: dict[str, Any]) -> tuple[CallMedia, bool]:
+    call_type = _get(value, "callType", dict)
+    try:
+        media = CallMedia(_get(call_type, "media", str))
+    except ValueError:
+        raise MessageError("media is neither audio nor video") from None
+    return media, _get(_get(call_type, "capabilities", dict), "encryption", bool)
+
+
+def _dh_key(value: dict[str, Any]) -> X25519PublicKey | None:
+    if value.get("callDhPubKey") is None:
+        return None
+    try:
+        return X25519PublicKey.from_der(_from_base64(_get(value, "callDhPubKey", str), "callDhPubKey"))
+    except CryptoError as error:
+        raise MessageError(f"callDhPubKey is {error}") from None
+
+
+def _session(value: dict[str, Any]) -> RtcSession:
+    session = _get(value, "rtcSession", dict)
+    return RtcSession(_get(session, "rtcSession", str), _get(session, "rtcIceCandidates", str))
+
+
+def _call_invitation(params: dict[str, Any]) -> CallInvitation:
+    invitation = _get(params, "invitation", dict)
+    return CallInvitation(_get_id(params, "callId"), *_media_and_encryption(invitation), _dh_key(invitation))
+
+
+def _call_offer(params: dict[str, Any]) -> CallOffer:
+    offer = _get(params, "offer", dict)
+    media, encryption = _media_and_encryption(offer)
+    return CallOffer(_get_id(params, "callId"), media, encryption, _session(offer), _dh_key(offer))
+
+
+def _call_extra(params: dict[str, Any]) -> CallExtra:
+    info = _get(_get(params, "extra", dict), "rtcExtraInfo", dict)
+    return CallExtra(_get_id(params, "callId"), _get(info, "rtcIceCandidates", str))
+
+
+_DECODERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+    "x.info": _info,
+    "x.msg.new": lambda params: NewMessage(_content(params)),
+    "x.msg.update": lambda params: UpdateMessage(_get_id(params, "msgId"), _content(params)),
+    "x.msg.del": lambda params: DeleteMessage(_get_id(params, "msgId")),
+    "x.direct.del": lambda _params: ContactDeleted(),
+    "x.call.inv": _call_invitation,
+    "x.call.offer": _call_offer,
+    "x.call.answer": lambda params: CallAnswer(_get_id(params, "callId"), _session(_get(params, "answer", dict))),
+    "x.call.extra": _call_extra,
+    "x.call.end": lambda params: CallEnd(_get_id(params, "callId")),
+}
