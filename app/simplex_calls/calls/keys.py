@@ -1,7 +1,6 @@
 """The keys of one call: a fresh X25519 pair on each side, the shared secret of which is the frame key.
 
-The public key travels in ``callDhPubKey`` of the invitation and the offer as SubjectPublicKeyInfo DER; the 32 raw bytes
-of the exchange are the AES-256-GCM key of the frames, handed to the page as padded base64url (``aesKey``). No further
+The public keys travel in the invitation and the offer (``callDhPubKey``); the 32 raw bytes of the exchange are the AES-256-GCM key of the frames, handed to the page as padded base64url (``aesKey``). No further
 derivation takes place: that is what the official apps do (``Simplex.Chat.Call``).
 """
 
@@ -43,17 +42,17 @@ class CallKeyPair:
         return cls(X25519PrivateKey.generate(random))
 
     @property
-    def public_der(self) -> bytes:
-        """The public key as 44 bytes of SubjectPublicKeyInfo DER."""
-        return self.private.public.der
+    def public(self) -> X25519PublicKey:
+        """The public key, for the other side."""
+        return self.private.public
 
-    def frame_key(self, peer_public_der: bytes) -> FrameKey:
+    def frame_key(self, peer: X25519PublicKey) -> FrameKey:
         """Agree on the frame key with the other side's public key.
 
-        Raises :class:`CallKeyError` if that is not an X25519 key or leads to an all-zero secret (a low-order point).
+        Raises :class:`CallKeyError` if it leads to an all-zero secret (a low-order point).
         """
         try:
-            secret = self.private.exchange(X25519PublicKey.from_der(peer_public_der))
+            secret = self.private.exchange(peer)
         except CryptoError as error:
             raise CallKeyError(f"the call's key was refused: {error}") from None
         # whatever the library below checks, a secret that anybody can guess never becomes a frame key
