@@ -1,0 +1,21 @@
+// What the pages find on `window` besides the browser's own things.
+
+/** pywebview's JavaScript bridge: there once the `pywebviewready` event was fired. */
+interface PywebviewBridge {
+  api: {
+    /** Hands one message (JSON text) to Python. Every call runs in a thread of its own over there. */
+    post(text: string): Promise<void>;
+  };
+}
+
+interface Window {
+  pywebview?: PywebviewBridge;
+  /** Where Python hands messages to a page in the window (see common/transport.js). */
+  simplexCalls?: { receive(text: string): void };
+}
+
+/** The lz-string package, loaded as a plain script before the modules. */
+declare const LZString: {
+  compressToBase64(text: string): string;
+  decompressFromBase64(text: string): string | null;
+};
