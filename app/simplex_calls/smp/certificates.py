@@ -1,0 +1,106 @@
+"""Who a server is: a chain of certificates, and a session key signed by its first one.
+
+A server's address holds the fingerprint of its offline certificate. That one signed the online certificate, whose key
+the TLS handshake proves; the same key signs the X25519 session key of the SMP handshake. Source: simplex-messaging.md,
+"Server certificate".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+from collections.abc import Sequence
+from itertools import pairwise
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
+
+from simplex_calls.crypto import Ed448PrivateKey, Ed448PublicKey, Ed25519PrivateKey, Ed25519PublicKey, X25519PublicKey
+from simplex_calls.crypto.keys import CryptoError
+from simplex_calls.smp.errors import ServerIdentityError
+
+VerificationKey = Ed25519PublicKey | Ed448PublicKey
+SigningKey = Ed25519PrivateKey | Ed448PrivateKey
+
+# AlgorithmIdentifier of RFC 8410, DER
+_ALGORITHMS: tuple[tuple[type[VerificationKey], bytes], ...] = (
+    (Ed25519PublicKey, bytes.fromhex("300506032b6570")),
+    (Ed448PublicKey, bytes.fromhex("300506032b6571")),
+)
+
+
+def fingerprint(certificate: bytes) -> bytes:
+    """The SHA-256 of a DER certificate: 32 bytes."""
+    return hashlib.sha256(certificate).digest()
+
+
+def verify_chain(chain: Sequence[bytes], expected: bytes, now: dt.datetime) -> VerificationKey:
+    """Check a server's DER certificates, the online one first, and return the online certificate's key.
+
+    The second certificate must be the one with the ``expected`` fingerprint (what may follow it is the operator's and
+    adds nothing to the server's identity), each must be signed by the next, and the first two must be valid ``now``.
+    Raises :class:`ServerIdentityError`.
+    """
+    if not 2 <= len(chain) <= 4:
+        raise ServerIdentityError(f"server sent {len(chain)} certificates instead of 2 to 4")
+    if not hmac.compare_digest(fingerprint(chain[1]), expected):
+        raise ServerIdentityError("server's certificate is not the one in its address: wrong server or wrong address")
+    try:
+        certificates = [x509.load_der_x509_certificate(der) for der in chain]
+        for certificate, issuer in pairwise(certificates):
+            certificate.verify_directly_issued_by(issuer)
+        for certificate in certificates[:2]:
+            if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+                raise ServerIdentityError("server's certificate is not valid at this time (is the clock right?)")
+        key = certificates[0].public_key()
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        raise ServerIdentityError("server's certificates are not signed as they must be") from None
+    match key:
+        case ed25519.Ed25519PublicKey():
+            return Ed25519PublicKey(key.public_bytes_raw())
+        case ed448.Ed448PublicKey():
+            return Ed448PublicKey(key.public_bytes_raw())
+        case _:
+            raise ServerIdentityError("server's certificate has a key that is neither Ed25519 nor Ed448")
+
+
+def sign_key(key: X25519PublicKey, signing_key: SigningKey) -> bytes:
+    """Sign a session key: DER SEQUENCE of the key, the algorithm, and the signature of the key's DER."""
+    algorithm = next(der for kind, der in _ALGORITHMS if isinstance(signing_key.public, kind))
+    signature = b"\0" + signing_key.sign(key.der)
+    return _der(0x30, key.der + algorithm + _der(0x03, signature))
+
+
+def verify_key(signed: bytes, verification_key: VerificationKey) -> X25519PublicKey:
+    """Check what :func:`sign_key` made and return the session key; raises :class:`ServerIdentityError`."""
+    tag, content, rest = _read_der(signed)
+    key_size = len(X25519PublicKey.der_prefix) + X25519PublicKey.size
+    algorithm = next(der for kind, der in _ALGORITHMS if isinstance(verification_key, kind))
+    key_der, after = content[:key_size], content[key_size:]
+    if tag != 0x30 or rest or not after.startswith(algorithm):
+        raise ServerIdentityError("server's session key is not encoded as it must be")
+    tag, bits, rest = _read_der(after[len(algorithm) :])
+    if tag != 0x03 or rest or not bits.startswith(b"\0") or not verification_key.verify(bits[1:], key_der):
+        raise ServerIdentityError("server's session key is not signed by its certificate")
+    try:
+        return X25519PublicKey.from_der(key_der)
+    except CryptoError:
+        raise ServerIdentityError("server's session key is not an X25519 key") from None
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    length = bytes((size,)) if size < 0x80 else bytes((0x81, size))
+    return bytes((tag,)) + length + content
+
+
+def _read_der(data: bytes) -> tuple[int, bytes, bytes]:
+    """(tag, content, rest) of an element of up to 255 bytes; an empty element if it is none."""
+    if len(data) < 2:
+        return 0, b"", data
+    start, size = (3, data[2]) if data[1] == 0x81 and len(data) > 2 else (2, data[1])
+    if (size >= 0x80 and start == 2) or len(data) < start + size:
+        return 0, b"", data
+    return data[0], data[start : start + size], data[start + size :]
