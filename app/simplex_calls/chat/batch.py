@@ -13,6 +13,8 @@ from __future__ import annotations
 import zstandard
 
 from simplex_calls.chat.messages import ChatMessage, MessageError, Unknown, decode_message, decode_value, parse_json
+from simplex_calls.smp.encoding import Reader
+from simplex_calls.smp.errors import DecodeError
 
 MAX_DECOMPRESSED_LENGTH = 65_536
 """Most bytes that the compressed parts of one body may grow to, together."""
@@ -73,45 +75,28 @@ def _attempt_element(element: bytes) -> ChatMessage | MessageError:
         return error
 
 
-class _Reader:
-    """Takes fields off the front of a container."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def take(self, count: int) -> bytes:
-        end = self._position + count
-        if end > len(self._data):
-            raise MessageError("the container is cut short")
-        taken = self._data[self._position : end]
-        self._position = end
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def end(self) -> None:
-        if self._position != len(self._data):
-            raise MessageError("the container has bytes after its end")
-
-
 def _split_batch(data: bytes) -> list[bytes]:
-    reader = _Reader(data)
-    elements = [reader.take(reader.number(2)) for _ in range(reader.number(1))]
-    reader.end()
+    try:
+        reader = Reader(data)
+        elements = [reader.large() for _ in range(reader.byte())]
+        reader.end()
+    except DecodeError as error:
+        raise MessageError(f"a damaged batch: {error}") from None
     return elements
 
 
 def _uncompress(data: bytes) -> list[bytes]:
-    reader = _Reader(data)
     parts: list[tuple[bool, bytes]] = []
-    for _ in range(reader.number(1)):
-        kind = reader.take(1)
-        if kind not in (b"0", b"1"):
-            raise MessageError("a compressed part is of an unknown kind")
-        parts.append((kind == b"1", reader.take(reader.number(2 if kind == b"1" else 1))))
-    reader.end()
+    try:
+        reader = Reader(data)
+        for _ in range(reader.byte()):
+            kind = reader.take(1)
+            if kind not in (b"0", b"1"):
+                raise MessageError("a compressed part is of an unknown kind")
+            parts.append((kind == b"1", reader.large() if kind == b"1" else reader.short()))
+        reader.end()
+    except DecodeError as error:
+        raise MessageError(f"a damaged compressed message: {error}") from None
     if not parts:
         raise MessageError("a compressed message without parts")
     # all sizes are known and within the limit before the first byte is decompressed

@@ -7,8 +7,6 @@ Specified in ``docs/protocol/simplex-chat.md`` and its JTD schema; the call mess
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +15,8 @@ from enum import Enum
 from typing import Any, NoReturn, TypeVar
 
 from simplex_calls.crypto import CryptoError, X25519PublicKey
+from simplex_calls.smp.encoding import base64url, from_base64url
+from simplex_calls.smp.errors import DecodeError
 
 MAX_MESSAGE_LENGTH = 15_602
 """Most bytes of JSON in a message: official clients neither send nor expect more."""
@@ -214,7 +214,7 @@ def encode_message(message: ChatMessage, limit: int = MAX_MESSAGE_LENGTH) -> byt
     if message.versions is not None:
         value["v"] = str(message.versions)
     if message.message_id is not None:
-        value["msgId"] = _to_base64(message.message_id)
+        value["msgId"] = base64url(message.message_id)
     value |= {"event": name, "params": params}
     try:
         body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -235,23 +235,23 @@ def _encode_event(event: Event) -> tuple[str, dict[str, Any]]:
         case NewMessage(content):
             return "x.msg.new", {"content": _encode_content(content)}
         case UpdateMessage(target, content):
-            return "x.msg.update", {"msgId": _to_base64(target), "content": _encode_content(content)}
+            return "x.msg.update", {"msgId": base64url(target), "content": _encode_content(content)}
         case DeleteMessage(target):
-            return "x.msg.del", {"msgId": _to_base64(target)}
+            return "x.msg.del", {"msgId": base64url(target)}
         case ContactDeleted():
             return "x.direct.del", {}
         case CallInvitation():
-            return "x.call.inv", {"callId": _to_base64(event.call_id), "invitation": _call_type(event)}
+            return "x.call.inv", {"callId": base64url(event.call_id), "invitation": _call_type(event)}
         case CallOffer():
             offer = _call_type(event) | {"rtcSession": _encode_session(event.session)}
-            return "x.call.offer", {"callId": _to_base64(event.call_id), "offer": offer}
+            return "x.call.offer", {"callId": base64url(event.call_id), "offer": offer}
         case CallAnswer(call_id, session):
-            return "x.call.answer", {"callId": _to_base64(call_id), "answer": {"rtcSession": _encode_session(session)}}
+            return "x.call.answer", {"callId": base64url(call_id), "answer": {"rtcSession": _encode_session(session)}}
         case CallExtra(call_id, candidates):
             extra = {"rtcExtraInfo": {"rtcIceCandidates": candidates}}
-            return "x.call.extra", {"callId": _to_base64(call_id), "extra": extra}
+            return "x.call.extra", {"callId": base64url(call_id), "extra": extra}
         case CallEnd(call_id):
-            return "x.call.end", {"callId": _to_base64(call_id)}
+            return "x.call.end", {"callId": base64url(call_id)}
         case Unknown(name):
             raise MessageError(f"{name} is not an event that we send")
 
@@ -265,16 +265,12 @@ def _encode_content(content: Content) -> dict[str, Any]:
 def _call_type(event: CallInvitation | CallOffer) -> dict[str, Any]:
     value: dict[str, Any] = {"callType": {"media": event.media.value, "capabilities": {"encryption": event.encryption}}}
     if event.dh_key is not None:
-        value["callDhPubKey"] = _to_base64(event.dh_key.der)
+        value["callDhPubKey"] = base64url(event.dh_key.der)
     return value
 
 
 def _encode_session(session: RtcSession) -> dict[str, str]:
     return {"rtcSession": session.description, "rtcIceCandidates": session.candidates}
-
-
-def _to_base64(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).decode()
 
 
 # Decoding
@@ -339,13 +335,9 @@ def _get_id(value: Mapping[str, Any], key: str) -> bytes:
 
 
 def _from_base64(text: str, key: str) -> bytes:
-    # the standard library skips characters that are not base64url, official clients refuse them
-    if not re.fullmatch(r"[A-Za-z0-9_-]*={0,2}", text):
-        raise MessageError(f"{key} is not base64url")
-    bare = text.rstrip("=")
     try:
-        return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
-    except binascii.Error:
+        return from_base64url(text)
+    except DecodeError:
         raise MessageError(f"{key} is not base64url") from None
 
 

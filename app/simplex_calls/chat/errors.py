@@ -1,0 +1,15 @@
+"""What can go wrong in this floor; the texts say what happened and what to do, and hold no content."""
+
+from __future__ import annotations
+
+
+class ChatError(Exception):
+    """Something asked of the chat floor cannot be done."""
+
+
+class NotConnectedError(ChatError):
+    """The contact cannot be reached: not connected yet, failed, or deleted by the other side."""
+
+
+class TooLargeError(ChatError):
+    """A text, an offer or an answer is larger than a message can be."""
