@@ -67,22 +67,26 @@ def verify_chain(chain: Sequence[bytes], expected: bytes, now: dt.datetime) -> V
 
 
 def sign_key(key: X25519PublicKey, signing_key: SigningKey) -> bytes:
-    """Sign a session key: DER SEQUENCE of the key, the algorithm, and the signature of the key's DER."""
+    """Sign a session key: DER SEQUENCE of the wrapped key, the algorithm, and the signature of the former.
+
+    The official encoding wraps the SubjectPublicKeyInfo in one more SEQUENCE, and signs that.
+    """
     algorithm = next(der for kind, der in _ALGORITHMS if isinstance(signing_key.public, kind))
-    signature = b"\0" + signing_key.sign(key.der)
-    return _der(0x30, key.der + algorithm + _der(0x03, signature))
+    wrapped = _der(0x30, key.der)
+    signature = b"\0" + signing_key.sign(wrapped)
+    return _der(0x30, wrapped + algorithm + _der(0x03, signature))
 
 
 def verify_key(signed: bytes, verification_key: VerificationKey) -> X25519PublicKey:
     """Check what :func:`sign_key` made and return the session key; raises :class:`ServerIdentityError`."""
     tag, content, rest = _read_der(signed)
-    key_size = len(X25519PublicKey.der_prefix) + X25519PublicKey.size
+    key_tag, key_der, after = _read_der(content)
     algorithm = next(der for kind, der in _ALGORITHMS if isinstance(verification_key, kind))
-    key_der, after = content[:key_size], content[key_size:]
-    if tag != 0x30 or rest or not after.startswith(algorithm):
+    bits_tag, bits, bits_rest = _read_der(after.removeprefix(algorithm))
+    encoded = (tag, key_tag, bits_tag) == (0x30, 0x30, 0x03) and after.startswith(algorithm)
+    if not encoded or rest or bits_rest or not bits.startswith(b"\0"):
         raise ServerIdentityError("server's session key is not encoded as it must be")
-    tag, bits, rest = _read_der(after[len(algorithm) :])
-    if tag != 0x03 or rest or not bits.startswith(b"\0") or not verification_key.verify(bits[1:], key_der):
+    if not verification_key.verify(bits[1:], content[: len(content) - len(after)]):
         raise ServerIdentityError("server's session key is not signed by its certificate")
     try:
         return X25519PublicKey.from_der(key_der)

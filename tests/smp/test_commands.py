@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simplex_calls.crypto import Ed25519PublicKey, PublicKey, X25519PublicKey, decode_public_key
+from simplex_calls.smp.commands import (
+    Ack,
+    Command,
+    CommandError,
+    Del,
+    Get,
+    Key,
+    LDel,
+    LGet,
+    LinkData,
+    LKey,
+    LSet,
+    NDel,
+    New,
+    NKey,
+    NSub,
+    Off,
+    Ping,
+    Que,
+    Send,
+    SKey,
+    Sub,
+    check_credentials,
+    decode_command,
+    encode_command,
+)
+from simplex_calls.smp.errors import CommandFault, EncodeError
+from tests.vectors import simplexmq
+
+H = bytes.fromhex
+SECTION = simplexmq()["smp"]
+PARAMS = SECTION["params"]
+ED = decode_public_key(H(PARAMS["ed25519"]["pub_der"]))
+X = X25519PublicKey.from_der(H(PARAMS["x25519_auth_pub_der"]))
+DH = X25519PublicKey.from_der(H(PARAMS["dh_pub_der"]))
+NTF = decode_public_key(H(PARAMS["ntf_ed25519_pub_der"]))
+LINK = LinkData(H(PARAMS["enc_fixed_data"]), H(PARAMS["enc_user_data"]))
+
+COMMANDS: dict[str, Command] = {
+    "NEW ed25519, dh, no auth, subscribe, messaging, no ntf creds": New(ED, DH, None, True, True),
+    "NEW x25519 auth key, basic auth 'pass123', only create, contact": New(X, DH, "pass123", False, False),
+    "NEW no queueReqData": New(ED, DH),
+    "NEW messaging with link data": New(ED, DH, None, True, True),
+    "NEW contact with link data": New(ED, DH),
+    "NEW with ntf creds": New(ED, DH, None, True, True),
+    "SUB": Sub(),
+    "KEY ed25519": Key(ED),
+    "KEY x25519": Key(X),
+    "LSET": LSet(H(PARAMS["qid_2"]), LINK),
+    "LDEL": LDel(),
+    "NKEY": NKey(NTF, DH),
+    "NDEL": NDel(),
+    "GET": Get(),
+    "ACK": Ack(H(PARAMS["msg_id"])),
+    "OFF": Off(),
+    "DEL": Del(),
+    "QUE": Que(),
+    "SKEY ed25519": SKey(ED),
+    "SKEY x25519": SKey(X),
+    "SEND notification=T": Send(H(PARAMS["send_body"]), True),
+    "SEND notification=F": Send(H(PARAMS["send_body"]), False),
+    "PING": Ping(),
+    "LKEY": LKey(ED),
+    "LGET": LGet(),
+}
+
+
+@pytest.mark.parametrize("vector", SECTION["commands"], ids=lambda v: v["name"])
+def test_vectors(vector: dict[str, Any]) -> None:
+    command = COMMANDS[vector["name"]]
+    tested = set()
+    for case in vector["encodings"]:
+        for version in case["versions"]:
+            if isinstance(command, New) and version > 14:
+                continue
+            tested.add(version)
+            assert encode_command(command, version) == H(case["encoded"])
+            decoded = decode_command(H(case["encoded"]), version)
+            if isinstance(command, New) and version < 9:
+                expected: Command = New(command.auth_key, command.dh_key, command.password, command.subscribe)
+            else:
+                expected = command
+            assert decoded == expected
+    assert tested >= {6, 7, 8, 9, 10, 11, 12, 14}
+
+
+@pytest.mark.parametrize("version", [15, 18])
+def test_new_of_later_versions_is_refused(version: int) -> None:
+    with pytest.raises(EncodeError):
+        encode_command(New(ED, DH), version)
+    with pytest.raises(CommandError):
+        decode_command(encode_command(New(ED, DH), 9), version)
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "UNKNOWN"),
+        (b"HELLO", "UNKNOWN"),
+        (b"sub", "UNKNOWN"),
+        (b" SUB", "UNKNOWN"),
+        (b"SUB ", "SYNTAX"),
+        (b"SUB x", "SYNTAX"),
+        (b"KEY", "SYNTAX"),
+        (b"KEY \x03abc", "SYNTAX"),
+        (b"SEND T", "SYNTAX"),
+        (b"SEND X body", "SYNTAX"),
+        (b"ACK \x03ab", "SYNTAX"),
+        (b"ACK \x01ab", "SYNTAX"),
+        (b"NEW", "SYNTAX"),
+        (encode_command(New(ED, DH), 9)[:-2] + b"XF", "SYNTAX"),
+        (encode_command(New(ED, DH, "p"), 9).replace(b"\x01p", b"\x01\xff"), "SYNTAX"),
+    ],
+)
+def test_faults(data: bytes, fault: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        decode_command(data, 9)
+    assert caught.value.error.fault is CommandFault(fault)
+
+
+def test_flags_of_the_future_are_ignored() -> None:
+    assert decode_command(b"SEND Tabc body", 9) == Send(b"body", True)
+
+
+@pytest.mark.parametrize(
+    ("command", "authorized", "entity", "fault"),
+    [
+        (New(ED, DH), True, False, None),
+        (New(ED, DH), False, False, "NO_AUTH"),
+        (New(ED, DH), True, True, "HAS_AUTH"),
+        (Send(b""), False, True, None),
+        (Send(b""), True, True, None),
+        (Send(b""), True, False, "NO_ENTITY"),
+        (Ping(), False, False, None),
+        (Ping(), True, False, "HAS_AUTH"),
+        (Ping(), False, True, "HAS_AUTH"),
+        (LGet(), False, True, None),
+        (LGet(), True, True, "HAS_AUTH"),
+        (LGet(), False, False, "NO_ENTITY"),
+        (Sub(), True, True, None),
+        (Sub(), False, True, "NO_AUTH"),
+        (Sub(), True, False, "NO_AUTH"),
+        (NSub(), True, False, "NO_AUTH"),
+    ],
+)
+def test_credentials(command: Command, authorized: bool, entity: bool, fault: str | None) -> None:
+    if fault is None:
+        check_credentials(command, authorized=authorized, entity=entity)
+    else:
+        with pytest.raises(CommandError) as caught:
+            check_credentials(command, authorized=authorized, entity=entity)
+        assert caught.value.error.fault is CommandFault(fault)
+
+
+def test_nothing_secret_is_shown() -> None:
+    for command in (New(ED, DH, "hush"), Send(b"hush"), Ack(b"hush"), LSet(b"hush", LinkData(b"hush", b"hush"))):
+        assert "hush" not in repr(command)
+
+
+KEYS: st.SearchStrategy[PublicKey] = st.binary(min_size=32, max_size=32).map(Ed25519PublicKey)
+
+
+@given(KEYS, st.binary(max_size=200), st.binary(max_size=255), st.booleans(), st.none() | st.text("abc-é", max_size=50))
+def test_round_trips(key: PublicKey, body: bytes, short: bytes, flag: bool, password: str | None) -> None:
+    for command in (
+        New(key, DH, password, flag, not flag),
+        Key(key),
+        SKey(key),
+        Send(body, flag),
+        Ack(short),
+        NKey(key, DH),
+        LSet(short, LinkData(body, body)),
+        LKey(key),
+        NSub(),
+    ):
+        assert decode_command(encode_command(command, 9), 9) == command
+
+
+TAGS = [b"NEW", b"SUB", b"KEY", b"SKEY", b"SEND", b"ACK", b"LSET", b"NKEY", b"LKEY", b"PING", b""]
+
+
+@given(st.sampled_from(TAGS), st.binary(max_size=150), st.integers(6, 18))
+def test_garbage_raises_only_command_errors(tag: bytes, data: bytes, version: int) -> None:
+    for candidate in (tag + data, tag + b" " + data, tag + b" \x2c" + DH.der + data):
+        with contextlib.suppress(CommandError):
+            decode_command(candidate, version)
