@@ -1,0 +1,222 @@
+// @ts-check
+/**
+ * One RTCPeerConnection: its transceivers, codecs, cipher, candidates. Knows nothing of commands, phases or the page.
+ */
+import { CandidateGroups } from "./candidates.js";
+import { kindOf, SOURCES, sourceOfMid } from "./sources.js";
+import { readStats, selectedPair } from "./statistics.js";
+
+/**
+ * @typedef {import("./sources.js").Source} Source
+ *
+ * @typedef {object} ConnectionSettings
+ * @property {RTCIceServer[]} iceServers
+ * @property {boolean} relay  only through TURN servers
+ * @property {import("./encryption.js").CallEncryption | null} encryption
+ *
+ * @typedef {object} ConnectionEvents
+ * @property {(candidates: RTCIceCandidateInit[]) => void} candidates  more of our candidates, for the peer
+ * @property {(state: RTCPeerConnectionState) => void} state
+ * @property {(source: Source, track: MediaStreamTrack) => void} track  a track of the peer's
+ */
+
+/** Candidates that come before the peer's description are kept up to this number. */
+const MAX_EARLY_CANDIDATES = 256;
+
+/**
+ * The cipher leaves bytes in the clear by VP8's and Opus's headers, so no other codec may be agreed on. What goes with
+ * any of them (retransmission, error correction, telephone tones) stays.
+ */
+const CODECS = {
+  audio: ["audio/opus", "audio/telephone-event"],
+  video: ["video/vp8", "video/rtx", "video/red", "video/ulpfec"],
+};
+
+/**
+ * VP8 or Opus first, without the codecs that the cipher does not know.
+ *
+ * @param {"audio" | "video"} kind
+ * @param {RTCRtpCodec[]} codecs  what the engine can receive
+ * @returns {RTCRtpCodec[]}
+ */
+export function preferredCodecs(kind, codecs) {
+  const allowed = CODECS[kind];
+  const rank = (/** @type {RTCRtpCodec} */ codec) => allowed.indexOf(codec.mimeType.toLowerCase());
+  return codecs.filter((codec) => rank(codec) >= 0).sort((a, b) => rank(a) - rank(b));
+}
+
+export class Connection {
+  #engine;
+  #encryption;
+  #pc;
+  #stream;
+  #groups;
+  #isClosed = false;
+  /** @type {RTCIceCandidateInit[]} */
+  #early = [];
+  /** @type {Map<Source, RTCRtpTransceiver>} */
+  #transceivers = new Map();
+  /** @type {Map<Source, MediaStreamTrack | null>} */
+  #tracks = new Map();
+
+  /**
+   * @param {import("./session.js").Engine} engine
+   * @param {ConnectionSettings} settings
+   * @param {ConnectionEvents} events
+   */
+  constructor(engine, { iceServers, relay, encryption }, events) {
+    this.#engine = engine;
+    this.#encryption = encryption;
+    this.#groups = new CandidateGroups(engine.clock, events.candidates);
+    this.#stream = engine.createStream();
+    this.#pc = engine.createConnection({
+      iceServers,
+      iceTransportPolicy: relay ? "relay" : "all",
+      bundlePolicy: "max-bundle",
+      ...encryption?.configuration,
+    });
+    const pc = this.#pc;
+    pc.addEventListener("icecandidate", ({ candidate }) => {
+      // an empty candidate says "no more of this generation": not for the wire
+      if (candidate?.candidate) this.#groups.add(candidate.toJSON());
+      else if (!candidate) this.#groups.complete();
+    });
+    pc.addEventListener("connectionstatechange", () => {
+      if (!this.#isClosed) events.state(pc.connectionState);
+    });
+    pc.addEventListener("track", ({ transceiver, track }) => {
+      const source = sourceOfMid(transceiver.mid);
+      if (source && !this.#isClosed) events.track(source, track);
+    });
+  }
+
+  /** @returns {{connectionState: string, iceConnectionState: string, iceGatheringState: string, signalingState: string}} */
+  get state() {
+    const { connectionState, iceConnectionState, iceGatheringState, signalingState } = this.#pc;
+    return { connectionState, iceConnectionState, iceGatheringState, signalingState };
+  }
+
+  get hasRemoteDescription() {
+    return this.#pc.remoteDescription !== null;
+  }
+
+  /**
+   * Whether the peer takes `source`: an older version has no room for all of them.
+   *
+   * @param {Source} source
+   */
+  canSend(source) {
+    const transceiver = this.#transceivers.get(source);
+    return transceiver !== undefined && !["inactive", "recvonly"].includes(transceiver.currentDirection ?? "");
+  }
+
+  /** @returns {Promise<{description: RTCSessionDescriptionInit, candidates: RTCIceCandidateInit[]}>} */
+  async createOffer() {
+    for (const source of SOURCES) {
+      const transceiver = this.#pc.addTransceiver(kindOf(source), { direction: "sendrecv", streams: [this.#stream] });
+      this.#adopt(source, transceiver);
+    }
+    return this.#describe(await this.#pc.createOffer());
+  }
+
+  /**
+   * @param {RTCSessionDescriptionInit} offer
+   * @returns {Promise<{description: RTCSessionDescriptionInit, candidates: RTCIceCandidateInit[]}>}
+   */
+  async createAnswer(offer) {
+    await this.#pc.setRemoteDescription(offer);
+    // Nothing is awaited up to the answer: the cipher stands before the connection can carry anything. A peer with
+    // fewer transceivers is an older version; it gets what it has room for.
+    for (const transceiver of this.#pc.getTransceivers()) {
+      const source = sourceOfMid(transceiver.mid);
+      if (!source || kindOf(source) !== transceiver.receiver.track.kind) continue;
+      this.#adopt(source, transceiver);
+      const directed = transceiver;
+      directed.direction = "sendrecv";
+      transceiver.sender.setStreams?.(this.#stream);
+    }
+    this.#addEarlyCandidates();
+    return this.#describe(await this.#pc.createAnswer());
+  }
+
+  /** @param {RTCSessionDescriptionInit} answer */
+  async acceptAnswer(answer) {
+    await this.#pc.setRemoteDescription(answer);
+    this.#addEarlyCandidates();
+  }
+
+  /**
+   * Takes the peer's candidates; those that come before its description wait for it.
+   *
+   * @param {RTCIceCandidateInit[]} candidates
+   */
+  addCandidates(candidates) {
+    if (!this.hasRemoteDescription) {
+      this.#early.push(...candidates.slice(0, MAX_EARLY_CANDIDATES - this.#early.length));
+      return;
+    }
+    for (const candidate of candidates) {
+      // One that the engine cannot use (an unknown transport, an interface it does not know) says nothing of the others.
+      this.#pc.addIceCandidate(candidate).catch(() => {});
+    }
+  }
+
+  /**
+   * Sends `track` as `source`, or nothing: then no more bytes flow, by which the peer sees that it is muted. Nothing is
+   * renegotiated. Where frames are encrypted, the track waits until the cipher stands.
+   *
+   * @param {Source} source
+   * @param {MediaStreamTrack | null} track
+   */
+  async attach(source, track) {
+    const sender = this.#transceivers.get(source)?.sender;
+    this.#tracks.set(source, track);
+    await this.#encryption?.ready();
+    if (!this.#isClosed) await sender?.replaceTrack(this.#tracks.get(source) ?? null);
+  }
+
+  /** @returns {Promise<import("./statistics.js").ConnectionStats & {connectionInfo: object | null}>} */
+  async stats() {
+    const report = /** @type {ReadonlyMap<string, any>} */ (/** @type {unknown} */ (await this.#pc.getStats()));
+    const selected = selectedPair(report);
+    return {
+      ...readStats(report),
+      connectionInfo: selected && {
+        iceCandidatePair: selected.pair,
+        localCandidate: selected.local,
+        remoteCandidate: selected.remote,
+      },
+    };
+  }
+
+  close() {
+    this.#isClosed = true;
+    this.#groups.close();
+    this.#pc.close();
+  }
+
+  /**
+   * Makes a transceiver that has just come into being ours. Synchronous, for the cipher's sake.
+   *
+   * @param {Source} source
+   * @param {RTCRtpTransceiver} transceiver
+   */
+  #adopt(source, transceiver) {
+    this.#encryption?.protect(transceiver);
+    this.#transceivers.set(source, transceiver);
+    const kind = kindOf(source);
+    const codecs = preferredCodecs(kind, this.#engine.codecs(kind));
+    if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
+  }
+
+  /** @param {RTCSessionDescriptionInit} description */
+  async #describe(description) {
+    await this.#pc.setLocalDescription(description);
+    const [candidates] = await Promise.all([this.#groups.first(), this.#encryption?.ready()]);
+    return { description: { type: description.type, sdp: description.sdp }, candidates };
+  }
+
+  #addEarlyCandidates() {
+    this.addCandidates(this.#early.splice(0));
+  }
+}

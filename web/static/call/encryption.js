@@ -1,0 +1,180 @@
+// @ts-check
+/**
+ * Puts the frame cipher between a connection's senders and receivers and the network.
+ *
+ * The trap that shapes this file: a script transform that is set late lets media out in the clear, silently, and a
+ * receiver's that is set in `ontrack` on the offering side is bypassed. So `protect` runs in the very task in which a
+ * transceiver comes into being, and no track is attached before `ready` (see connection.js). Where the engine has both
+ * ways, createEncodedStreams comes first: with `encodedInsertableStreams` such a connection sends nothing at all until
+ * its streams are piped, so it fails closed by itself.
+ */
+import { decodeKey } from "./frames.js";
+
+/**
+ * @typedef {object} FrameCounters
+ * @property {{audio: number, video: number}} encrypted
+ * @property {{audio: number, video: number}} decrypted
+ * @property {{audio: number, video: number}} failed
+ */
+
+/** The engine cannot encrypt frames, or the worker did not start. */
+export class EncryptionError extends Error {
+  name = "EncryptionError";
+}
+
+/**
+ * How this engine lets a page transform encoded frames.
+ *
+ * @param {{RTCRtpSender?: unknown, RTCRtpScriptTransform?: unknown, Worker?: unknown}} engine  `globalThis` of a page
+ * @returns {"streams" | "script" | null}
+ */
+export function transformSupport(engine) {
+  if (typeof engine.Worker !== "function") return null;
+  const sender = /** @type {{prototype?: object} | undefined} */ (engine.RTCRtpSender);
+  if (sender?.prototype && "createEncodedStreams" in sender.prototype) return "streams";
+  return typeof engine.RTCRtpScriptTransform === "function" ? "script" : null;
+}
+
+/**
+ * The parts of the engine that encryption needs.
+ *
+ * @typedef {object} EncryptionEngine
+ * @property {"streams" | "script" | null} support
+ * @property {() => Worker} createWorker
+ * @property {(worker: Worker, options: object) => unknown} createScriptTransform
+ * @property {import("./session.js").Clock} clock
+ */
+
+const READY_MS = 8000;
+const COUNT_MS = 1000;
+
+/** The encryption of one call: one worker, one key. */
+export class CallEncryption {
+  #engine;
+  #worker;
+  #nextId = 1;
+  /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */
+  #waiting = new Map();
+  /** @type {Promise<unknown>[]} */
+  #transforms = [];
+  /** @type {EncryptionError | null} */
+  #failure = null;
+
+  /**
+   * @param {EncryptionEngine} engine
+   * @param {string} key  the call's key in base64url
+   * @throws {EncryptionError} if the engine cannot; TypeError if the key is none
+   */
+  constructor(engine, key) {
+    if (!engine.support) throw new EncryptionError("This browser cannot encrypt media frames.");
+    const bytes = decodeKey(key);
+    this.#engine = engine;
+    this.#worker = engine.createWorker();
+    this.#worker.addEventListener("message", ({ data }) => this.#receive(data));
+    this.#worker.addEventListener("error", () => this.#fail("The encryption worker did not start."));
+    this.#worker.postMessage({ type: "key", key: bytes }, [bytes.buffer]);
+  }
+
+  /** What the connection's configuration needs so that frames can be transformed. */
+  get configuration() {
+    return this.#engine.support === "streams" ? { encodedInsertableStreams: true } : {};
+  }
+
+  /**
+   * Puts the cipher on both directions of a transceiver. Synchronous: call it in the task that made the transceiver.
+   *
+   * @param {RTCRtpTransceiver} transceiver
+   */
+  protect(transceiver) {
+    const media = transceiver.receiver.track.kind;
+    this.#attach("encrypt", media, transceiver.sender);
+    this.#attach("decrypt", media, transceiver.receiver);
+  }
+
+  /** Resolves when the worker has confirmed every transform so far; rejects with EncryptionError. */
+  async ready() {
+    await Promise.all(this.#transforms);
+  }
+
+  /** @returns {Promise<FrameCounters | null>} what the worker has counted, null if it does not answer */
+  async counters() {
+    if (this.#failure) return null;
+    const id = this.#nextId++;
+    try {
+      const answer = this.#reply(id, COUNT_MS);
+      this.#worker.postMessage({ type: "count", id });
+      return await answer;
+    } catch {
+      return null;
+    }
+  }
+
+  close() {
+    this.#fail("The call is over.");
+    this.#worker.terminate();
+  }
+
+  /**
+   * @param {"encrypt" | "decrypt"} operation
+   * @param {string} media
+   * @param {RTCRtpSender | RTCRtpReceiver} end
+   */
+  #attach(operation, media, end) {
+    const options = { id: this.#nextId++, operation, media };
+    const confirmed = this.#reply(options.id, READY_MS);
+    confirmed.catch(() => {}); // `ready` reports it
+    this.#transforms.push(confirmed);
+    if (this.#engine.support === "streams") {
+      const { readable, writable } = /** @type {any} */ (end).createEncodedStreams();
+      this.#worker.postMessage({ type: "transform", ...options, readable, writable }, [readable, writable]);
+    } else {
+      /** @type {any} */ (end).transform = this.#engine.createScriptTransform(this.#worker, options);
+    }
+  }
+
+  /**
+   * @param {number} id
+   * @param {number} timeout  milliseconds
+   * @returns {Promise<any>}
+   */
+  #reply(id, timeout) {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) {
+        reject(this.#failure);
+        return;
+      }
+      const { clock } = this.#engine;
+      const timer = clock.setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new EncryptionError("The encryption worker does not answer."));
+      }, timeout);
+      this.#waiting.set(id, {
+        resolve: (value) => {
+          clock.clearTimeout(timer);
+          resolve(value);
+        },
+        reject: (error) => {
+          clock.clearTimeout(timer);
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /** @param {{type: string, id: number, counters?: FrameCounters, message?: string}} message */
+  #receive({ type, id, counters, message }) {
+    if (type === "failed") {
+      this.#fail(message ?? "The encryption worker failed.");
+      return;
+    }
+    this.#waiting.get(id)?.resolve(counters);
+    this.#waiting.delete(id);
+  }
+
+  /** @param {string} message */
+  #fail(message) {
+    this.#failure ??= new EncryptionError(message);
+    for (const { reject } of this.#waiting.values()) reject(this.#failure);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,818 @@
+// @ts-check
+/**
+ * One call as the page sees it: Python's commands in, responses out, and a snapshot of what there is to show.
+ *
+ * The commands and responses are those of the SimpleX apps' call page, so that either page can stand in for the other;
+ * ours adds the command `call` (what to show), the responses `stats`, `info`, `accept` and `reject`, and the fields
+ * `code` of `error` and `reason` of `ended`.
+ *
+ * Core: connections, devices, worker, clock and packing come in by {@link Engine}; no DOM, no globals.
+ */
+import { Connection } from "./connection.js";
+import { DeviceError } from "./devices.js";
+import { CallEncryption, EncryptionError } from "./encryption.js";
+import { nextPhase } from "./phases.js";
+import { noSources } from "./sources.js";
+import { PeerMedia } from "./statistics.js";
+
+/**
+ * @typedef {import("./sources.js").Source} Source
+ * @typedef {import("./sources.js").Sources} Sources
+ *
+ * @typedef {object} Clock
+ * @property {() => number} now  milliseconds since the epoch
+ * @property {(callback: () => void, delay: number) => unknown} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ *
+ * @typedef {object} Engine
+ * @property {Clock} clock
+ * @property {(configuration: RTCConfiguration) => RTCPeerConnection} createConnection
+ * @property {() => MediaStream} createStream
+ * @property {(kind: "audio" | "video") => RTCRtpCodec[]} codecs  what the engine can receive
+ * @property {Pick<import("./devices.js").Devices, "microphone" | "camera">} devices
+ * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
+ * @property {(value: unknown) => string} pack  as descriptions and candidates travel
+ * @property {(text: string) => any} unpack
+ *
+ * @typedef {object} OtherCall
+ * @property {string | number} callId
+ * @property {string} contactName
+ * @property {"audio" | "video"} media
+ *
+ * @typedef {object} CallInfo  what Python tells about the call (command `call`)
+ * @property {string} contactName
+ * @property {"audio" | "video"} media
+ * @property {string} state
+ * @property {string} direction
+ * @property {number | null} connectedAt  milliseconds since the epoch
+ * @property {OtherCall[]} others  other calls that ring now
+ *
+ * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer"} NoticeCode
+ *
+ * @typedef {object} Snapshot
+ * @property {import("./phases.js").Phase} phase
+ * @property {"audio" | "video"} media
+ * @property {Sources} local
+ * @property {Sources} peer
+ * @property {MediaStreamTrack | null} camera  our own picture
+ * @property {"user" | "environment"} facing
+ * @property {Partial<Record<Source, MediaStreamTrack>>} tracks  the peer's
+ * @property {boolean} encrypted  every frame goes through the cipher
+ * @property {"direct" | "relay" | null} path
+ * @property {number | null} connectedAt
+ * @property {NoticeCode | null} notice
+ * @property {string | null} error  the code of what ended the call
+ * @property {Partial<CallInfo>} call
+ * @property {"default" | "localVideo" | "remoteVideo"} layout
+ * @property {{state: string, description: string} | null} description
+ * @property {{title: string, chrome: string, safari: string} | null} permission
+ */
+
+/** From both descriptions being there to a connection. */
+export const CONNECT_MS = 30_000;
+export const STATS_MS = 1000;
+/** Until the first frame the statistics are read this often, to see it in time … */
+export const FIRST_FRAME_POLL_MS = 50;
+/** … but no longer than this. */
+const FIRST_FRAME_MS = 3000;
+const MAX_EARLY_CANDIDATES = 256;
+
+/** A command cannot be carried out; the call goes on. */
+class CommandError extends Error {
+  name = "CommandError";
+}
+
+/** The call ended while the command was at work. */
+class OverError extends Error {
+  name = "OverError";
+}
+
+export class Session {
+  #engine;
+  #respond;
+  #changed;
+  /** One after the other: an answer must not overtake the offer it belongs to. @type {Promise<unknown>} */
+  #queue = Promise.resolve();
+  /** Goes up with every new call and every end: what began before it must not touch what came after. */
+  #generation = 0;
+  /** @type {Connection | null} */
+  #connection = null;
+  /** @type {CallEncryption | null} */
+  #encryption = null;
+  /** @type {RTCIceCandidateInit[]} */
+  #early = [];
+  /** @type {MediaStreamTrack | null} */
+  #microphone = null;
+  /** @type {unknown} */
+  #connectTimer = null;
+  /** @type {unknown} */
+  #statsTimer = null;
+  #peerMedia = new PeerMedia();
+  #wasConnected = false;
+  /** @type {number | null} */
+  #firstFrameAt = null;
+  #statsAt = 0;
+  /** The last request to turn the camera on or off: what an earlier one brings is too late. */
+  #cameraRequest = 0;
+  /** @type {Snapshot} */
+  #state;
+
+  /**
+   * @param {Engine} engine
+   * @param {(message: {corrId?: number, resp: Record<string, any>, command?: object}) => void} respond
+   * @param {() => void} changed  called whenever the snapshot has changed
+   */
+  constructor(engine, respond, changed) {
+    this.#engine = engine;
+    this.#respond = respond;
+    this.#changed = changed;
+    this.#state = freshState();
+  }
+
+  /** @returns {Readonly<Snapshot>} */
+  get snapshot() {
+    return this.#state;
+  }
+
+  /**
+   * Carries out one command of Python's and answers it; never rejects.
+   *
+   * @param {{corrId?: number, command?: any}} message
+   */
+  async handle({ corrId, command }) {
+    /** @type {Record<string, any>} */
+    let resp;
+    try {
+      resp = await this.#dispatch(command ?? {});
+    } catch (error) {
+      resp = this.#failure(command?.type ?? "command", error);
+    }
+    this.#respond({ ...(corrId === undefined ? {} : { corrId }), resp, command: withoutSecrets(command) });
+  }
+
+  /** The user hangs up: everything stops at once, Python tells the contact. */
+  hangUp() {
+    if (this.#isOver()) return;
+    this.#finish("end");
+    this.#respond({ resp: { type: "end" } });
+  }
+
+  /**
+   * The user turns a source on or off. Python learns of it as with the official page: by the answered command.
+   *
+   * @param {"mic" | "camera"} source
+   */
+  async toggle(source) {
+    await this.handle({ command: { type: "media", source, enable: !this.#state.local[source] } });
+  }
+
+  /** @param {string | number} callId  another call, which ends this one */
+  acceptOther(callId) {
+    this.#respond({ resp: { type: "accept", callId } });
+    this.#forgetOther(callId);
+  }
+
+  /** @param {string | number} callId */
+  rejectOther(callId) {
+    this.#respond({ resp: { type: "reject", callId } });
+    this.#forgetOther(callId);
+  }
+
+  dismissNotice() {
+    this.#update({ notice: null });
+  }
+
+  dismissPermission() {
+    this.#update({ permission: null });
+  }
+
+  /** Python is gone (window closing, program ended): nobody is there to speak for this call. */
+  disconnected() {
+    if (!this.#isOver()) this.#finish("end");
+  }
+
+  // Commands
+
+  /**
+   * @param {any} command
+   * @returns {Promise<Record<string, any>>}
+   */
+  async #dispatch(command) {
+    switch (command.type) {
+      case "capabilities":
+      case "start":
+        // what the last call still waits for (a permission, say) must not hold up this one
+        this.#begin(command.media);
+        return this.#enqueue(() => (command.type === "start" ? this.#start(command) : this.#capabilities(command)));
+      case "offer":
+        return this.#enqueue(() => this.#offer(command));
+      case "answer":
+        return this.#enqueue(() => this.#answer(command));
+      case "ice":
+        return this.#enqueue(() => this.#ice(command));
+      case "media":
+        return this.#enqueue(() => this.#media(command));
+      case "camera":
+        return this.#enqueue(() => this.#switchCamera(command));
+      case "description":
+        this.#update({ description: { state: text(command.state), description: text(command.description) } });
+        return { type: "ok" };
+      case "layout":
+        if (!["default", "localVideo", "remoteVideo"].includes(command.layout)) throw new CommandError("unknown layout");
+        this.#update({ layout: command.layout });
+        return { type: "ok" };
+      case "permission": {
+        const { title, chrome, safari } = command;
+        this.#update({ permission: { title: text(title), chrome: text(chrome), safari: text(safari) } });
+        return { type: "ok" };
+      }
+      case "call":
+        this.#update({ call: callInfo(command.call) });
+        return { type: "ok" };
+      case "end":
+        this.#finish("end");
+        return { type: "ok" };
+      default:
+        return { type: "error", message: "unknown command" };
+    }
+  }
+
+  /**
+   * Runs `work` after the commands before it, unless the call has ended by then.
+   *
+   * @param {() => Promise<Record<string, any>>} work
+   * @returns {Promise<Record<string, any>>}
+   */
+  #enqueue(work) {
+    const generation = this.#generation;
+    const result = this.#queue.then(() => {
+      this.#check(generation);
+      return work();
+    });
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  /** We call: devices are opened before anything rings at the contact's. @param {any} _command */
+  async #capabilities(_command) {
+    const generation = this.#generation;
+    await this.#openMicrophone();
+    this.#check(generation);
+    this.#move("prepared");
+    return { type: "capabilities", capabilities: this.#ownCapabilities() };
+  }
+
+  /** We were called and have accepted: ours is the offer. @param {any} command */
+  async #start(command) {
+    const generation = this.#generation;
+    // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
+    // `.local` names, and nothing reaches the caller of a call that cannot take place.
+    const encryption = this.#createEncryption(command.aesKey);
+    await this.#openMicrophone();
+    this.#check(generation);
+    const connection = this.#connect(command, encryption);
+    const described = connection.createOffer();
+    this.#attachOwn();
+    const { description, candidates } = await described;
+    this.#check(generation);
+    this.#move("negotiate");
+    return {
+      type: "offer",
+      offer: this.#engine.pack(description),
+      iceCandidates: this.#engine.pack(candidates),
+      capabilities: this.#ownCapabilities(),
+    };
+  }
+
+  /** We called and the contact has accepted: here is its offer. @param {any} command */
+  async #offer(command) {
+    if (this.#connection) throw new CommandError("call already started");
+    const [offer, candidates] = [this.#unpack(command.offer), this.#unpackList(command.iceCandidates)];
+    if (this.#state.phase !== "waiting") this.#begin(command.media);
+    const generation = this.#generation;
+    const encryption = this.#createEncryption(command.aesKey);
+    await this.#openMicrophone();
+    this.#check(generation);
+    const connection = this.#connect(command, encryption);
+    connection.addCandidates(candidates);
+    const described = await connection.createAnswer(offer);
+    this.#check(generation);
+    this.#attachOwn();
+    this.#move("negotiate");
+    this.#negotiated(connection);
+    return {
+      type: "answer",
+      answer: this.#engine.pack(described.description),
+      iceCandidates: this.#engine.pack(described.candidates),
+    };
+  }
+
+  /** @param {any} command */
+  async #answer(command) {
+    const connection = this.#connection;
+    if (!connection) throw new CommandError("call not started");
+    if (connection.hasRemoteDescription) throw new CommandError("remote description already set");
+    const [answer, candidates] = [this.#unpack(command.answer), this.#unpackList(command.iceCandidates)];
+    connection.addCandidates(candidates);
+    await connection.acceptAnswer(answer);
+    this.#negotiated(connection);
+    return { type: "ok" };
+  }
+
+  /** @param {any} command */
+  async #ice(command) {
+    const candidates = this.#unpackList(command.iceCandidates);
+    if (this.#connection) {
+      this.#connection.addCandidates(candidates);
+      return { type: "ok" };
+    }
+    this.#early.push(...candidates.slice(0, MAX_EARLY_CANDIDATES - this.#early.length));
+    throw new CommandError("call not started yet, will add candidates later");
+  }
+
+  /** @param {any} command */
+  async #media({ source, enable }) {
+    if (["idle", "ended", "failed"].includes(this.#state.phase)) throw new CommandError("there is no call");
+    if (source === "mic") await this.#setMicrophone(Boolean(enable));
+    else if (source === "camera") await this.#setCamera(Boolean(enable), this.#state.facing);
+    else throw new CommandError("this page does not share the screen");
+    return { type: "ok" };
+  }
+
+  /** @param {any} command */
+  async #switchCamera({ camera }) {
+    if (camera !== "user" && camera !== "environment") throw new CommandError("unknown camera");
+    if (["idle", "ended", "failed"].includes(this.#state.phase)) throw new CommandError("there is no call");
+    await this.#setCamera(true, camera);
+    return { type: "ok" };
+  }
+
+  // The call's parts
+
+  /**
+   * A new call: whatever the page carried before is over.
+   *
+   * @param {unknown} media
+   */
+  #begin(media) {
+    // candidates that came before the first command belong to this call
+    const early = this.#state.phase === "idle" ? this.#early : [];
+    this.#release();
+    this.#early = early;
+    this.#state = { ...freshState(), call: this.#state.call, media: media === "video" ? "video" : "audio" };
+    this.#move("prepare");
+    // The camera is asked for at once too, but nothing waits for it.
+    if (media === "video") void this.#setCamera(true, "user").catch(() => {});
+  }
+
+  /** @param {unknown} key */
+  #createEncryption(key) {
+    if (key === undefined || key === null) return null;
+    const { encryption, clock } = this.#engine;
+    this.#encryption?.close();
+    this.#encryption = new CallEncryption({ ...encryption, clock }, String(key));
+    return this.#encryption;
+  }
+
+  /**
+   * @param {{iceServers?: RTCIceServer[], relay?: boolean}} command
+   * @param {CallEncryption | null} encryption
+   */
+  #connect({ iceServers, relay }, encryption) {
+    /** @type {Connection} */
+    const connection = new Connection(
+      this.#engine,
+      { iceServers: iceServers ?? [], relay: Boolean(relay), encryption },
+      {
+        candidates: (candidates) =>
+          this.#respond({ resp: { type: "ice", iceCandidates: this.#engine.pack(candidates) } }),
+        state: (state) => void this.#connectionState(connection, state),
+        track: (source, track) => this.#update({ tracks: { ...this.#state.tracks, [source]: track } }),
+      },
+    );
+    this.#connection = connection;
+    connection.addCandidates(this.#early.splice(0));
+    this.#update({ encrypted: encryption !== null });
+    return connection;
+  }
+
+  #ownCapabilities() {
+    return { encryption: this.#engine.encryption.support !== null };
+  }
+
+  /**
+   * @param {Connection} connection
+   * @param {RTCPeerConnectionState} state
+   */
+  async #connectionState(connection, state) {
+    if (connection !== this.#connection) return;
+    this.#respond({ resp: { type: "connection", state: connection.state } });
+    if (state === "connected") {
+      this.#stopTimer("connect");
+      const connectedAt = this.#state.connectedAt ?? this.#engine.clock.now();
+      if (this.#move("connect", { connectedAt })) await this.#connected(connection);
+    } else if (state === "disconnected") {
+      // The engine goes on looking for a path, and says "failed" when it gives up.
+      this.#move("disconnect");
+    } else if (state === "failed") {
+      this.#fail("connection-failed", "The connection was lost or could not be made.");
+    } else if (state === "closed") {
+      this.#finish("end");
+      this.#respond({ resp: { type: "ended" } });
+    }
+  }
+
+  /** @param {Connection} connection */
+  async #connected(connection) {
+    if (this.#wasConnected) return;
+    this.#wasConnected = true;
+    this.#statsTimer = this.#engine.clock.setTimeout(() => void this.#poll(connection), FIRST_FRAME_POLL_MS);
+    const { connectionInfo } = await connection.stats();
+    if (connection === this.#connection) {
+      this.#respond({ resp: { type: "connected", connectionInfo: connectionInfo ?? { iceCandidatePair: {} } } });
+    }
+  }
+
+  /** Both descriptions are there: what the peer has room for is known, and the connection has its time. @param {Connection} connection */
+  #negotiated(connection) {
+    if (connection !== this.#connection) return;
+    if (!connection.canSend("camera")) this.#dropCamera("old-peer");
+    if (this.#state.phase !== "connecting") return;
+    this.#connectTimer = this.#engine.clock.setTimeout(
+      () => this.#fail("connection-failed", "The connection could not be made in time."),
+      CONNECT_MS,
+    );
+  }
+
+  /** Reads the statistics, again and again: often until the first frame, then once a second. @param {Connection} connection */
+  async #poll(connection) {
+    const { clock } = this.#engine;
+    let next = STATS_MS;
+    try {
+      // In this order: a frame that was sent by now has been counted by the cipher by then.
+      const stats = await connection.stats();
+      const isFirst = this.#firstFrameAt === null && (stats.framesDecoded > 0 || isAudible(stats, this.#state.media));
+      if (isFirst) this.#firstFrameAt = clock.now();
+      const waited = clock.now() - (this.#state.connectedAt ?? 0);
+      const counters = await this.#encryption?.counters();
+      if (connection !== this.#connection) return;
+      if (this.#firstFrameAt === null && waited < FIRST_FRAME_MS) next = FIRST_FRAME_POLL_MS;
+      if (isFirst || clock.now() - this.#statsAt >= STATS_MS - FIRST_FRAME_POLL_MS) {
+        this.#statsAt = clock.now();
+        this.#respond({ resp: this.#statsResponse(stats, counters) });
+      }
+      for (const { source, enabled } of this.#peerMedia.update(stats.bytesReceived, clock.now())) {
+        this.#respond({ resp: { type: "peerMedia", source, enabled } });
+        this.#update({ peer: this.#peerMedia.sources });
+      }
+      if (stats.path !== this.#state.path) this.#update({ path: stats.path });
+    } catch {
+      // statistics of a connection that is closing: the next round, if there is one, reads them again
+    }
+    if (connection === this.#connection) this.#statsTimer = clock.setTimeout(() => void this.#poll(connection), next);
+  }
+
+  /**
+   * @param {import("./statistics.js").ConnectionStats} stats
+   * @param {import("./encryption.js").FrameCounters | null | undefined} counters
+   */
+  #statsResponse(stats, counters) {
+    const { framesSent, framesDecoded, audioPacketsReceived, audioPacketsSent, path, width, height } = stats;
+    return {
+      type: "stats",
+      stats: {
+        framesSent,
+        framesEncrypted: counters ? counters.encrypted.audio + counters.encrypted.video : 0,
+        framesDecrypted: counters ? counters.decrypted.audio + counters.decrypted.video : 0,
+        framesFailed: counters ? counters.failed.audio + counters.failed.video : 0,
+        framesDecoded,
+        audioPacketsReceived,
+        audioPacketsSent,
+        videoFramesDecrypted: counters?.decrypted.video ?? 0,
+        path,
+        width,
+        height,
+        ...(this.#firstFrameAt === null ? {} : { firstFrameAt: this.#firstFrameAt }),
+      },
+    };
+  }
+
+  // Devices
+
+  async #openMicrophone() {
+    if (this.#microphone) return;
+    const generation = this.#generation;
+    const track = await this.#engine.devices.microphone();
+    if (generation !== this.#generation || this.#microphone) {
+      track.stop();
+      this.#check(generation);
+      return;
+    }
+    this.#microphone = track;
+    track.addEventListener("ended", () => {
+      if (this.#microphone !== track) return;
+      this.#microphone = null;
+      this.#update({ local: { ...this.#state.local, mic: false }, notice: "microphone-lost" });
+      void this.#attach("mic", null);
+    });
+    this.#update({ local: { ...this.#state.local, mic: true } });
+  }
+
+  /**
+   * Mute keeps the microphone open, so that speaking again takes no time; but nothing of it is sent.
+   *
+   * @param {boolean} enable
+   */
+  async #setMicrophone(enable) {
+    if (enable) await this.#openMicrophone();
+    const track = this.#microphone;
+    if (track) track.enabled = enable;
+    const notice = enable && this.#state.notice === "microphone-lost" ? null : this.#state.notice;
+    this.#update({ local: { ...this.#state.local, mic: enable && track !== null }, notice });
+    await this.#attach("mic", enable ? track : null);
+  }
+
+  /**
+   * Turning the camera off gives it back: its light goes out.
+   *
+   * @param {boolean} enable
+   * @param {"user" | "environment"} facing
+   */
+  async #setCamera(enable, facing) {
+    const generation = this.#generation;
+    const request = ++this.#cameraRequest;
+    if (this.#connection?.hasRemoteDescription && !this.#connection.canSend("camera") && enable) {
+      this.#update({ notice: "old-peer" });
+      throw new CommandError("cannot enable camera since the peer has an old version");
+    }
+    if (enable && this.#state.camera && this.#state.facing === facing) return;
+    // The old one goes first: some systems open one camera at a time.
+    this.#state.camera?.stop();
+    this.#update({ camera: null, local: { ...this.#state.local, camera: false } });
+    if (!enable) {
+      await this.#attach("camera", null);
+      return;
+    }
+    try {
+      const track = await this.#engine.devices.camera(facing);
+      if (generation !== this.#generation || request !== this.#cameraRequest) {
+        track.stop();
+        return;
+      }
+      track.addEventListener("ended", () => {
+        if (this.#state.camera === track) this.#dropCamera("camera-lost");
+      });
+      const notice = isCameraNotice(this.#state.notice) ? null : this.#state.notice;
+      this.#update({ camera: track, facing, local: { ...this.#state.local, camera: true }, notice });
+      await this.#attach("camera", track);
+    } catch (error) {
+      if (generation !== this.#generation || request !== this.#cameraRequest) return;
+      if (!(error instanceof DeviceError)) throw error;
+      await this.#attach("camera", null);
+      this.#update({ notice: /** @type {NoticeCode} */ (error.code) });
+      this.#respond({ resp: { type: "info", code: error.code, message: error.message } });
+      throw error;
+    }
+  }
+
+  /** @param {NoticeCode} notice */
+  #dropCamera(notice) {
+    if (!this.#state.camera) return;
+    this.#state.camera.stop();
+    this.#update({ camera: null, local: { ...this.#state.local, camera: false }, notice });
+    void this.#attach("camera", null);
+  }
+
+  /**
+   * @param {Source} source
+   * @param {MediaStreamTrack | null} track
+   */
+  async #attach(source, track) {
+    try {
+      await this.#connection?.attach(source, track);
+    } catch (error) {
+      // without the cipher nothing is attached; whoever waits for `ready` reports it
+      if (!(error instanceof EncryptionError)) throw error;
+    }
+  }
+
+  /** Hands our tracks to a connection that has just got its transceivers. */
+  #attachOwn() {
+    void this.#attach("mic", this.#state.local.mic ? this.#microphone : null).catch(() => {});
+    void this.#attach("camera", this.#state.camera).catch(() => {});
+  }
+
+  // State
+
+  /** @param {number} generation */
+  #check(generation) {
+    if (generation !== this.#generation) throw new OverError("the call is over");
+  }
+
+  #isOver() {
+    return this.#state.phase === "ended" || this.#state.phase === "failed";
+  }
+
+  /**
+   * @param {import("./phases.js").PhaseEvent} event
+   * @param {Partial<Snapshot>} [changes]  what changes along with the phase
+   * @returns {boolean}  whether the table has this transition
+   */
+  #move(event, changes = {}) {
+    const phase = nextPhase(this.#state.phase, event);
+    if (!phase) return false;
+    this.#update({ phase, ...changes });
+    return true;
+  }
+
+  /** @param {Partial<Snapshot>} changes */
+  #update(changes) {
+    this.#state = { ...this.#state, ...changes };
+    this.#changed();
+  }
+
+  /** @param {string | number} callId */
+  #forgetOther(callId) {
+    const others = (this.#state.call.others ?? []).filter((other) => other.callId !== callId);
+    this.#update({ call: { ...this.#state.call, others } });
+  }
+
+  /**
+   * @param {string} code
+   * @param {string} message
+   */
+  #fail(code, message) {
+    this.#finish("fail", code);
+    this.#respond({ resp: { type: "error", message, code } });
+    this.#respond({ resp: { type: "ended", reason: code } });
+  }
+
+  /**
+   * @param {"end" | "fail"} event
+   * @param {string} [error]
+   */
+  #finish(event, error) {
+    this.#release();
+    this.#move(event, {
+      camera: null,
+      local: noSources(),
+      peer: noSources(),
+      tracks: {},
+      notice: null,
+      permission: null,
+      ...(error ? { error } : {}),
+    });
+  }
+
+  #release() {
+    this.#generation += 1;
+    this.#queue = Promise.resolve();
+    this.#stopTimer("connect");
+    this.#stopTimer("stats");
+    this.#connection?.close();
+    this.#connection = null;
+    this.#encryption?.close();
+    this.#encryption = null;
+    const microphone = this.#microphone;
+    this.#microphone = null;
+    microphone?.stop();
+    this.#state.camera?.stop();
+    this.#early = [];
+    this.#peerMedia = new PeerMedia();
+    this.#wasConnected = false;
+    this.#firstFrameAt = null;
+    this.#statsAt = 0;
+  }
+
+  /** @param {"connect" | "stats"} which */
+  #stopTimer(which) {
+    const timer = which === "connect" ? this.#connectTimer : this.#statsTimer;
+    if (timer !== null) this.#engine.clock.clearTimeout(timer);
+    if (which === "connect") this.#connectTimer = null;
+    else this.#statsTimer = null;
+  }
+
+  /**
+   * What a failed command says to Python. Whatever keeps a call from starting ends it here too.
+   *
+   * @param {string} type
+   * @param {unknown} error
+   */
+  #failure(type, error) {
+    const message = `${type}: ${error instanceof Error ? error.message : "failed"}`;
+    if (error instanceof OverError) return { type: "error", message, code: "ended" };
+    if (error instanceof CommandError) return { type: "error", message };
+    const isSetUp = ["capabilities", "start", "offer", "answer"].includes(type);
+    let code = isSetUp ? "setup-failed" : undefined;
+    if (error instanceof DeviceError) code = error.code;
+    else if (error instanceof EncryptionError) code = "no-encryption";
+    if (isSetUp && !this.#isOver()) this.#finish("fail", code);
+    else if (error instanceof DeviceError && type === "media") this.#update({ notice: noticeOf(error.code) });
+    return code ? { type: "error", message, code } : { type: "error", message };
+  }
+
+  /** @param {unknown} packed */
+  #unpack(packed) {
+    /** @type {unknown} */
+    let value;
+    try {
+      value = this.#engine.unpack(String(packed));
+    } catch {
+      // reported below, without the text
+    }
+    if (typeof value !== "object" || value === null) throw new Error("the contact's message cannot be read");
+    return /** @type {any} */ (value);
+  }
+
+  /**
+   * @param {unknown} packed
+   * @returns {RTCIceCandidateInit[]}
+   */
+  #unpackList(packed) {
+    const list = this.#unpack(packed);
+    if (!Array.isArray(list)) throw new Error("the contact's message cannot be read");
+    return list.filter((candidate) => typeof candidate?.candidate === "string");
+  }
+}
+
+/** @returns {Snapshot} */
+function freshState() {
+  return {
+    phase: "idle",
+    media: "audio",
+    local: noSources(),
+    peer: noSources(),
+    camera: null,
+    facing: "user",
+    tracks: {},
+    encrypted: false,
+    path: null,
+    connectedAt: null,
+    notice: null,
+    error: null,
+    call: {},
+    layout: "default",
+    description: null,
+    permission: null,
+  };
+}
+
+/**
+ * Of an audio call the first sound counts. A video call's first frame may never come (the contact has no camera): then
+ * it has none.
+ *
+ * @param {import("./statistics.js").ConnectionStats} stats
+ * @param {"audio" | "video"} media
+ */
+function isAudible(stats, media) {
+  return media === "audio" && stats.audioPacketsReceived > 0;
+}
+
+/** @param {NoticeCode | null} notice */
+function isCameraNotice(notice) {
+  return notice !== null && notice !== "microphone-lost";
+}
+
+/**
+ * @param {import("./devices.js").DeviceCode} code
+ * @returns {NoticeCode}
+ */
+function noticeOf(code) {
+  return code === "camera-denied" || code === "no-camera" || code === "camera-busy" ? code : "microphone-lost";
+}
+
+/** @param {unknown} value */
+function text(value) {
+  return typeof value === "string" ? value : "";
+}
+
+/**
+ * @param {any} call
+ * @returns {Partial<CallInfo>}
+ */
+function callInfo(call) {
+  if (typeof call !== "object" || call === null) throw new CommandError("there is nothing to show");
+  const others = Array.isArray(call.others) ? call.others : [];
+  return {
+    contactName: text(call.contactName),
+    media: call.media === "video" ? "video" : "audio",
+    state: text(call.state),
+    direction: text(call.direction),
+    connectedAt: typeof call.connectedAt === "number" ? call.connectedAt : null,
+    others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
+  };
+}
+
+/**
+ * Commands are sent back with their answer; keys, credentials and descriptions need not travel twice.
+ *
+ * @param {any} command
+ */
+function withoutSecrets(command) {
+  if (typeof command !== "object" || command === null) return undefined;
+  const copy = { ...command };
+  delete copy.aesKey;
+  delete copy.iceServers;
+  return copy;
+}
+
