@@ -5,13 +5,16 @@ Source: simplex-messaging.md, "Transport handshake". Both messages may grow: byt
 
 from __future__ import annotations
 
+import datetime as dt
+import hmac
 from dataclasses import dataclass, field
 
 from simplex_calls.crypto import CryptoError, X25519PublicKey, pad
 from simplex_calls.smp import encoding
+from simplex_calls.smp.certificates import verify_chain, verify_key
 from simplex_calls.smp.encoding import Reader, VersionRange
-from simplex_calls.smp.errors import DecodeError, EncodeError
-from simplex_calls.smp.transmission import BLOCK_SIZE, unpad_block
+from simplex_calls.smp.errors import DecodeError, EncodeError, ServerIdentityError, VersionError
+from simplex_calls.smp.transmission import BLOCK_SIZE, Session, unpad_block
 
 ALPN = "smp/1"
 SUPPORTED_VERSIONS = VersionRange(9, 9)
@@ -114,3 +117,34 @@ def decode_server_hello(block: bytes) -> ServerHello:
 def decode_client_hello(block: bytes) -> ClientHello:
     """Decode the first block from a client; raises :class:`DecodeError`."""
     return ClientHello.decode(unpad_block(block))
+
+
+def accept_server(
+    block: bytes,
+    *,
+    fingerprint: bytes,
+    session_id: bytes,
+    peer_certificate: bytes | None,
+    now: dt.datetime,
+    versions: VersionRange = SUPPORTED_VERSIONS,
+) -> tuple[Session, bytes]:
+    """Check a server's first block, at the client: the agreed session, and the block to answer with.
+
+    ``fingerprint`` is the one in the server's address, ``session_id`` the TLS connection's own, ``peer_certificate``
+    what TLS proved (None where there is no TLS, in memory). Raises :class:`DecodeError`, :class:`VersionError`, and
+    :class:`ServerIdentityError` if the server is another one or somebody stands between.
+    """
+    hello = decode_server_hello(block)
+    if not hmac.compare_digest(hello.session_id, session_id):
+        raise ServerIdentityError("server's handshake belongs to another connection")
+    common = hello.versions.intersect(versions)
+    if common is None:
+        raise VersionError(f"server speaks versions {hello.versions} of the protocol, this program {versions}")
+    if hello.server_key is None:
+        raise ServerIdentityError("server did not show its certificates")
+    leaf_key = verify_chain(hello.server_key.chain, fingerprint, now)
+    if peer_certificate is not None and not hmac.compare_digest(hello.server_key.chain[0], peer_certificate):
+        raise ServerIdentityError("server's certificate is not the one that TLS proved")
+    server_key = verify_key(hello.server_key.signed_key, leaf_key)
+    session = Session(common.maximum, session_id, server_key)
+    return session, encode_hello(ClientHello(common.maximum, fingerprint))

@@ -1,0 +1,154 @@
+"""TLS 1.3 under the SMP handshake: contexts and connections of both ends.
+
+Certificates are self-made, so the library's own check against authorities is off. What takes its place: the TLS
+handshake proves that the server has the key of its online certificate; the SMP handshake (``handshake.accept_server``)
+brings the whole chain, which must start with that very certificate and hold, signed by it, the one whose fingerprint is
+in the server's address. Until then the client sends nothing. The chain comes from the SMP handshake because Python
+before 3.13 does not give the TLS one. Source: simplex-messaging.md, "TLS transport encryption".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.errors import NetworkError
+from simplex_calls.smp.handshake import ALPN
+from simplex_calls.smp.transmission import BLOCK_SIZE
+
+STREAM_LIMIT = 4 * BLOCK_SIZE
+"""How many received bytes are kept before the other end is slowed down."""
+SHUTDOWN_TIMEOUT = 2.0
+"""Seconds that a closing connection waits for the other end to say good-bye too."""
+
+_log = logging.getLogger(__name__)
+
+
+class TLSConnection:
+    """A ``Connection`` over TLS; at either end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take over an open TLS stream; raises :class:`NetworkError` if it has no channel binding."""
+        tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        binding = tls.get_channel_binding("tls-unique")
+        if not binding:
+            writer.transport.abort()
+            raise NetworkError("TLS connection has no channel binding")
+        self.session_id: bytes = binding
+        self.peer_certificate: bytes | None = tls.getpeercert(binary_form=True)
+        self.alpn: str | None = tls.selected_alpn_protocol()
+        self._reader = reader
+        self._writer = writer
+
+    async def read_block(self) -> bytes:
+        """The next block; raises :class:`NetworkError`."""
+        try:
+            return await self._reader.readexactly(BLOCK_SIZE)
+        except (EOFError, OSError):
+            raise NetworkError("connection is closed") from None
+
+    def write_block(self, block: bytes) -> None:
+        """Queue a block for sending."""
+        if len(block) != BLOCK_SIZE:
+            raise ValueError(f"a block has {BLOCK_SIZE} bytes")
+        if not self._writer.is_closing():
+            self._writer.write(block)
+
+    async def drain(self) -> None:
+        """Wait until the other end keeps up; raises :class:`NetworkError`."""
+        try:
+            await self._writer.drain()
+        except OSError:
+            raise NetworkError("connection is closed") from None
+
+    def close(self) -> None:
+        """Close, after what is queued was sent."""
+        self._writer.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until everything is released."""
+        with contextlib.suppress(OSError, EOFError):
+            await self._writer.wait_closed()
+
+
+def client_context() -> ssl.SSLContext:
+    """The context of clients: TLS 1.3, ALPN ``smp/1``; identity is checked afterwards (see the module)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _restrict(context)
+    return context
+
+
+def server_context(chain_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
+    """The context of servers: ``chain_pem`` holds the online certificate, then the offline one; the key is PKCS#8 PEM.
+
+    Raises :class:`ssl.SSLError` if they do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _restrict(context)
+    context.num_tickets = 0  # sessions are not resumed
+    # the library loads them from files only; the directory is readable by its owner alone
+    with tempfile.TemporaryDirectory(prefix="smp-") as directory:
+        path = Path(directory) / "chain-and-key.pem"
+        path.write_bytes(chain_pem + b"\n" + key_pem)
+        context.load_cert_chain(path)
+    return context
+
+
+def _restrict(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols([ALPN])
+
+
+async def connect_tls(server: ServerAddress, *, context: ssl.SSLContext | None = None) -> TLSConnection:
+    """Connect to the first of the server's hosts that answers; raises :class:`NetworkError`.
+
+    Onion hosts are left out, as there is no Tor client here. No host name is sent in the clear (no SNI): servers that
+    also serve web pages on the port tell the protocols apart by it.
+    """
+    context = client_context() if context is None else context
+    hosts = [host for host in server.hosts if not host.endswith(".onion")]
+    if not hosts:
+        raise NetworkError("server can be reached through Tor only, which is not supported")
+    for host in hosts:
+        try:
+            reader, writer = await asyncio.open_connection(
+                host,
+                server.effective_port,
+                ssl=context,
+                server_hostname="",
+                limit=STREAM_LIMIT,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+            )
+        except OSError as error:
+            _log.debug("a host of a server was not reached: %s", type(error).__name__)
+            continue
+        keep_alive(writer)
+        return TLSConnection(reader, writer)
+    raise NetworkError("server was not reached: is it running, and is this computer online?")
+
+
+def keep_alive(writer: asyncio.StreamWriter) -> None:
+    """Have the system notice within about a minute and a half that the other end is gone."""
+    sock: socket.socket | None = writer.get_extra_info("socket")
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # seconds of silence, seconds between probes, probes; named so on Linux
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def to_pem(certificates: Sequence[bytes]) -> bytes:
+    """DER certificates as PEM, for :func:`server_context`."""
+    return "".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in certificates).encode("ascii")
