@@ -1,0 +1,299 @@
+"""The double ratchet against the official implementation's vectors, byte for byte, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from simplex_calls.agent import ratchet
+from simplex_calls.agent.ratchet import RatchetState, SkippedDelta, SkippedKey, SkippedKeys
+from simplex_calls.agent.ratchet_state import MessageKey, StoredRatchetError
+from simplex_calls.agent.x3dh import E2EParams, E2EPrivateKeys
+from simplex_calls.crypto import X448PrivateKey, X448PublicKey
+from simplex_calls.smp.encoding import Reader
+from tests.agent.test_x3dh import private_keys
+from tests.vectors import simplexmq
+
+H = bytes.fromhex
+WITHOUT_KEM = [
+    "v2 (no PQ)",
+    "v3, PQ off",
+    "v2 ratchet with max version 3 (upgrade to v3 on first reply)",
+]
+SCENARIOS = {scenario["name"]: scenario for scenario in simplexmq()["ratchet"]}
+ERRORS: dict[str, type[ratchet.RatchetError]] = {
+    "CERatchetDuplicateMessage": ratchet.DuplicateMessageError,
+    "CERatchetHeader": ratchet.HeaderError,
+}
+
+
+def described(state: RatchetState) -> dict[str, Any]:
+    """The state in the vectors' words, without what belongs to KEM."""
+    sending, receiving = state.sending, state.receiving
+    return {
+        "ad": state.associated_data.hex(),
+        "dh_self_priv": state.own_key.raw.hex(),
+        "dh_self_pub": state.own_public_key.raw.hex(),
+        "max_version": state.max_version,
+        "next_header_key_rcv": state.next_receiving_header_key.hex(),
+        "next_header_key_snd": state.next_sending_header_key.hex(),
+        "nr": state.received,
+        "ns": state.sent,
+        "pn": state.previously_sent,
+        "rcv": receiving and {"chain_key": receiving.chain_key.hex(), "header_key": receiving.header_key.hex()},
+        "root_key": state.root_key.hex(),
+        "snd": sending
+        and {
+            "chain_key": sending.chain_key.hex(),
+            "dh_remote_pub": sending.peer_key.raw.hex(),
+            "header_key": sending.header_key.hex(),
+        },
+        "version": state.version,
+    }
+
+
+def described_keys(keys: SkippedKeys) -> set[tuple[str, int, str, str]]:
+    return {(item.header_key.hex(), item.number, item.key.key.hex(), item.key.iv.hex()) for item in keys}
+
+
+def expected_keys(items: list[dict[str, Any]]) -> set[tuple[str, int, str, str]]:
+    return {(item["header_key"], item["n"], item["message_key"], item["message_iv"]) for item in items}
+
+
+def fixed(data: bytes) -> Any:
+    """A source of randomness that gives ``data`` once."""
+    drawn = iter([data])
+
+    def random(size: int) -> bytes:
+        value = next(drawn)
+        assert len(value) == size
+        return value
+
+    return random
+
+
+def no_random(_size: int) -> bytes:
+    raise AssertionError("randomness was drawn although the ratchet does not turn")
+
+
+def set_up(scenario: dict[str, Any]) -> dict[str, RatchetState]:
+    joiner, initiator = scenario["joiner"], scenario["initiator"]
+    version, top = scenario["e2e_version"], scenario["max_version"]
+    joining, inviting = private_keys(joiner), private_keys(initiator)
+    ratchet_key = X448PrivateKey(H(joiner["initial_ratchet_key"]["priv_raw"]))
+    return {
+        "joiner": ratchet.init_sending(joining, inviting.public_at(version), ratchet_key, top),
+        "initiator": ratchet.init_receiving(inviting, joining.public_at(version), top),
+    }
+
+
+@pytest.mark.parametrize("name", WITHOUT_KEM)
+def test_official_scenario(name: str) -> None:
+    scenario = SCENARIOS[name]
+    states = set_up(scenario)
+    skipped = {party: SkippedKeys() for party in states}
+    for party, state in states.items():
+        start = scenario[f"{party}_state0"]
+        assert described(state) == {key: start[key] for key in described(state)}
+    sent: dict[int, bytes] = {}
+    for step in scenario["steps"]:
+        party, index, state = step["party"], step["index"], states[step["party"]]
+        if step["op"] == "encrypt":
+            state, sent[index] = ratchet.encrypt(state, H(step["plaintext"]), step["padded_len"])
+            assert sent[index] == H(step["ciphertext"])
+        elif "error" in step:
+            with pytest.raises(ERRORS[step["error"]]):
+                ratchet.decrypt(state, skipped[party], sent[index], no_random)
+        else:
+            own_key = H(step["state_after"]["dh_self_priv"])
+            turns = own_key != state.own_key.raw
+            result = ratchet.decrypt(state, skipped[party], sent[index], fixed(own_key) if turns else no_random)
+            assert result.plaintext == H(step["plaintext"])
+            state, skipped[party] = result.state, skipped[party].applied(result.skipped_delta)
+        if "state_after" in step:
+            assert described(state) == {key: step["state_after"][key] for key in described(state)}
+            assert described_keys(skipped[party]) == expected_keys(step["state_after"]["skipped"])
+        states[party] = RatchetState.from_bytes(state.to_bytes())
+        assert states[party] == state
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - set(WITHOUT_KEM)))
+def test_ratchets_with_kem_are_refused(name: str) -> None:
+    scenario = SCENARIOS[name]
+    joiner_params = Reader(H(scenario["joiner"]["params_binary"]))
+    first = scenario["steps"][0]
+    if scenario["joiner_pq"]:
+        with pytest.raises(ValueError, match="post-quantum"):
+            E2EParams.read(joiner_params)
+        state = replace(
+            set_up(SCENARIOS["v3, PQ off"])["initiator"],
+            next_receiving_header_key=H(scenario["x3dh"]["snd_header_key"]),
+            associated_data=H(scenario["initiator_state0"]["ad"]),
+        )
+        with pytest.raises(ratchet.UnsupportedRatchetError, match="post-quantum"):
+            ratchet.decrypt(state, SkippedKeys(), H(first["ciphertext"]), no_random)
+    else:
+        assert E2EParams.read(joiner_params).version == 3
+
+
+def pair() -> tuple[RatchetState, RatchetState]:
+    """Two ratchets that have exchanged one message each way: (joiner, initiator)."""
+    states = set_up(SCENARIOS["v2 (no PQ)"])
+    joiner, confirmation = ratchet.encrypt(states["joiner"], b"confirmation", 200)
+    initiator = ratchet.decrypt(states["initiator"], SkippedKeys(), confirmation, fixed(b"\x01" * 56)).state
+    initiator, answer = ratchet.encrypt(initiator, b"answer", 200)
+    return ratchet.decrypt(joiner, SkippedKeys(), answer, fixed(b"\x02" * 56)).state, initiator
+
+
+def skip(state: RatchetState, count: int) -> RatchetState:
+    """Send ``count`` messages that are lost."""
+    for _ in range(count):
+        state, _ = ratchet.encrypt(state, b"", 2)
+    return state
+
+
+def test_the_initiator_cannot_send_first() -> None:
+    with pytest.raises(ratchet.NotReadyError, match="nothing was received"):
+        ratchet.encrypt(set_up(SCENARIOS["v2 (no PQ)"])["initiator"], b"", 100)
+
+
+def test_a_message_that_does_not_fit_is_refused() -> None:
+    joiner, _ = pair()
+    ratchet.encrypt(joiner, b"x" * 98, 100)
+    with pytest.raises(ratchet.PlaintextTooLongError, match="99 bytes do not fit into 98"):
+        ratchet.encrypt(joiner, b"x" * 99, 100)
+
+
+def test_the_limit_of_skipped_messages() -> None:
+    joiner, initiator = pair()
+    _, message = ratchet.encrypt(skip(joiner, ratchet.MAX_SKIPPED_IN_STEP), b"at the limit", 100)
+    result = ratchet.decrypt(initiator, SkippedKeys(), message, fixed(b"\x03" * 56))
+    assert result.plaintext == b"at the limit"
+    assert [key.number for key in result.skipped_delta.added] == list(range(ratchet.MAX_SKIPPED_IN_STEP))
+    _, message = ratchet.encrypt(skip(joiner, ratchet.MAX_SKIPPED_IN_STEP + 1), b"beyond", 100)
+    with pytest.raises(ratchet.TooManySkippedError) as caught:
+        ratchet.decrypt(initiator, SkippedKeys(), message, no_random)
+    assert caught.value.count == ratchet.MAX_SKIPPED_IN_STEP + 1
+
+
+@pytest.mark.parametrize("ends_chain", [False, True])
+def test_too_many_skipped_are_refused_without_computing(*, ends_chain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    joiner, initiator = pair()
+    joiner, first = ratchet.encrypt(joiner, b"first", 100)
+    initiator = ratchet.decrypt(initiator, SkippedKeys(), first, fixed(b"\x03" * 56)).state
+    if ends_chain:
+        # the peer lies about how many messages its last chain had
+        initiator, answer = ratchet.encrypt(initiator, b"answer", 100)
+        joiner = ratchet.decrypt(joiner, SkippedKeys(), answer, fixed(b"\x04" * 56)).state
+        joiner = replace(joiner, previously_sent=0xFFFFFFFF)
+    else:
+        joiner = replace(joiner, sent=0xFFFFFFFE)
+    _, message = ratchet.encrypt(joiner, b"far away", 100)
+    computed: list[bytes] = []
+    monkeypatch.setattr(ratchet, "_chain_step", computed.append)
+    monkeypatch.setattr(ratchet, "_root_step", lambda *keys: computed.append(keys[0]))
+    with pytest.raises(ratchet.TooManySkippedError):
+        ratchet.decrypt(initiator, SkippedKeys(), message, no_random)
+    assert computed == []
+
+
+def test_a_changed_message_leaves_no_trace() -> None:
+    joiner, initiator = pair()
+    joiner, lost = ratchet.encrypt(joiner, b"late", 100)
+    joiner, message = ratchet.encrypt(joiner, b"text", 100)
+    for position in range(len(message)):
+        changed = bytearray(message)
+        changed[position] ^= 0x40
+        with pytest.raises(ratchet.RatchetError):
+            ratchet.decrypt(initiator, SkippedKeys(), bytes(changed), lambda size: b"\x05" * size)
+    with pytest.raises(ratchet.MessageError):
+        ratchet.decrypt(initiator, SkippedKeys(), message[:-1] + b"?", lambda size: b"\x05" * size)
+    result = ratchet.decrypt(initiator, SkippedKeys(), message, fixed(b"\x05" * 56))
+    kept = SkippedKeys().applied(result.skipped_delta)
+    # the same for a message whose key waits: the key stays until the true message comes
+    with pytest.raises(ratchet.MessageError):
+        ratchet.decrypt(result.state, kept, lost[:-1] + b"?", no_random)
+    assert ratchet.decrypt(result.state, kept, lost, no_random).plaintext == b"late"
+
+
+def test_duplicates_and_earlier_messages() -> None:
+    joiner, initiator = pair()
+    messages = []
+    for text in (b"0", b"1", b"2"):
+        joiner, message = ratchet.encrypt(joiner, text, 100)
+        messages.append(message)
+    skipped = SkippedKeys()
+    for message in (messages[0], messages[2]):
+        result = ratchet.decrypt(initiator, skipped, message, lambda size: b"\x06" * size)
+        initiator, skipped = result.state, skipped.applied(result.skipped_delta)
+    with pytest.raises(ratchet.DuplicateMessageError):
+        ratchet.decrypt(initiator, skipped, messages[2], no_random)
+    with pytest.raises(ratchet.EarlierMessageError):
+        ratchet.decrypt(initiator, skipped, messages[0], no_random)
+    # after the next turn the chain is known by the key that is still missing
+    initiator, answer = ratchet.encrypt(initiator, b"answer", 100)
+    joiner = ratchet.decrypt(joiner, SkippedKeys(), answer, lambda size: b"\x07" * size).state
+    joiner, message = ratchet.encrypt(joiner, b"3", 100)
+    initiator = ratchet.decrypt(initiator, skipped, message, lambda size: b"\x08" * size).state
+    with pytest.raises(ratchet.EarlierMessageError):
+        ratchet.decrypt(initiator, skipped, messages[0], no_random)
+    assert ratchet.decrypt(initiator, skipped, messages[1], no_random).plaintext == b"1"
+
+
+def test_the_oldest_of_too_many_stored_keys_go_first() -> None:
+    joiner, initiator = pair()
+    kept = SkippedKeys(
+        SkippedKey(b"h" * 32, number, MessageKey(bytes(32), bytes(16))) for number in range(ratchet.MAX_SKIPPED_STORED)
+    )
+    _, message = ratchet.encrypt(skip(joiner, 3), b"text", 100)
+    delta = ratchet.decrypt(initiator, kept, message, fixed(b"\x09" * 56)).skipped_delta
+    assert delta.removed == tuple((b"h" * 32, number) for number in range(3))
+    after = kept.applied(delta)
+    assert len(after) == ratchet.MAX_SKIPPED_STORED
+    assert [item.number for item in after][-4:] == [ratchet.MAX_SKIPPED_STORED - 1, 0, 1, 2]
+    # rows of a table, in order, give the same keys
+    assert SkippedKeys(list(after)) == after
+
+
+def test_a_peer_key_of_low_order_is_refused() -> None:
+    joiner, initiator = pair()
+    _, message = ratchet.encrypt(replace(joiner, own_public_key=X448PublicKey(bytes(56))), b"text", 100)
+    with pytest.raises(ratchet.UnsupportedRatchetError, match="not safe"):
+        ratchet.decrypt(initiator, SkippedKeys(), message, lambda size: b"\x0a" * size)
+    own, bad = E2EPrivateKeys.generate(), X448PublicKey(bytes(56))
+    with pytest.raises(ratchet.UnsupportedRatchetError, match="not safe"):
+        ratchet.init_receiving(own, E2EParams(2, bad, bad))
+    with pytest.raises(ratchet.UnsupportedRatchetError, match="not safe"):
+        ratchet.init_sending(own, E2EParams(2, bad, bad), X448PrivateKey.generate())
+
+
+def test_the_version_stays_at_what_was_agreed() -> None:
+    scenario = SCENARIOS["v2 ratchet with max version 3 (upgrade to v3 on first reply)"]
+    joining, inviting = private_keys(scenario["joiner"]), private_keys(scenario["initiator"])
+    state = ratchet.init_receiving(inviting, joining.public_at(2))
+    result = ratchet.decrypt(state, SkippedKeys(), H(scenario["steps"][0]["ciphertext"]), lambda size: b"\x0b" * size)
+    assert (result.state.version, result.state.max_version) == (2, 2)
+
+
+def test_no_secret_shows() -> None:
+    joiner, initiator = pair()
+    _, message = ratchet.encrypt(skip(joiner, 1), b"text", 100)
+    result = ratchet.decrypt(initiator, SkippedKeys(), message, fixed(b"\x0c" * 56))
+    shown = repr((result, SkippedKeys().applied(result.skipped_delta), private_keys(SCENARIOS["v2 (no PQ)"]["joiner"])))
+    secrets = [result.state.root_key, result.state.own_key.raw, result.plaintext, result.state.associated_data]
+    secrets += [result.skipped_delta.added[0].header_key, result.skipped_delta.added[0].key.key]
+    assert not any(repr(secret)[2:-1] in shown or secret.hex() in shown for secret in secrets)
+
+
+def test_stored_values_are_checked() -> None:
+    joiner, _ = pair()
+    data = joiner.to_bytes()
+    for wrong in (b"", data[:-1], data + b"!", b"\x02" + data[1:]):
+        with pytest.raises(StoredRatchetError):
+            RatchetState.from_bytes(wrong)
+    with pytest.raises(StoredRatchetError):
+        MessageKey.from_bytes(bytes(47))
+    assert MessageKey.from_bytes(bytes(range(48))).to_bytes() == bytes(range(48))
+    assert not SkippedDelta()
