@@ -31,13 +31,13 @@ from simplex_calls.chat.messages import (
     RtcSession,
     Unknown,
     UpdateMessage,
-    VersionRange,
     decode_message,
     decode_value,
     encode_message,
     notifies,
 )
 from simplex_calls.crypto import X25519PublicKey
+from simplex_calls.smp.encoding import VersionRange
 from tests.vectors import chat_bodies
 
 PRODUCED = {"x.info", "x.msg.new", "x.call.inv", "x.call.offer", "x.call.answer", "x.call.extra", "x.call.end"}

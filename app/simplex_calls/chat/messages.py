@@ -8,14 +8,13 @@ Specified in ``docs/protocol/simplex-chat.md`` and its JTD schema; the call mess
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NoReturn, TypeVar
 
 from simplex_calls.crypto import CryptoError, X25519PublicKey
-from simplex_calls.smp.encoding import base64url, from_base64url
+from simplex_calls.smp.encoding import VersionRange, base64url, from_base64url
 from simplex_calls.smp.errors import DecodeError
 
 MAX_MESSAGE_LENGTH = 15_602
@@ -34,17 +33,6 @@ class MessageError(ValueError):
 
 class MessageTooLargeError(MessageError):
     """A message is longer than can be sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRange:
-    """The chat protocol versions that a client speaks."""
-
-    minimum: int
-    maximum: int
-
-    def __str__(self) -> str:
-        return f"{self.minimum}-{self.maximum}"
 
 
 SUPPORTED_VERSIONS = VersionRange(1, 9)
@@ -342,14 +330,10 @@ def _from_base64(text: str, key: str) -> bytes:
 
 
 def _versions(text: str) -> VersionRange:
-    found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", text)
-    if not found:
-        raise MessageError("v is not a version range")
-    minimum = int(found[1])
-    maximum = int(found[2] or found[1])
-    if minimum > maximum:
-        raise MessageError("v is not a version range")
-    return VersionRange(minimum, maximum)
+    try:
+        return VersionRange.parse(text)
+    except DecodeError:
+        raise MessageError("v is not a version range") from None
 
 
 def _info(params: dict[str, Any]) -> Info:

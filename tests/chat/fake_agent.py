@@ -1,0 +1,200 @@
+"""An agent without servers: links two chats in memory, moves messages only when the test says so."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from simplex_calls.agent.errors import LargeMessage, UnknownConnection, WrongState
+from simplex_calls.agent.events import (
+    AgentEvent,
+    ConfirmationReceived,
+    Connected,
+    FailureReason,
+    InfoReceived,
+    Integrity,
+    MessageDelivered,
+    MessageFailed,
+    MessageReceived,
+    MessageRejected,
+    RejectionReason,
+)
+from simplex_calls.chat.chat import Chat
+from simplex_calls.chat.events import CallMessageReceived, ChatEvent
+from simplex_calls.database import Database
+
+OK = Integrity()
+BROKER_TIME = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Wire:
+    """All agents of a test, and what is between them."""
+
+    links: dict[str, tuple[FakeAgent, int]] = field(default_factory=dict)
+    moving: deque[Callable[[], object]] = field(default_factory=deque)
+
+    def run(self) -> None:
+        """Move everything that is on its way, answers included."""
+        while self.moving:
+            self.moving.popleft()()
+
+
+class FakeAgent:
+    """Behaves like the agent towards the chat floor: same transactions, same events."""
+
+    limit = 15_700
+
+    def __init__(self, wire: Wire, database: Database, handler: Callable[[AgentEvent], None]) -> None:
+        self.wire = wire
+        self.database = database
+        self.handler = handler
+        self.peers: dict[int, tuple[FakeAgent, int] | None] = {}
+        self.connected: set[int] = set()
+        self.numbers = itertools.count(1)
+        self.ids = itertools.count(1)
+        self.sent: list[tuple[int, bytes, bool]] = []
+        self.deleted: list[int] = []
+        self.next_failure: FailureReason | None = None
+        self.running = False
+
+    async def start(self) -> None:
+        self.running = True
+
+    async def stop(self) -> None:
+        self.running = False
+
+    def tell(self, event: AgentEvent) -> bool:
+        """Hand an event over as the agent does; False if the floor above failed on it."""
+        with self.database.transaction():
+            try:
+                with self.database.savepoint():
+                    self.handler(event)
+            except Exception:  # noqa: BLE001 - the agent's own rule
+                self.handler(MessageRejected(event.connection_id, RejectionReason.NOT_PROCESSED))  # type: ignore[union-attr]
+                return False
+        return True
+
+    async def create_connection(self) -> tuple[int, str]:
+        connection_id = next(self.ids)
+        link = f"simplex:/invitation#{id(self)}-{connection_id}"
+        self.peers[connection_id] = None
+        self.wire.links[link] = (self, connection_id)
+        return connection_id, link
+
+    async def join_connection(self, link: str, info: bytes) -> int:
+        connection_id = next(self.ids)
+        peer, peer_id = self.wire.links.pop(link)
+        self.peers[connection_id] = (peer, peer_id)
+        peer.peers[peer_id] = (self, connection_id)
+        self.wire.moving.append(lambda: peer.tell(ConfirmationReceived(peer_id, info)))
+        return connection_id
+
+    def allow_connection(self, connection_id: int, info: bytes) -> None:
+        found = self.peers[connection_id]
+        assert found
+        peer, peer_id = found
+
+        def move() -> None:
+            peer.tell(InfoReceived(peer_id, info))
+            peer.connect(peer_id)
+            self.connect(connection_id)
+
+        self.database.after_commit(lambda: self.wire.moving.append(move))
+
+    def connect(self, connection_id: int) -> None:
+        self.connected.add(connection_id)
+        self.tell(Connected(connection_id))
+
+    def send(self, connection_id: int, body: bytes, *, notify: bool = False) -> int:
+        with self.database.transaction():
+            if connection_id not in self.connected:
+                raise WrongState("not connected")
+            if len(body) > self.limit:
+                raise LargeMessage(len(body), self.limit)
+            number = next(self.numbers)
+
+            def queue() -> None:
+                self.sent.append((connection_id, body, notify))
+                self.wire.moving.append(lambda: self.deliver(connection_id, number, body))
+
+            self.database.after_commit(queue)
+        return number
+
+    def deliver(self, connection_id: int, number: int, body: bytes) -> None:
+        if self.next_failure:
+            reason, self.next_failure = self.next_failure, None
+            self.tell(MessageFailed(connection_id, number, reason))
+            return
+        self.tell(MessageDelivered(connection_id, number))
+        found = self.peers.get(connection_id)
+        if found:
+            found[0].receive(found[1], body, number)
+
+    def receive(self, connection_id: int, body: bytes, number: int = 1, integrity: Integrity = OK) -> bool:
+        if connection_id not in self.peers:
+            return False
+        return self.tell(MessageReceived(connection_id, number, BROKER_TIME, integrity, body))
+
+    async def delete_connection(self, connection_id: int) -> None:
+        if connection_id not in self.peers:
+            raise UnknownConnection(connection_id)
+        del self.peers[connection_id]
+        self.connected.discard(connection_id)
+        self.deleted.append(connection_id)
+
+
+class Person:
+    """One side of a test: a chat over a fake agent, and the events that it told."""
+
+    def __init__(self, wire: Wire, name: str | None, database: Database | None = None) -> None:
+        self.now = 1_800_000_000.0
+        self.events: list[ChatEvent] = []
+        self.event_error: Exception | None = None
+        self.calls: list[CallMessageReceived] = []
+        self.call_handler: Callable[[CallMessageReceived], None] = self.calls.append
+        self.database = database or Database()
+        self.random_bytes = itertools.count(1)
+        self.chat = Chat(
+            self.database,
+            self._make_agent(wire),
+            handler=self._handle,
+            clock=lambda: self.now,
+            random=lambda size: next(self.random_bytes).to_bytes(size, "big"),
+        )
+        if name is not None:
+            self.chat.set_profile(name)
+
+    def _make_agent(self, wire: Wire) -> Callable[[Callable[[AgentEvent], None]], FakeAgent]:
+        def make(handler: Callable[[AgentEvent], None]) -> FakeAgent:
+            self.agent = FakeAgent(wire, self.database, handler)
+            return self.agent
+
+        return make
+
+    def _handle(self, event: ChatEvent) -> None:
+        if isinstance(event, CallMessageReceived):
+            self.call_handler(event)
+        elif self.event_error:
+            raise self.event_error
+        else:
+            # everything else comes after the commit: a new transaction is possible
+            with self.database.transaction():
+                self.database.after_commit(lambda: self.events.append(event))
+
+    def take_events(self) -> list[ChatEvent]:
+        taken, self.events = self.events, []
+        return taken
+
+
+async def befriend(wire: Wire, inviter: Person, joiner: Person) -> tuple[int, int]:
+    """Connect two people; their contact ids at the inviter and at the joiner."""
+    invitation = await inviter.chat.create_invitation()
+    contact = await joiner.chat.connect(invitation.link)
+    wire.run()
+    inviter.take_events()
+    joiner.take_events()
+    return invitation.contact_id, contact.id
