@@ -60,6 +60,7 @@ class FakeAgent:
         self.deleted: list[int] = []
         self.next_failure: FailureReason | None = None
         self.running = False
+        self.dies_after_making = False
 
     async def start(self) -> None:
         self.running = True
@@ -78,20 +79,30 @@ class FakeAgent:
                 return False
         return True
 
-    async def create_connection(self) -> tuple[int, str]:
+    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, str]:
         connection_id = next(self.ids)
         link = f"simplex:/invitation#{id(self)}-{connection_id}"
-        self.peers[connection_id] = None
+        self._make(connection_id, None, created)
         self.wire.links[link] = (self, connection_id)
         return connection_id, link
 
-    async def join_connection(self, link: str, info: bytes) -> int:
+    async def join_connection(self, link: str, info: bytes, *, created: Callable[[int], None] | None = None) -> int:
         connection_id = next(self.ids)
         peer, peer_id = self.wire.links.pop(link)
-        self.peers[connection_id] = (peer, peer_id)
+        self._make(connection_id, (peer, peer_id), created)
         peer.peers[peer_id] = (self, connection_id)
         self.wire.moving.append(lambda: peer.tell(ConfirmationReceived(peer_id, info)))
         return connection_id
+
+    def _make(
+        self, connection_id: int, peer: tuple[FakeAgent, int] | None, created: Callable[[int], None] | None
+    ) -> None:
+        with self.database.transaction():
+            if created is not None:
+                created(connection_id)
+        self.peers[connection_id] = peer
+        if self.dies_after_making:
+            raise KeyboardInterrupt
 
     def allow_connection(self, connection_id: int, info: bytes) -> None:
         found = self.peers[connection_id]

@@ -112,7 +112,9 @@ async def test_who_sends_no_profile_is_no_contact(wire: Wire, alice: Person, bob
 
 
 async def test_who_answers_without_profile_is_no_contact(wire: Wire, alice: Person, bob: Person) -> None:
-    connection_id, link = await alice.agent.create_connection()
+    link = (await alice.chat.create_invitation()).link
+    connection_id = alice.chat.contacts()[0].connection_id
+    assert connection_id is not None
     contact = await bob.chat.connect(link)
     wire.moving.clear()
     alice.agent.allow_connection(connection_id, b"{}")
@@ -122,15 +124,26 @@ async def test_who_answers_without_profile_is_no_contact(wire: Wire, alice: Pers
     assert bob.chat.contacts() == []
 
 
-async def test_a_join_noted_only_by_the_agent_becomes_a_contact(wire: Wire, alice: Person, bob: Person) -> None:
-    """The process ended after the agent stored the join and before the contact was stored."""
+async def test_a_link_that_nobody_saw_is_removed_at_the_start(wire: Wire, alice: Person) -> None:
+    alice.agent.dies_after_making = True
+    with pytest.raises(KeyboardInterrupt):
+        await alice.chat.create_invitation()
+    (lost,) = alice.chat.contacts()
+    assert alice.chat.invitation(lost.id) is None
+    alice.agent.dies_after_making = False
+    kept = await alice.chat.create_invitation()
+    await alice.chat.start()
+    assert [contact.id for contact in alice.chat.contacts()] == [kept.contact_id]
+    assert alice.agent.deleted == [lost.connection_id]
+
+
+async def test_a_join_is_kept_with_its_connection(wire: Wire, alice: Person, bob: Person) -> None:
+    """The process ends as soon as the agent stored the connection: the contact is there and goes on."""
     invitation = await alice.chat.create_invitation()
-    await bob.agent.join_connection(
-        invitation.link, b'{"event":"x.info","params":{"profile":{"displayName":"bob","fullName":""}}}'
-    )
-    wire.run()
-    (contact,) = bob.chat.contacts()
-    assert (contact.name, contact.status) == ("alice", ContactStatus.CONNECTED)
+    bob.agent.dies_after_making = True
+    with pytest.raises(KeyboardInterrupt):
+        await bob.chat.connect(invitation.link)
+    assert [contact.status for contact in bob.chat.contacts()] == [ContactStatus.CONNECTING]
 
 
 async def test_texts_go_both_ways(friends: Friends) -> None:

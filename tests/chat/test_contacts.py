@@ -89,7 +89,8 @@ def test_a_name_is_kept_until_it_changes(contacts: Contacts) -> None:
 
 def test_every_transition_of_the_table_and_no_other(contacts: Contacts) -> None:
     for number, (status, change) in enumerate((s, c) for s in ContactStatus for c in ContactChange):
-        contact = contacts.add(number, status, NOW, "link")
+        contact = contacts.add(number, status, NOW)
+        contacts.set_link(contact, "link")
         changed = contacts.change(contact, change, FailureReason.EXPIRED if change is ContactChange.FAILED else None)
         expected = TRANSITIONS.get((status, change))
         if expected is None:
@@ -109,11 +110,14 @@ def test_connected_is_only_reached_through_a_profile() -> None:
     assert not [key for key in TRANSITIONS if key[0] is ContactStatus.REMOVED]
 
 
-def test_the_same_connection_is_the_same_contact(contacts: Contacts) -> None:
-    first = contacts.add(7, ContactStatus.PENDING, NOW, "link")
-    assert contacts.add(7, ContactStatus.CONNECTING, NOW) == first
-    assert first.created_at == NOW
-    assert contacts.link(first.id) == "link"
+def test_links_are_kept_while_nobody_used_them(contacts: Contacts) -> None:
+    pending, joined = contacts.add(7, ContactStatus.PENDING, NOW), contacts.add(8, ContactStatus.CONNECTING, NOW)
+    assert pending.created_at == NOW
+    assert contacts.without_link() == [pending]
+    for contact in (pending, joined):
+        contacts.set_link(contact, "link")
+    assert (contacts.link(pending.id), contacts.link(joined.id), contacts.link(99)) == ("link", None, None)
+    assert contacts.without_link() == []
 
 
 def test_hidden_contacts_leave_nothing_of_the_person(contacts: Contacts) -> None:

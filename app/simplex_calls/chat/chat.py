@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from simplex_calls.agent import events as agent_events
 from simplex_calls.agent.errors import AgentError, LargeMessage, UnknownConnection
@@ -26,6 +26,7 @@ from simplex_calls.chat.events import (
     CallMessageDelivered,
     CallMessageFailed,
     ChatEvent,
+    ContactAdded,
     ContactRemoved,
     HistoryCleared,
     ItemAdded,
@@ -60,6 +61,7 @@ from simplex_calls.chat.messages import (
     encode_message,
     notifies,
 )
+from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.schema import MIGRATIONS
 from simplex_calls.crypto import Random
 from simplex_calls.database import Database
@@ -67,31 +69,6 @@ from simplex_calls.database import Database
 logger = logging.getLogger(__name__)
 
 _MESSAGE_ID_LENGTH = 12
-
-
-class AgentPort(Protocol):
-    """What the chat floor uses of :class:`simplex_calls.agent.agent.Agent`."""
-
-    async def start(self) -> None:
-        """Receive, and send what waits."""
-
-    async def stop(self) -> None:
-        """Close all connections to servers."""
-
-    async def create_connection(self) -> tuple[int, str]:
-        """Make a connection and the invitation link to it."""
-
-    async def join_connection(self, link: str, info: bytes) -> int:
-        """Use an invitation link."""
-
-    def allow_connection(self, connection_id: int, info: bytes) -> None:
-        """Accept who used our link."""
-
-    def send(self, connection_id: int, body: bytes, *, notify: bool = False) -> int:
-        """Store a message to be sent, and return its number."""
-
-    async def delete_connection(self, connection_id: int) -> None:
-        """Forget a connection here and on its servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +125,8 @@ class Chat:
         await self._agent.start()
         for contact in self._contacts.to_close():
             await self._close(contact)
+        for contact in self._contacts.without_link():
+            await self.delete_contact(contact.id)
 
     async def stop(self) -> None:
         """Stop the agent; what is unfinished goes on at the next start."""
@@ -193,9 +172,10 @@ class Chat:
     async def create_invitation(self) -> Invitation:
         """Make a link for one person, and a pending contact for them."""
         self._own_info()
-        connection_id, link = await self._agent.create_connection()
+        connection_id, link = await self._agent.create_connection(created=self._adder(ContactStatus.PENDING))
         with self._database.transaction():
-            contact = self._inbox.add_contact(connection_id, ContactStatus.PENDING, link)
+            contact = self._made(connection_id)
+            self._contacts.set_link(contact, link)
         return Invitation(link, contact.id)
 
     def invitation(self, contact_id: int) -> Invitation | None:
@@ -205,9 +185,24 @@ class Chat:
 
     async def connect(self, link: str) -> Contact:
         """Use somebody's link; their name comes with :class:`ContactUpdated`."""
-        connection_id = await self._agent.join_connection(link.strip(), self._own_info())
-        with self._database.transaction():
-            return self._inbox.add_contact(connection_id, ContactStatus.CONNECTING)
+        connection_id = await self._agent.join_connection(
+            link.strip(), self._own_info(), created=self._adder(ContactStatus.CONNECTING)
+        )
+        return self._made(connection_id)
+
+    def _adder(self, status: ContactStatus) -> Callable[[int], None]:
+        """What makes the contact of a new connection, in the agent's transaction: both are stored or neither."""
+
+        def add(connection_id: int) -> None:
+            self._emit(ContactAdded(self._contacts.add(connection_id, status, self._now())))
+
+        return add
+
+    def _made(self, connection_id: int) -> Contact:
+        contact = self._contacts.by_connection(connection_id)
+        if contact is None:
+            raise ChatError("the new contact is not there: it was removed while it was made")
+        return contact
 
     def contacts(self) -> list[Contact]:
         """All contacts, the oldest first."""

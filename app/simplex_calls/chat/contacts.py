@@ -116,16 +116,14 @@ class Contacts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, connection_id: int, status: ContactStatus, now: datetime, link: str | None = None) -> Contact:
-        """Add a contact, or return the one that the connection has already; ``link`` is our invitation."""
-        self._database.execute(
-            "INSERT INTO contacts (connection_id, status, invitation_link, created_at) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (connection_id) DO NOTHING",
-            (connection_id, status.value, link, to_microseconds(now)),
+    def add(self, connection_id: int, status: ContactStatus, now: datetime) -> Contact:
+        """Add the contact of a new connection."""
+        cursor = self._database.execute(
+            "INSERT INTO contacts (connection_id, status, created_at) VALUES (?, ?, ?)",
+            (connection_id, status.value, to_microseconds(now)),
         )
-        contact = self.by_connection(connection_id)
-        assert contact is not None  # noqa: S101 - inserted above
-        return contact
+        row = self._database.execute("SELECT * FROM contacts WHERE id = ?", (cursor.lastrowid,)).fetchone()
+        return _contact(row)
 
     def get(self, contact_id: int) -> Contact | None:
         """The contact, unless it was removed."""
@@ -153,6 +151,20 @@ class Contacts:
         """The invitation link that we made for a contact, while nobody has used it."""
         row = self._database.execute("SELECT invitation_link FROM contacts WHERE id = ?", (contact_id,)).fetchone()
         return row["invitation_link"] if row else None
+
+    def set_link(self, contact: Contact, link: str) -> None:
+        """Keep the invitation link of a contact who has not used it yet."""
+        self._database.execute(
+            "UPDATE contacts SET invitation_link = ? WHERE id = ? AND status = ?",
+            (link, contact.id, ContactStatus.PENDING.value),
+        )
+
+    def without_link(self) -> list[Contact]:
+        """Pending contacts whose link was lost before anybody saw it: nobody can use it."""
+        rows = self._database.execute(
+            "SELECT * FROM contacts WHERE status = ? AND invitation_link IS NULL", (ContactStatus.PENDING.value,)
+        )
+        return [_contact(row) for row in rows]
 
     def change(self, contact: Contact, change: ContactChange, failure: FailureReason | None = None) -> Contact | None:
         """Make a transition of the table; ``None`` when it is not allowed in the contact's state."""

@@ -14,7 +14,6 @@ from simplex_calls.chat.contacts import Contact, ContactChange, Contacts, Contac
 from simplex_calls.chat.events import (
     CallMessageReceived,
     ChatEvent,
-    ContactAdded,
     ContactConnected,
     ContactTakenElsewhere,
     ContactUpdated,
@@ -75,28 +74,12 @@ class Inbox:
         self._history = history
         self._outlets = outlets
 
-    def add_contact(self, connection_id: int, status: ContactStatus, link: str | None = None) -> Contact:
-        """The contact of a connection, made now if the connection has none yet."""
-        known = self._contacts.by_connection(connection_id)
-        if known:
-            return known
-        contact = self._contacts.add(connection_id, status, self._outlets.now(), link)
-        self._outlets.emit(ContactAdded(contact))
-        return contact
-
     def take(self, event: ConnectionEvent) -> None:
         """Apply one event."""
         contact = self._contacts.by_connection(event.connection_id)
         if contact is None:
-            # the process ended, or the loop went on, between making the connection and noting its contact
-            if isinstance(event, agent_events.ConfirmationReceived):
-                contact = self.add_contact(event.connection_id, ContactStatus.PENDING)
-            elif isinstance(event, agent_events.InfoReceived | agent_events.ConnectionFailed):
-                contact = self.add_contact(event.connection_id, ContactStatus.CONNECTING)
-            else:
-                logger.info("%s of a connection without a contact", type(event).__name__)
-                return
-        if contact.status is ContactStatus.REMOVED:
+            logger.info("%s of a connection without a contact", type(event).__name__)
+        elif contact.status is ContactStatus.REMOVED:
             self._take_of_removed(contact, event)
         else:
             self._take_of(contact, event)
