@@ -44,7 +44,7 @@ import { PeerMedia } from "./statistics.js";
  * @property {"audio" | "video"} media
  * @property {string} state
  * @property {string} direction
- * @property {number | null} connectedAt  milliseconds since the epoch
+ * @property {string} reason  why it ended, once it has
  * @property {OtherCall[]} others  other calls that ring now
  *
  * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer"} NoticeCode
@@ -54,6 +54,7 @@ import { PeerMedia } from "./statistics.js";
  * @property {"audio" | "video"} media
  * @property {Sources} local
  * @property {Sources} peer
+ * @property {boolean} peerHasSpoken  the peer's microphone was on at some time
  * @property {MediaStreamTrack | null} camera  our own picture
  * @property {"user" | "environment"} facing
  * @property {Partial<Record<Source, MediaStreamTrack>>} tracks  the peer's
@@ -463,7 +464,8 @@ export class Session {
       }
       for (const { source, enabled } of this.#peerMedia.update(stats.bytesReceived, clock.now())) {
         this.#respond({ resp: { type: "peerMedia", source, enabled } });
-        this.#update({ peer: this.#peerMedia.sources });
+        const peer = this.#peerMedia.sources;
+        this.#update({ peer, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
       }
       if (stats.path !== this.#state.path) this.#update({ path: stats.path });
     } catch {
@@ -742,6 +744,7 @@ function freshState() {
     media: "audio",
     local: noSources(),
     peer: noSources(),
+    peerHasSpoken: false,
     camera: null,
     facing: "user",
     tracks: {},
@@ -798,7 +801,7 @@ function callInfo(call) {
     media: call.media === "video" ? "video" : "audio",
     state: text(call.state),
     direction: text(call.direction),
-    connectedAt: typeof call.connectedAt === "number" ? call.connectedAt : null,
+    reason: text(call.reason),
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
   };
 }

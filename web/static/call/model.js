@@ -1,0 +1,129 @@
+// @ts-check
+/** What the page shows of a session's snapshot: which texts, which parts. Pure; view.js puts it on the screen. */
+
+/**
+ * @typedef {import("./session.js").Snapshot} Snapshot
+ *
+ * @typedef {object} Model
+ * @property {string} name  the contact's; empty while it is not known
+ * @property {string} status  id of the state's words; while connected the timer stands in its place
+ * @property {boolean} showsTimer
+ * @property {string | null} description  words that Python chose for the state
+ * @property {"calm" | "waiting" | "over"} mood
+ * @property {"none" | "camera" | "screen" | "both"} stage  which of the peer's pictures are there
+ * @property {boolean} showsSelf
+ * @property {boolean} mirrorsSelf
+ * @property {boolean} peerIsMuted
+ * @property {"frames" | "transport" | "none"} protection
+ * @property {"direct" | "relay" | null} path
+ * @property {{isOn: boolean, label: string, isEnabled: boolean}} mic
+ * @property {{isOn: boolean, label: string, isEnabled: boolean}} camera
+ * @property {boolean} isOver
+ * @property {string | null} notice  id of a text
+ * @property {{title: string, help: string} | null} failure  ids of texts
+ */
+
+/** @type {Record<Snapshot["phase"], string>} */
+const STATUS = {
+  idle: "call.status.starting",
+  preparing: "call.status.preparing",
+  waiting: "call.status.calling",
+  connecting: "call.status.connecting",
+  connected: "call.status.connected",
+  reconnecting: "call.status.reconnecting",
+  ended: "call.status.ended",
+  failed: "call.status.failed",
+};
+
+/** Why a call ended, in Python's words → id. */
+/** @type {Record<string, string>} */
+const REASONS = {
+  declined: "call.status.declined",
+  "no answer": "call.status.no-answer",
+  missed: "call.status.missed",
+  busy: "call.status.busy",
+  failed: "call.status.failed",
+};
+
+const FAILURES = new Set([
+  "permission-denied",
+  "no-microphone",
+  "microphone-busy",
+  "no-encryption",
+  "connection-failed",
+]);
+
+/**
+ * @param {Snapshot} snapshot
+ * @returns {Model}
+ */
+export function present(snapshot) {
+  const { phase, local, peer, tracks, call } = snapshot;
+  const isLive = phase === "connected" || phase === "reconnecting";
+  const isOver = phase === "ended" || phase === "failed";
+  const hasCamera = isLive && peer.camera && tracks.camera !== undefined;
+  const hasScreen = isLive && peer.screenVideo && tracks.screenVideo !== undefined;
+  const canToggle = phase !== "idle" && !isOver;
+  return {
+    name: call.contactName ?? "",
+    status: (phase === "ended" && REASONS[call.reason ?? ""]) || STATUS[phase],
+    showsTimer: phase === "connected",
+    description: isLive || isOver ? null : snapshot.description?.state || null,
+    mood: isOver ? "over" : isLive ? "calm" : "waiting",
+    stage: hasScreen ? (hasCamera ? "both" : "screen") : hasCamera ? "camera" : "none",
+    showsSelf: snapshot.camera !== null && !isOver,
+    mirrorsSelf: snapshot.facing === "user",
+    // Sound that has never been heard may still be on its way: its track says nothing, so only its end counts.
+    peerIsMuted: phase === "connected" && tracks.mic !== undefined && snapshot.peerHasSpoken && !peer.mic,
+    protection: isOver || phase === "idle" ? "none" : snapshot.encrypted ? "frames" : isLive ? "transport" : "none",
+    path: snapshot.path,
+    mic: {
+      isOn: local.mic,
+      label: local.mic ? "call.mic.mute" : "call.mic.unmute",
+      isEnabled: canToggle && phase !== "preparing",
+    },
+    camera: {
+      isOn: local.camera,
+      label: local.camera ? "call.camera.stop" : "call.camera.start",
+      isEnabled: canToggle && phase !== "preparing" && snapshot.notice !== "old-peer",
+    },
+    isOver,
+    notice: snapshot.notice && `call.notice.${snapshot.notice}`,
+    failure: phase === "failed" ? failureTexts(snapshot.error) : null,
+  };
+}
+
+/** @param {string | null} code */
+function failureTexts(code) {
+  const known = code && FAILURES.has(code) ? code : "setup-failed";
+  return { title: `call.failure.${known}.title`, help: `call.failure.${known}.help` };
+}
+
+/**
+ * 65 s → "1:05", 3665 s → "1:01:05".
+ *
+ * @param {number} milliseconds
+ * @returns {string}
+ */
+export function clockText(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const pad = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const rest = pad(seconds % 60);
+  return hours > 0 ? `${hours}:${pad(minutes)}:${rest}` : `${minutes}:${rest}`;
+}
+
+/**
+ * Whether a picture fills its box or is shown whole: a phone held upright must not lose head and feet on a wide screen.
+ *
+ * @param {number} width  of the picture
+ * @param {number} height
+ * @param {number} boxWidth
+ * @param {number} boxHeight
+ * @returns {"cover" | "contain"}
+ */
+export function fit(width, height, boxWidth, boxHeight) {
+  if (!width || !height || !boxWidth || !boxHeight) return "cover";
+  const ratio = width / height / (boxWidth / boxHeight);
+  return Math.max(ratio, 1 / ratio) > 1.5 ? "contain" : "cover";
+}

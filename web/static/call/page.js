@@ -1,0 +1,54 @@
+// @ts-check
+/** The call page: wires session, view and transport to the browser. */
+import { pageTranslator } from "../common/catalogue.js";
+import { connect } from "../common/transport.js";
+import { Devices } from "./devices.js";
+import { transformSupport } from "./encryption.js";
+import { Session } from "./session.js";
+import { CallView } from "./view.js";
+
+/** @type {import("./session.js").Engine} */
+const engine = {
+  clock: {
+    now: () => Date.now(),
+    setTimeout: (callback, delay) => setTimeout(callback, delay),
+    clearTimeout: (timer) => clearTimeout(timer),
+  },
+  createConnection: (configuration) => new RTCPeerConnection(configuration),
+  createStream: () => new MediaStream(),
+  codecs: (kind) => RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [],
+  devices: new Devices(navigator.mediaDevices),
+  encryption: {
+    support: transformSupport(globalThis),
+    createWorker: () => new Worker(new URL("./frames-worker.js", import.meta.url), { type: "module" }),
+    createScriptTransform: (worker, options) => new RTCRtpScriptTransform(worker, options),
+  },
+  pack: (value) => LZString.compressToBase64(JSON.stringify(value)),
+  unpack: (text) => JSON.parse(LZString.decompressFromBase64(text) ?? ""),
+};
+
+const transport = connect(
+  (message) => void session.handle(message),
+  () => session.disconnected(),
+);
+
+const session = new Session(
+  engine,
+  (message) => transport.send(message),
+  () => view.render(session.snapshot),
+);
+
+const view = new CallView(document, pageTranslator(), {
+  mic: () => void session.toggle("mic"),
+  camera: () => void session.toggle("camera"),
+  hangUp: () => session.hangUp(),
+  accept: (callId) => session.acceptOther(callId),
+  reject: (callId) => session.rejectOther(callId),
+  dismissNotice: () => session.dismissNotice(),
+  dismissPermission: () => session.dismissPermission(),
+});
+
+view.render(session.snapshot);
+setInterval(() => view.tick(Date.now()), 250);
+// Closed or reloaded: the transport closes with the page, and Python hangs up. What is open here goes at once.
+addEventListener("pagehide", () => session.disconnected());
