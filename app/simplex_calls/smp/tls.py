@@ -129,7 +129,7 @@ async def connect_tls(server: ServerAddress, *, context: ssl.SSLContext | None =
                 limit=STREAM_LIMIT,
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name that is no host name
             _log.debug("a host of a server was not reached: %s", type(error).__name__)
             continue
         keep_alive(writer)

@@ -42,6 +42,8 @@ _SIGNATURE_SIZES = (64, 114)
 _AUTHENTICATOR_SIZE = 80
 # 2 bytes of padding length, 1 of count, and room for the tag of encrypted blocks of later versions
 _BATCH_SIZE = BLOCK_SIZE - 19
+MAX_TRANSMISSION_SIZE = _BATCH_SIZE - 2
+"""The longest transmission, in bytes, that fits into a block."""
 _MAX_BATCH = 255
 
 AuthorizationKey = Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKey
