@@ -180,6 +180,8 @@ OTHER = [
     ("https://simplex.chat/", LinkFault.NOT_A_LINK),
     ("ftp" + PLAIN, LinkFault.NOT_A_LINK),
     (PLAIN + " and more", LinkFault.NOT_A_LINK),
+    (PLAIN + "&x=\ud800", LinkFault.NOT_A_LINK),
+    (PLAIN + "&x=\0", LinkFault.NOT_A_LINK),
     (PLAIN + "&x=" + "x" * MAX_LINK_LENGTH, LinkFault.NOT_A_LINK),
     ("https://127.0.0.1/i#LINKID/KEY?p=5331&c=FP", LinkFault.SHORT_LINK),
     ("https://smp1.simplex.im/a#KEY", LinkFault.SHORT_LINK),
@@ -220,7 +222,7 @@ def test_binary_queue_addresses_that_do_not_follow() -> None:
         QueueInfo.read(Reader(encoded.replace(b"\x18" + info.sender_id, b"\0")))
 
 
-@given(st.text(max_size=200), st.integers(0, 700))
+@given(st.text(st.characters(), max_size=200), st.integers(0, 700))
 def test_garbage_raises_only_link_errors(text: str, cut: int) -> None:
     for link in (text, PLAIN[:cut] + text, PLAIN[:cut] + text + PLAIN[cut + 1 :], "simplex:/invitation#/?" + text):
         try:

@@ -163,7 +163,9 @@ def parse_link(text: str) -> ConnectionLink:
     Parameters come in any order, unknown ones are ignored, and there may be several queues.
     """
     text = text.strip()
-    match = _LINK.fullmatch(text) if len(text) <= MAX_LINK_LENGTH else None
+    # lone surrogates, which JSON may hold, are not text
+    readable = len(text) <= MAX_LINK_LENGTH and text.isprintable()
+    match = _LINK.fullmatch(text) if readable else None
     if match is None:
         if _SHORT_LINK.fullmatch(text[:MAX_LINK_LENGTH]):
             raise LinkError(LinkFault.SHORT_LINK)
