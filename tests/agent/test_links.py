@@ -191,6 +191,7 @@ OTHER = [
     (PLAIN.replace("v=2-7", "v=7-2"), LinkFault.DAMAGED),
     (PLAIN.replace("v=2-7", "v=x"), LinkFault.DAMAGED),
     (PLAIN.replace("%2C", ""), LinkFault.DAMAGED),
+    (PLAIN.replace("%2C", "%2C" + PLAIN.split("%2C")[1] + "%2C"), LinkFault.DAMAGED),
     (PLAIN.replace("MEIw", "MEIx"), LinkFault.DAMAGED),
     (PLAIN.replace("MCow", "MCox"), LinkFault.DAMAGED),
     (PLAIN.replace("dh%3D", "no%3D"), LinkFault.DAMAGED),

@@ -199,6 +199,21 @@ def test_too_many_skipped_are_refused_without_computing(*, ends_chain: bool, mon
     assert computed == []
 
 
+def test_a_peer_that_takes_messages_back_is_refused() -> None:
+    joiner, initiator = pair()
+    for _ in range(3):
+        joiner, message = ratchet.encrypt(joiner, b"text", 100)
+        initiator = ratchet.decrypt(initiator, SkippedKeys(), message, lambda size: b"\x03" * size).state
+    initiator, answer = ratchet.encrypt(initiator, b"answer", 100)
+    joiner = ratchet.decrypt(joiner, SkippedKeys(), answer, fixed(b"\x04" * 56)).state
+    for claimed in range(3):
+        _, message = ratchet.encrypt(replace(joiner, previously_sent=claimed), b"text", 100)
+        with pytest.raises(ratchet.HeaderError, match="ended a chain"):
+            ratchet.decrypt(initiator, SkippedKeys(), message, no_random)
+    _, message = ratchet.encrypt(joiner, b"text", 100)
+    assert ratchet.decrypt(initiator, SkippedKeys(), message, fixed(b"\x05" * 56)).plaintext == b"text"
+
+
 def test_a_changed_message_leaves_no_trace() -> None:
     joiner, initiator = pair()
     joiner, lost = ratchet.encrypt(joiner, b"late", 100)
