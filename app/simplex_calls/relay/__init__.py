@@ -1,0 +1,13 @@
+"""An SMP server of our own: the one that people's simplex-calls use among themselves.
+
+Follows simplex-messaging.md, version 9, with the same codec as the client (``simplex_calls.smp``). ``core`` is the
+server without sockets, clock or disk; ``store`` keeps queues and messages in SQLite; ``server`` is the asyncio shell
+around both, ``client`` one connection in it; ``certificates`` makes its identity. Used as
+``async with Relay(RelayConfig(...)) as relay: relay.address``.
+"""
+
+from simplex_calls.relay.client import ClientLimits
+from simplex_calls.relay.core import Limits
+from simplex_calls.relay.server import Relay, RelayConfig, RelayError
+
+__all__ = ["ClientLimits", "Limits", "Relay", "RelayConfig", "RelayError"]

@@ -1,0 +1,151 @@
+"""One connected client, as the relay's shell sees it: handshake, blocks in, blocks out, and limits on both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from simplex_calls.crypto import X25519PublicKey
+from simplex_calls.relay.certificates import Identity
+from simplex_calls.smp.certificates import sign_key
+from simplex_calls.smp.connection import Connection
+from simplex_calls.smp.errors import DecodeError, NetworkError
+from simplex_calls.smp.handshake import (
+    ALPN,
+    SUPPORTED_VERSIONS,
+    ServerHello,
+    SignedServerKey,
+    decode_client_hello,
+    encode_hello,
+)
+from simplex_calls.smp.transmission import Session, pack_blocks
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """How much of one client is kept in memory, and how patient the relay is."""
+
+    blocks_in: int = 32
+    """Blocks that may wait to be carried out; then nothing more is read from the client."""
+    blocks_out: int = 256
+    """Blocks that may wait for the client to read them; then nothing more is read from it."""
+    handshake_seconds: float = 30.0
+    stalled_seconds: float = 60.0
+    """A client that does not read what it is sent for so long is disconnected."""
+    idle_seconds: float = 6 * 3600.0
+    """A client without subscriptions that sends nothing for so long is disconnected."""
+
+
+class Client:
+    """A client on ``connection``. ``clock`` gives seconds; it is read whenever a block comes in."""
+
+    def __init__(self, connection: Connection, limits: ClientLimits, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._clock = clock
+        self._unfinished = 0
+        self._outbox: list[bytes] = []
+        self._has_output = asyncio.Event()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._flushed = asyncio.Event()
+        self._flushed.set()
+        self.active_at = clock()
+        """When the last block came."""
+
+    async def handshake(self, identity: Identity, session_key: X25519PublicKey) -> Session:
+        """Agree on the protocol's version; raises :class:`NetworkError`, :class:`DecodeError`."""
+        connection = self._connection
+        if connection.alpn != ALPN:
+            raise DecodeError("client did not confirm the protocol's name")
+        hello = ServerHello(
+            SUPPORTED_VERSIONS,
+            connection.session_id,
+            SignedServerKey(identity.certificates, sign_key(session_key, identity.key)),
+        )
+        try:
+            async with asyncio.timeout(self._limits.handshake_seconds):
+                connection.write_block(encode_hello(hello))
+                await connection.drain()
+                answer = decode_client_hello(await connection.read_block())
+        except TimeoutError:
+            raise NetworkError("client did not finish the handshake in time") from None
+        if answer.version not in SUPPORTED_VERSIONS:
+            raise DecodeError("client chose a version that was not offered")
+        if answer.fingerprint != identity.fingerprint:
+            raise DecodeError("client means another server")
+        return Session(answer.version, connection.session_id)
+
+    async def receive(self, submit: Callable[[bytes], None]) -> None:
+        """Hand every block to ``submit``, as fast as they are carried out, until the connection is closed."""
+        try:
+            while True:
+                block = await self._connection.read_block()
+                self.active_at = self._clock()
+                self._unfinished += 1
+                self._update()
+                submit(block)
+                await self._may_read.wait()
+        except NetworkError:
+            return
+
+    def finished(self) -> None:
+        """A submitted block was carried out."""
+        self._unfinished -= 1
+        self._update()
+
+    def send(self, transmissions: Iterable[bytes]) -> None:
+        """Queue encoded transmissions for sending, in as few blocks as they fit in."""
+        self._outbox += pack_blocks(transmissions)
+        self._has_output.set()
+        self._flushed.clear()
+        self._update()
+
+    async def write(self, drained: Callable[[], None]) -> None:
+        """Write what is sent until the connection is closed; ``drained`` is called when the client has kept up.
+
+        Closes the connection of a client that does not read.
+        """
+        try:
+            while True:
+                await self._has_output.wait()
+                self._has_output.clear()
+                while self._outbox:
+                    # few at a time: the time limit is one for a slow client too
+                    blocks, self._outbox = self._outbox[:_AT_ONCE], self._outbox[_AT_ONCE:]
+                    for block in blocks:
+                        self._connection.write_block(block)
+                    async with asyncio.timeout(self._limits.stalled_seconds):
+                        await self._connection.drain()
+                    self._update()
+                self._flushed.set()
+                drained()
+        except (NetworkError, TimeoutError):
+            self.close()
+
+    async def flush(self) -> None:
+        """Wait until all that was sent is written or the connection is closed."""
+        await self._flushed.wait()
+
+    def close(self) -> None:
+        """Close the connection; :meth:`receive` ends."""
+        self._connection.close()
+        self._flushed.set()
+        self._may_read.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is released."""
+        await self._connection.wait_closed()
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing came for too long."""
+        return now - self.active_at > self._limits.idle_seconds
+
+    def _update(self) -> None:
+        if self._unfinished < self._limits.blocks_in and len(self._outbox) < self._limits.blocks_out:
+            self._may_read.set()
+        else:
+            self._may_read.clear()

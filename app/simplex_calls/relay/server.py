@@ -1,0 +1,393 @@
+"""The relay on the network: connections in, blocks to the core, answers out after the disk has the changes.
+
+All blocks that came in while the previous group was being written are carried out as the next group, whatever
+connection they came from, and stored in one transaction; the answers of the group leave after it. So every OK is on the
+disk, and a busy relay waits for the disk once for many commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from simplex_calls.crypto import Random, X25519PrivateKey
+from simplex_calls.relay.certificates import CertificateError, Identity, load_identity, make_identity
+from simplex_calls.relay.client import Client, ClientLimits
+from simplex_calls.relay.core import Limits, Outgoing, RelayCore
+from simplex_calls.relay.core import Session as CoreSession
+from simplex_calls.relay.store import Store, StoreError
+from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
+from simplex_calls.smp.connection import Connection, MemoryConnection, connect_in_memory
+from simplex_calls.smp.errors import DecodeError, NetworkError
+from simplex_calls.smp.messages import Err, encode_message
+from simplex_calls.smp.tls import SHUTDOWN_TIMEOUT, STREAM_LIMIT, TLSConnection, keep_alive, server_context
+from simplex_calls.smp.transmission import (
+    Session,
+    TransmissionError,
+    decode_transmission,
+    encode_transmission,
+    unpack_block,
+)
+
+_log = logging.getLogger(__name__)
+
+_DATABASE = "relay.db"
+_GROUP = 512
+"""Blocks carried out at once at most, so that the first ones do not wait for too many others."""
+
+
+class RelayError(Exception):
+    """The relay cannot start or go on; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """How a relay runs. ``port`` 0: any free one; ``data`` None: everything in memory, gone with the relay."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    data: Path | None = None
+    password: str | None = field(default=None, repr=False)
+    """What clients must know to create queues; None: anybody may."""
+    limits: Limits = field(default_factory=Limits)
+    client_limits: ClientLimits = field(default_factory=ClientLimits)
+    connections: int = 900
+    """Clients at the same time, more are refused; so many fit into the usual limit of 1,024 open files."""
+    housekeeping_seconds: float = 3600.0
+    """How often old messages are deleted and idle clients disconnected."""
+    stop_seconds: float = 5.0
+    """How long a stopping relay waits for its clients to read their last answers."""
+
+
+@dataclass(slots=True, eq=False)
+class _Connected:
+    client: Client
+    transport: Session
+    session: CoreSession
+
+
+class Relay:
+    """An SMP server.
+
+    ``async with Relay(config) as relay`` starts and stops it; :attr:`address` is where clients find it. ``clock`` gives
+    seconds since 1970. Raises :class:`RelayError`.
+    """
+
+    def __init__(
+        self,
+        config: RelayConfig = RelayConfig(),
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Random = os.urandom,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._random = random
+        self._server: asyncio.Server | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._housekeeper: asyncio.Task[None] | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        self._connected: dict[CoreSession, _Connected] = {}
+        self._incoming: list[tuple[_Connected, bytes | None]] = []
+        self._drained: dict[CoreSession, None] = {}
+        self._expire_due = False
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._full = False
+        self._failure: RelayError | None = None
+        self._ended = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where clients find this relay, without the password."""
+        return self._address
+
+    @property
+    def identity(self) -> Identity:
+        """The relay's certificates, once it is started."""
+        return self._identity
+
+    async def start(self) -> None:
+        """Open the files and the port; raises :class:`RelayError` with nothing left open."""
+        config = self._config
+        now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
+        try:
+            if config.data is None:
+                self._identity: Identity = make_identity(now)
+            else:
+                config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._identity = load_identity(config.data, now)
+            self._store = Store(None if config.data is None else config.data / _DATABASE)
+        except OSError as error:
+            raise RelayError(f"{config.data} cannot be used: {error.strerror}") from None
+        except (CertificateError, StoreError) as error:
+            raise RelayError(str(error)) from None
+        # one thread: groups are written one after the other
+        self._disk = ThreadPoolExecutor(1, "relay-disk")
+        try:
+            self._core = RelayCore(self._store, limits=config.limits, password=config.password, random=self._random)
+            self._server = await self._listen()
+        except BaseException as error:
+            self._close_files()
+            if isinstance(error, StoreError):
+                raise RelayError(str(error)) from None
+            raise
+        port = self._server.sockets[0].getsockname()[1]
+        self._address = ServerAddress((config.host,), port, self._identity.fingerprint)
+        self._worker = asyncio.create_task(self._work(), name="relay: commands")
+        self._housekeeper = asyncio.create_task(self._keep_house(), name="relay: housekeeping")
+        _log.info("relay started with %d queues", self._core.queue_count)
+
+    async def stop(self) -> None:
+        """Carry out and answer what was received, then close everything."""
+        if self._worker is None or self._server is None or self._housekeeper is None:
+            return
+        self._server.close()
+        self._housekeeper.cancel()
+        self._stopping = True
+        self._wake.set()
+        await asyncio.wait((self._worker,))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.stop_seconds):
+                for connected in list(self._connected.values()):
+                    await connected.client.flush()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(self._worker, self._housekeeper, *self._serving, return_exceptions=True)
+        self._worker = None
+        self._close_files()
+        self._ended.set()
+        _log.info("relay stopped")
+
+    async def wait(self) -> None:
+        """Wait until the relay ends by itself, which it does on an error alone; raises :class:`RelayError`."""
+        await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def connect_in_memory(self) -> MemoryConnection:
+        """A client's end of a connection to this relay that needs no network."""
+        client, server = connect_in_memory(self._random(32))
+        self._accept(server)
+        return client
+
+    def _close_files(self) -> None:
+        self._disk.shutdown()
+        self._store.close()
+
+    # connections
+
+    async def _listen(self) -> asyncio.Server:
+        config, identity = self._config, self._identity
+        try:
+            return await asyncio.start_server(
+                self._accept_tls,
+                config.host,
+                config.port,
+                ssl=server_context(identity.chain_pem, identity.key_pem),
+                ssl_handshake_timeout=config.client_limits.handshake_seconds,
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+                limit=STREAM_LIMIT,
+            )
+        except OSError as error:
+            raise RelayError(
+                f"port {config.port} of {config.host} cannot be opened: {_reason(error)}; choose another one"
+            ) from None
+
+    def _accept_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        keep_alive(writer)
+        try:
+            connection = TLSConnection(reader, writer)
+        except NetworkError as error:
+            _log.debug("a connection was refused: %s", error)
+        else:
+            self._accept(connection)
+
+    def _accept(self, connection: Connection) -> None:
+        full = len(self._serving) >= self._config.connections
+        if full and not self._full:
+            _log.warning("connections are refused: there are %d", len(self._serving))
+        self._full = full
+        if self._stopping or full:
+            connection.close()
+            return
+        task = asyncio.create_task(self._serve(connection), name="relay: client")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, connection: Connection) -> None:
+        client = Client(connection, self._config.client_limits, self._clock)
+        session_key = X25519PrivateKey.generate(self._random)
+        writer: asyncio.Task[None] | None = None
+        connected: _Connected | None = None
+        try:
+            transport = await client.handshake(self._identity, session_key.public)
+            session = self._core.connect(session_key, transport.version)
+            connected = self._connected[session] = _Connected(client, transport, session)
+            entry = connected
+            writer = asyncio.create_task(client.write(lambda: self._kept_up(entry)), name="relay: client's output")
+            await client.receive(lambda block: self._submit(entry, block))
+        except (NetworkError, DecodeError) as error:
+            _log.debug("handshake failed: %s", error)
+        finally:
+            if connected is not None:
+                self._submit(connected, None)
+            client.close()
+            if writer is not None:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+            await client.wait_closed()
+
+    def _submit(self, connected: _Connected, block: bytes | None) -> None:
+        """Take a block of a client in; None: it is gone, which counts after the blocks that it sent before."""
+        if not self._stopping:
+            self._incoming.append((connected, block))
+            self._wake.set()
+
+    def _kept_up(self, connected: _Connected) -> None:
+        """A client read all it was sent."""
+        if connected.session.waiting:
+            self._drained[connected.session] = None
+            self._wake.set()
+        else:
+            self._core.refill(connected.session, 0)  # nothing waits: this only makes room
+
+    # commands
+
+    async def _work(self) -> None:
+        try:
+            while not self._stopping or self._incoming:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._incoming or self._drained or self._expire_due:
+                    await self._carry_out_group()
+        except StoreError as error:
+            _log.error("relay cannot go on: %s", error)
+            self._failure = RelayError(str(error))
+            self._stopping = True
+            if self._server is not None:
+                self._server.close()
+            for connected in self._connected.values():
+                connected.client.close()
+            self._ended.set()
+
+    async def _carry_out_group(self) -> None:
+        group, self._incoming = self._incoming[:_GROUP], self._incoming[_GROUP:]
+        outgoing: list[Outgoing] = []
+        expired = self._expire_due
+        try:
+            self._carry_out(group, outgoing)
+            changes = self._core.take_changes()
+            if changes:
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._store.write, changes)
+        except Exception as error:  # noqa: BLE001 (one client's commands must not end the relay of the others)
+            # Nothing of the group is stored and nobody was told that it is: to the clients that had a part in it the
+            # connection is lost, and they will try again.
+            _log.error(
+                "a group of commands failed: %s", error if isinstance(error, StoreError) else type(error).__name__
+            )
+            self._core.recover()
+            sessions = {connected.session for connected, _ in group} | {message.session for message in outgoing}
+            for session in sessions:
+                self._drop(session)
+            return
+        finally:
+            for connected, _ in group:
+                connected.client.finished()
+        self._send(outgoing)
+        if expired:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._store.shrink)
+
+    def _carry_out(self, group: list[tuple[_Connected, bytes | None]], outgoing: list[Outgoing]) -> None:
+        core, now = self._core, self._clock()
+        if self._expire_due:
+            self._expire_due = False
+            outgoing += core.expire(now)
+        drained, self._drained = self._drained, {}
+        for session in drained:
+            outgoing += core.refill(session, now)
+        for connected, block in group:
+            session = connected.session
+            if block is None:
+                self._connected.pop(session, None)
+                core.disconnect(session)
+            elif session in self._connected:
+                self._carry_out_block(connected, block, now, outgoing)
+
+    def _carry_out_block(self, connected: _Connected, block: bytes, now: float, outgoing: list[Outgoing]) -> None:
+        session = connected.session
+        try:
+            items = unpack_block(block)
+        except TransmissionError as error:
+            outgoing.append(Outgoing(session, error.corr_id, b"", Err(error.error)))
+            return
+        for item in items:
+            try:
+                transmission = decode_transmission(connected.transport, item)
+            except TransmissionError as error:
+                outgoing.append(Outgoing(session, error.corr_id, b"", Err(error.error)))
+            else:
+                self._core.handle(session, transmission, now, outgoing)
+
+    def _send(self, outgoing: list[Outgoing]) -> None:
+        by_session: dict[CoreSession, list[bytes]] = {}
+        for message in outgoing:
+            connected = self._connected.get(message.session)
+            if connected is not None:
+                transport = connected.transport
+                by_session.setdefault(message.session, []).append(
+                    encode_transmission(
+                        transport,
+                        message.corr_id,
+                        message.entity_id,
+                        encode_message(message.message, transport.version),
+                    )
+                )
+        for session, transmissions in by_session.items():
+            self._connected[session].client.send(transmissions)
+
+    def _drop(self, session: CoreSession) -> None:
+        connected = self._connected.pop(session, None)
+        self._core.disconnect(session)
+        if connected is not None:
+            connected.client.close()
+
+    # time
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.housekeeping_seconds)
+            self.keep_house()
+
+    def keep_house(self) -> None:
+        """Delete what is too old and disconnect idle clients; done by itself from time to time."""
+        now = self._clock()
+        self._expire_due = True
+        self._wake.set()
+        for connected in self._connected.values():
+            if not connected.session.subscribed and connected.client.is_idle(now):
+                connected.client.close()
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, without the address that asyncio repeats."""
+    if error.errno == errno.EADDRINUSE:
+        return "it is in use"
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else "there is no such address"

@@ -1,0 +1,141 @@
+"""A client of the whole relay that speaks in blocks, so that tests can send what no real client would."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from types import TracebackType
+from typing import Self
+
+from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_calls.relay import Relay
+from simplex_calls.smp.body import Received, decrypt_received
+from simplex_calls.smp.certificates import verify_key
+from simplex_calls.smp.commands import Ack, Command, New, Send, Sub, encode_command
+from simplex_calls.smp.connection import Connection
+from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
+from simplex_calls.smp.messages import BrokerMessage, Ids, Msg, Ok, decode_message
+from simplex_calls.smp.tls import connect_tls
+from simplex_calls.smp.transmission import (
+    AuthorizationKey,
+    Session,
+    decode_transmission,
+    encode_transmission,
+    pack_blocks,
+    unpack_block,
+)
+
+VERSION = 9
+
+
+class BlockClient:
+    """Commands are sent with :meth:`send`; what comes is read in order with :meth:`read`; :meth:`ask` does both."""
+
+    def __init__(self, relay: Relay, connection: Connection) -> None:
+        self.relay = relay
+        self.connection = connection
+        self._numbers = itertools.count(1)
+        self._received: list[tuple[bytes, bytes, BrokerMessage]] = []
+        self._unasked: list[tuple[bytes, bytes, BrokerMessage]] = []
+        self.session = Session(VERSION, b"")
+
+    @classmethod
+    async def in_memory(cls, relay: Relay) -> Self:
+        client = cls(relay, relay.connect_in_memory())
+        await client.handshake()
+        return client
+
+    @classmethod
+    async def over_tls(cls, relay: Relay) -> Self:
+        client = cls(relay, await connect_tls(relay.address))
+        await client.handshake()
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        self.connection.close()
+        await self.connection.wait_closed()
+
+    async def handshake(self) -> None:
+        hello = decode_server_hello(await self.connection.read_block())
+        assert hello.session_id == self.connection.session_id
+        assert hello.server_key is not None
+        server_key = verify_key(hello.server_key.signed_key, self.relay.identity.key.public)
+        self.connection.write_block(encode_hello(ClientHello(VERSION, self.relay.address.fingerprint)))
+        self.session = Session(VERSION, hello.session_id, server_key)
+
+    def encode(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> bytes:
+        corr_id = next(self._numbers).to_bytes(24, "big")
+        return encode_transmission(self.session, corr_id, entity_id, encode_command(command, VERSION), key)
+
+    def send(self, *transmissions: bytes) -> None:
+        for block in pack_blocks(transmissions):
+            self.connection.write_block(block)
+
+    async def read(self) -> tuple[bytes, bytes, BrokerMessage]:
+        """(correlation id, queue's id, message) of the next transmission that no :meth:`ask` took."""
+        return self._unasked.pop(0) if self._unasked else await self._next()
+
+    async def ask(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> BrokerMessage:
+        """Send a command and return its answer; what comes before it is left to :meth:`read`."""
+        transmission = self.encode(command, entity_id, key)
+        self.send(transmission)
+        async with asyncio.timeout(10):
+            while True:
+                item = await self._next()
+                if item[0] and item[0] in transmission:
+                    return item[2]
+                self._unasked.append(item)
+
+    async def _next(self) -> tuple[bytes, bytes, BrokerMessage]:
+        while not self._received:
+            for item in unpack_block(await self.connection.read_block()):
+                received = decode_transmission(self.session, item)
+                message = decode_message(received.command, VERSION)
+                self._received.append((received.corr_id, received.entity_id, message))
+        return self._received.pop(0)
+
+
+class LiveQueue:
+    """A queue on a relay, with its keys."""
+
+    key: AuthorizationKey
+    recipient_id: bytes
+    sender_id: bytes
+    box: BoxKey
+
+    @classmethod
+    async def create(cls, client: BlockClient, *, subscribe: bool = True, password: str | None = None) -> Self:
+        queue = cls()
+        queue.key = Ed25519PrivateKey.generate()
+        dh_key = X25519PrivateKey.generate()
+        new = New(queue.key.public, dh_key.public, password, subscribe=subscribe, sender_can_secure=True)
+        ids = await client.ask(new, key=queue.key)
+        assert isinstance(ids, Ids)
+        queue.recipient_id, queue.sender_id = ids.recipient_id, ids.sender_id
+        queue.box = BoxKey.agree(dh_key, ids.server_dh_key)
+        return queue
+
+    async def send(self, client: BlockClient, body: bytes) -> BrokerMessage:
+        return await client.ask(Send(body), self.sender_id)
+
+    async def bodies(self, client: BlockClient) -> list[bytes]:
+        """Subscribe, receive and acknowledge everything that is in the queue."""
+        bodies: list[bytes] = []
+        message = await client.ask(Sub(), self.recipient_id, self.key)
+        while message != Ok():
+            assert isinstance(message, Msg), message
+            content = decrypt_received(message, self.box)
+            bodies.append(content.body if isinstance(content, Received) else b"QUOTA")
+            message = await client.ask(Ack(message.message_id), self.recipient_id, self.key)
+        return bodies
+
+
+def random_body(size: int = 16000) -> bytes:
+    return secrets.token_bytes(size)
