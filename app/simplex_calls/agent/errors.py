@@ -1,0 +1,30 @@
+"""The agent's own errors; their texts say what happened and what to do, and hold no secret."""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """The agent cannot do what was asked."""
+
+
+class UnknownConnection(AgentError):  # noqa: N818 - named after what is wrong
+    """There is no such connection (any more)."""
+
+    def __init__(self, connection_id: int) -> None:
+        super().__init__(f"connection {connection_id} does not exist: it was deleted or never made")
+
+
+class WrongState(AgentError):  # noqa: N818 - named after what is wrong
+    """The connection's state does not allow this."""
+
+
+class LargeMessage(AgentError):  # noqa: N818 - named after what is wrong
+    """The message does not fit into one agent message."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"a message of {size} bytes is too large: {limit} bytes fit")
+        self.limit = limit
+
+
+class LinkUsed(AgentError):  # noqa: N818 - named after what is wrong
+    """The link cannot be used, though nothing is wrong with its text."""

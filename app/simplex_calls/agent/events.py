@@ -1,0 +1,179 @@
+"""What the agent tells the floor above: frozen facts, each about one connection or one server.
+
+They are handed over inside the database transaction that stores their cause, in the order in which they happened.
+Texts, keys and message bodies never show in their ``repr``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from simplex_calls.smp.address import ServerAddress
+
+
+class IntegrityKind(Enum):
+    """How a received message fits to the one before it (agent-protocol.md, "message integrity")."""
+
+    OK = "ok"
+    GAP = "gap"
+    """Messages between the last one and this one never came."""
+    BAD_HASH = "bad hash"
+    """The peer names another previous message than the one that came."""
+    BAD_NUMBER = "bad number"
+    """The number is lower than one that came before."""
+    DUPLICATE = "duplicate"
+    """The number of the last message, used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """The place of a message in the peer's numbered hash chain."""
+
+    kind: IntegrityKind = IntegrityKind.OK
+    first_missing: int | None = None
+    """The first number that never came (only with ``GAP``)."""
+    last_missing: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is missing or changed before this message."""
+        return self.kind is IntegrityKind.OK
+
+
+class FailureReason(Enum):
+    """Why a message or a connection cannot be delivered or used any more."""
+
+    QUEUE_GONE = "queue gone"
+    """The server knows the queue or the key no more: the other side deleted it or used the link elsewhere."""
+    EXPIRED = "expired"
+    """The server could not be reached, or took no more messages, for days."""
+    REFUSED = "refused"
+    """The server refused it for good."""
+    TOO_LARGE = "too large"
+    CONNECTION = "connection"
+    """The connection failed while the message waited."""
+    NOT_PROCESSED = "not processed"
+    """The connection's handshake could not be stored here."""
+    INCOMPATIBLE = "incompatible"
+    """The other side speaks no version, or sent no queue, that we can use."""
+
+
+class RejectionReason(Enum):
+    """Why something received was acknowledged without being delivered."""
+
+    DUPLICATE = "duplicate"
+    """The peer sent it twice; the first was delivered."""
+    NOT_DECRYPTED = "not decrypted"
+    MALFORMED = "malformed"
+    NOT_EXPECTED = "not expected"
+    """It does not belong to the present state of the connection."""
+    NOT_PROCESSED = "not processed"
+    """The floor above failed on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationReceived:
+    """The peer used our link and sent its ``info``: answer with ``Agent.allow_connection``."""
+
+    connection_id: int
+    info: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived:
+    """The peer whose link we used allowed the connection and sent its ``info``."""
+
+    connection_id: int
+    info: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Messages can go both ways from now on."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message of the peer: ``number`` in its chain, when the server took it (UTC), and the ``body``."""
+
+    connection_id: int
+    number: int
+    broker_time: datetime
+    integrity: Integrity
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRejected:
+    """Something came and was acknowledged, but not delivered; the connection goes on."""
+
+    connection_id: int
+    reason: RejectionReason
+    broker_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivered:
+    """The server took the message that ``Agent.send`` gave this ``number``."""
+
+    connection_id: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed:
+    """The message with this ``number`` will never be delivered."""
+
+    connection_id: int
+    number: int
+    reason: FailureReason
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFailed:
+    """Nothing can be sent on this connection any more (or it never came about)."""
+
+    connection_id: int
+    reason: FailureReason
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionTaken:
+    """Another process subscribed to this connection's queue: messages go there now."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConnected:
+    """These connections receive from ``server`` (again)."""
+
+    server: ServerAddress
+    connection_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDisconnected:
+    """The connection to ``server`` was lost; it is being made again."""
+
+    server: ServerAddress
+    connection_ids: tuple[int, ...]
+
+
+AgentEvent = (
+    ConfirmationReceived
+    | InfoReceived
+    | Connected
+    | MessageReceived
+    | MessageRejected
+    | MessageDelivered
+    | MessageFailed
+    | ConnectionFailed
+    | SubscriptionTaken
+    | ServerConnected
+    | ServerDisconnected
+)

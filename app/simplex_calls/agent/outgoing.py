@@ -1,0 +1,117 @@
+"""What we send becomes bytes: numbered, chained, ratcheted, boxed for the queue, and put into the outbox.
+
+All of it happens in the caller's transaction; the queue's worker is woken when that is committed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from simplex_calls.agent import envelopes, ratchet
+from simplex_calls.agent.errors import AgentError, LargeMessage, WrongState
+from simplex_calls.agent.records import Connection, OutboxKind, SndQueue
+from simplex_calls.agent.store import Store
+from simplex_calls.agent.versions import AGENT_MESSAGE_LENGTH, AGENT_VERSIONS, CONNECTION_INFO_LENGTH
+from simplex_calls.agent.x3dh import E2EParams
+from simplex_calls.crypto import PublicKey, Random
+from simplex_calls.crypto.box import NONCE_SIZE
+from simplex_calls.smp.body import ClientEnvelope, ClientMessage
+
+_log = logging.getLogger(__name__)
+
+
+class Outgoing:
+    """Puts entries into the outbox."""
+
+    def __init__(
+        self, store: Store, *, wake: Callable[[int], None], clock: Callable[[], float], random: Random
+    ) -> None:
+        self._store = store
+        self._wake = wake
+        self._clock = clock
+        self._random = random
+
+    def secure_their_queue(self, connection: Connection) -> None:
+        """SKEY before anything else, where the peer's queue lets its sender secure it."""
+        queue = self._queue(connection)
+        if queue.sender_can_secure:
+            self._put(queue, OutboxKind.SECURE_THEIRS, 0, b"")
+
+    def secure_own_queue(self, connection: Connection, sender_key: PublicKey) -> None:
+        """KEY for our queue, before the peer hears from us that it is secured."""
+        self._put(self._queue(connection), OutboxKind.SECURE_OURS, 0, sender_key.der)
+
+    def confirmation(
+        self,
+        connection: Connection,
+        info: envelopes.ConnInfo | envelopes.ConnInfoReply,
+        e2e_params: E2EParams | None = None,
+    ) -> None:
+        """Our confirmation, the first message of our chain; ``e2e_params`` go in the clear with the joiner's only.
+
+        Raises :class:`LargeMessage`.
+        """
+        queue = self._queue(connection)
+        encoded = envelopes.encode_message(info)
+        number = connection.sent_number + 1
+        sealed = self._ratchet(connection, encoded, CONNECTION_INFO_LENGTH)
+        self._store.set_sent(connection.id, number, envelopes.message_hash(encoded))
+        envelope = envelopes.AgentConfirmation(connection.agent_version, e2e_params, sealed)
+        sender_key = None if queue.sender_can_secure else queue.auth_key.public
+        message = ClientMessage(envelopes.encode_envelope(envelope), sender_key)
+        boxed = ClientEnvelope.seal(
+            message, queue.e2e_secret, self._random(NONCE_SIZE), queue.client_version, queue.e2e_public
+        )
+        self._put(queue, OutboxKind.CONFIRMATION, number, boxed.encode(), notify=True)
+
+    def hello(self, connection: Connection) -> None:
+        """HELLO: the queue that we receive from is secured."""
+        self._message(connection, OutboxKind.HELLO, envelopes.Hello(), notify=True)
+
+    def message(self, connection: Connection, body: bytes, *, notify: bool) -> int:
+        """A message of the floor above: its number. Raises :class:`LargeMessage`."""
+        return self._message(connection, OutboxKind.MESSAGE, envelopes.AMsg(body), notify=notify)
+
+    def service(self, connection: Connection, body: envelopes.MessageBody) -> None:
+        """A message between the agents, if the connection can send at all."""
+        self._message(connection, OutboxKind.SERVICE, body, notify=False)
+
+    def _message(self, connection: Connection, kind: OutboxKind, body: envelopes.MessageBody, *, notify: bool) -> int:
+        queue = self._queue(connection)
+        number = connection.sent_number + 1
+        encoded = envelopes.encode_message(envelopes.Message(number, connection.sent_hash, body))
+        sealed = self._ratchet(connection, encoded, AGENT_MESSAGE_LENGTH)
+        self._store.set_sent(connection.id, number, envelopes.message_hash(encoded))
+        envelope = envelopes.AgentMsgEnvelope(AGENT_VERSIONS.maximum, sealed)
+        boxed = ClientEnvelope.seal(
+            ClientMessage(envelopes.encode_envelope(envelope)),
+            queue.e2e_secret,
+            self._random(NONCE_SIZE),
+            queue.client_version,
+        )
+        self._put(queue, kind, number, boxed.encode(), notify=notify)
+        return number
+
+    def _ratchet(self, connection: Connection, encoded: bytes, length: int) -> bytes:
+        state = self._store.ratchet(connection.id)
+        if state is None:
+            raise WrongState("the connection has no ratchet yet: wait until it is connected")
+        try:
+            state, sealed = ratchet.encrypt(state, encoded, length)
+        except ratchet.PlaintextTooLongError:
+            raise LargeMessage(len(encoded), length - 2) from None
+        except ratchet.RatchetError as error:
+            raise AgentError(f"the message cannot be encrypted: {error}") from None
+        self._store.set_ratchet(connection.id, state)
+        return sealed
+
+    def _queue(self, connection: Connection) -> SndQueue:
+        queue = self._store.snd_queue_of(connection.id)
+        if queue is None:
+            raise WrongState("the connection has no queue to send to yet: wait until it is connected")
+        return queue
+
+    def _put(self, queue: SndQueue, kind: OutboxKind, number: int, body: bytes, *, notify: bool = False) -> None:
+        self._store.add_outbox(queue, kind, number, body, notify=notify, now=self._clock())
+        self._store.database.after_commit(lambda: self._wake(queue.id))

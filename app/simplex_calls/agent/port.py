@@ -1,0 +1,51 @@
+"""What the agent uses of :class:`simplex_calls.smp.network.Network`, so that tests can bring a network of their own."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.queues import QueueIds, RecipientQueue
+
+
+class NetworkPort(Protocol):
+    """The methods are described there; all of them raise ``SMPError``."""
+
+    async def create_queue(
+        self,
+        server: ServerAddress,
+        auth_key: Ed25519PrivateKey,
+        dh_key: X25519PublicKey,
+        *,
+        subscribe: bool = True,
+        sender_can_secure: bool = True,
+    ) -> QueueIds:
+        """NEW."""
+        ...
+
+    def subscribe(self, queue: RecipientQueue) -> None:
+        """Keep a queue subscribed."""
+
+    def unsubscribe(self, queue: RecipientQueue) -> None:
+        """Keep it subscribed no longer."""
+
+    async def secure_queue_by_sender(self, server: ServerAddress, sender_id: bytes, auth_key: X25519PrivateKey) -> None:
+        """SKEY."""
+
+    async def secure_queue(self, queue: RecipientQueue, sender_key: PublicKey) -> None:
+        """KEY."""
+
+    async def send(
+        self, server: ServerAddress, sender_id: bytes, auth_key: X25519PrivateKey | None, body: bytes, *, notify: bool
+    ) -> None:
+        """SEND."""
+
+    async def acknowledge(self, queue: RecipientQueue, message_id: bytes) -> None:
+        """ACK."""
+
+    async def delete_queue(self, queue: RecipientQueue) -> None:
+        """DEL."""
+
+    async def close(self) -> None:
+        """Close all connections."""

@@ -1,0 +1,283 @@
+"""A message comes: server's layer, queue's box, envelope, ratchet, number and hash, and what it means.
+
+One call is one database transaction, whatever the message holds: it is stored and counted as received, or refused
+with a reason. Only after the commit it is acknowledged to the server, so a process killed in between is given it
+again, and recognises it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from simplex_calls.agent import envelopes, ratchet
+from simplex_calls.agent.connection import ConnectionEvent, ConnectionState
+from simplex_calls.agent.events import (
+    Integrity,
+    IntegrityKind,
+    MessageReceived,
+    MessageRejected,
+    RejectionReason,
+)
+from simplex_calls.agent.lifecycle import Cause, Lifecycle
+from simplex_calls.agent.outgoing import Outgoing
+from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
+from simplex_calls.agent.records import Connection, RcvQueue
+from simplex_calls.agent.store import Store
+from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS
+from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, Random, X25519PrivateKey, X25519PublicKey, sha256
+from simplex_calls.smp.body import ClientEnvelope, QuotaReached, Received, decrypt_received
+from simplex_calls.smp.errors import DecodeError
+from simplex_calls.smp.messages import Msg
+
+_log = logging.getLogger(__name__)
+
+
+class _Rejected(Exception):  # noqa: N818 - not an error of ours: a verdict on what came
+    """What came is acknowledged and reported, but not used."""
+
+    def __init__(self, reason: RejectionReason, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """What is known of the message in hand."""
+
+    queue: RcvQueue
+    received: Received
+    client_version: int
+    dh_key: X25519PublicKey | None
+    sender_key: PublicKey | None
+
+    @property
+    def time(self) -> datetime:
+        return broker_time(self.received.timestamp)
+
+
+def broker_time(timestamp: int) -> datetime:
+    """A server's time; one that no calendar holds becomes the nearest that does."""
+    return datetime.fromtimestamp(min(max(timestamp, 0), 253_402_300_799), UTC)
+
+
+def check_integrity(connection: Connection, number: int, previous_hash: bytes) -> Integrity:
+    """Compare a message with the chain of those that came before it on ``connection``."""
+    last = connection.received_number
+    if number == last + 1:
+        kind = IntegrityKind.OK if previous_hash == connection.received_hash else IntegrityKind.BAD_HASH
+        return Integrity(kind)
+    if number > last + 1:
+        return Integrity(IntegrityKind.GAP, last + 1, number - 1)
+    return Integrity(IntegrityKind.DUPLICATE if number == last else IntegrityKind.BAD_NUMBER)
+
+
+class Receiver:
+    """Processes messages of our queues."""
+
+    def __init__(
+        self,
+        store: Store,
+        lifecycle: Lifecycle,
+        outgoing: Outgoing,
+        *,
+        queue_drained: Callable[[int], None],
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._lifecycle = lifecycle
+        self._outgoing = outgoing
+        self._queue_drained = queue_drained
+        self._random = random
+
+    def receive(self, queue: RcvQueue, message: Msg) -> None:
+        """Process one message inside the caller's transaction."""
+        if message.message_id == queue.last_message:
+            _log.info("the server sent a message again that was stored already")
+            return
+        time = None
+        try:
+            delivered = decrypt_received(message, queue.server_secret)
+            time = broker_time(delivered.timestamp)
+            # what a refused message did must not stay, but that it came must
+            with self._store.database.savepoint():
+                self._process(queue, delivered)
+        except (DecodeError, envelopes.EnvelopeError, CryptoError) as error:
+            _log.warning("a message was malformed: %s", error)
+            self._reject(queue, RejectionReason.MALFORMED, time)
+        except ratchet.RatchetError as error:
+            _log.warning("a message was not decrypted: %s", error)
+            self._reject(queue, RejectionReason.NOT_DECRYPTED, time)
+        except _Rejected as rejected:
+            _log.warning("a message was refused: %s", rejected)
+            self._reject(queue, rejected.reason, time)
+        self._store.set_last_message(queue.id, message.message_id)
+
+    def _reject(self, queue: RcvQueue, reason: RejectionReason, time: datetime | None) -> None:
+        self._lifecycle.emit(MessageRejected(queue.connection_id, reason, time))
+
+    def _process(self, queue: RcvQueue, delivered: Received | QuotaReached) -> None:
+        if isinstance(delivered, QuotaReached):
+            self._continue_peer(queue)
+            return
+        envelope = ClientEnvelope.decode(delivered.body)
+        if envelope.version > max(CLIENT_VERSIONS.maximum, queue.client_version):
+            raise _Rejected(RejectionReason.MALFORMED, "its client version is not known here")
+        first = queue.e2e_secret is None
+        if first and envelope.dh_key is None:
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "it came before the queue's confirmation")
+        secret = queue.e2e_secret
+        if secret is None:
+            assert envelope.dh_key is not None  # noqa: S101 - checked above
+            secret = BoxKey.agree(queue.e2e_key, envelope.dh_key)
+        content = envelope.open(secret)
+        arrival = _Arrival(queue, delivered, envelope.version, envelope.dh_key, content.sender_key)
+        match envelopes.decode_envelope(content.body):
+            case envelopes.AgentConfirmation() as confirmation:
+                self._confirmation(arrival, confirmation, secret)
+            case envelopes.AgentMsgEnvelope() as message if not first and envelope.dh_key is None:
+                self._message(arrival, message)
+            case other:
+                raise _Rejected(RejectionReason.NOT_EXPECTED, f"{type(other).__name__} is not expected")
+
+    def _continue_peer(self, queue: RcvQueue) -> None:
+        """Our queue was full and is empty now: the peer may send again."""
+        connection = self._store.connection(queue.connection_id)
+        if connection.state is ConnectionState.CONNECTED:
+            address = QueueAddress(queue.server, queue.sender_id)
+            self._outgoing.service(connection, envelopes.QueueContinue(address))
+
+    # confirmations
+
+    def _confirmation(self, arrival: _Arrival, confirmation: envelopes.AgentConfirmation, secret: BoxKey) -> None:
+        queue = arrival.queue
+        digest = sha256(confirmation.body)
+        if self._store.message_seen(queue.connection_id, digest):
+            raise _Rejected(RejectionReason.DUPLICATE, "the confirmation came before")
+        if queue.e2e_secret is not None or arrival.dh_key is None:
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "the queue was confirmed already")
+        if arrival.sender_key is None and not queue.sender_can_secure:
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no key to secure the queue with")
+        connection = self._store.connection(queue.connection_id)
+        if confirmation.agent_version > max(AGENT_VERSIONS.maximum, connection.agent_version):
+            raise _Rejected(RejectionReason.MALFORMED, "its agent version is not known here")
+        client_version = min(queue.client_version, arrival.client_version)
+        self._store.confirm_rcv_queue(queue.id, secret, client_version, arrival.sender_key)
+        self._store.add_message_hash(queue.connection_id, digest)
+        if confirmation.e2e is None:
+            self._answer_to_join(connection, arrival, confirmation)
+        else:
+            self._answer_to_link(connection, confirmation)
+
+    def _answer_to_link(self, connection: Connection, confirmation: envelopes.AgentConfirmation) -> None:
+        """Somebody used our link."""
+        keys, params = self._store.invitation_keys(connection.id), confirmation.e2e
+        if keys is None or params is None:
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "it answers no link of this connection")
+        if params.version not in E2E_VERSIONS:
+            raise _Rejected(RejectionReason.MALFORMED, "its ratchet version is not known here")
+        self._store.set_ratchet(connection.id, ratchet.init_receiving(keys, params))
+        content = self._decrypt(connection.id, confirmation.body)
+        reply = envelopes.decode_message(content)
+        if not isinstance(reply, envelopes.ConnInfoReply):
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no queue for the way back")
+        self._store.delete_invitation_keys(connection.id)
+        self._store.set_agent_version(connection.id, confirmation.agent_version)
+        self._store.set_received(connection.id, 1, envelopes.message_hash(content))
+        self._add_reply_queue(connection, reply.queues)
+        self._fire(connection, ConnectionEvent.CONFIRMATION, Cause(info=reply.info))
+
+    def _add_reply_queue(self, connection: Connection, queues: tuple[QueueInfo, ...]) -> None:
+        info = next((queue for queue in queues if queue.version in CLIENT_VERSIONS), None)
+        if info is None:
+            raise _Rejected(RejectionReason.MALFORMED, "no queue for the way back has a version known here")
+        self._store.add_snd_queue(
+            connection.id,
+            replace(info.server, password=None),
+            info.sender_id,
+            auth_key=X25519PrivateKey.generate(self._random),
+            e2e_key=X25519PrivateKey.generate(self._random),
+            their_key=info.dh_key,
+            client_version=info.version,
+            sender_can_secure=info.sender_can_secure,
+        )
+
+    def _answer_to_join(
+        self, connection: Connection, arrival: _Arrival, confirmation: envelopes.AgentConfirmation
+    ) -> None:
+        """The maker of the link that we used allowed us."""
+        content = self._decrypt(connection.id, confirmation.body)
+        answer = envelopes.decode_message(content)
+        if not isinstance(answer, envelopes.ConnInfo):
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no connection info")
+        self._store.set_received(connection.id, 1, envelopes.message_hash(content))
+        event = ConnectionEvent.INFO if arrival.sender_key is None else ConnectionEvent.INFO_WITH_KEY
+        self._fire(connection, event, Cause(info=answer.info))
+
+    # messages
+
+    def _message(self, arrival: _Arrival, envelope: envelopes.AgentMsgEnvelope) -> None:
+        connection = self._store.connection(arrival.queue.connection_id)
+        digest = sha256(envelope.body)
+        if self._store.message_seen(connection.id, digest):
+            raise _Rejected(RejectionReason.DUPLICATE, "the peer sent it before")
+        version = min(envelope.agent_version, AGENT_VERSIONS.maximum)
+        if version > connection.agent_version:
+            self._store.set_agent_version(connection.id, version)
+        content = self._decrypt(connection.id, envelope.body)
+        self._store.add_message_hash(connection.id, digest)
+        self._deliver(connection, arrival, content)
+
+    def _deliver(self, connection: Connection, arrival: _Arrival, content: bytes) -> None:
+        """Take what the ratchet gave; whatever it is, the ratchet has moved and the number counts."""
+        try:
+            message = envelopes.decode_message(content)
+        except envelopes.EnvelopeError as error:
+            _log.warning("a message was malformed: %s", error)
+            self._reject(arrival.queue, RejectionReason.MALFORMED, arrival.time)
+            return
+        if not isinstance(message, envelopes.Message):
+            _log.warning("%s is not expected in a message", type(message).__name__)
+            self._reject(arrival.queue, RejectionReason.NOT_EXPECTED, arrival.time)
+            return
+        integrity = check_integrity(connection, message.number, message.previous_hash)
+        if not integrity.ok:
+            _log.warning("a message does not follow the one before it: %s", integrity.kind.value)
+        self._store.set_received(connection.id, message.number, envelopes.message_hash(content))
+        match message.body:
+            case envelopes.AMsg(body):
+                received = MessageReceived(connection.id, message.number, arrival.time, integrity, body)
+                self._fire_or_reject(connection, ConnectionEvent.MESSAGE, Cause(message=received), arrival)
+            case envelopes.Hello():
+                self._fire_or_reject(connection, ConnectionEvent.HELLO, Cause(), arrival)
+            case envelopes.QueueContinue(address):
+                self._continue(connection, address)
+            case other:
+                _log.info("%s is acknowledged and not used", type(other).__name__)
+
+    def _continue(self, connection: Connection, address: QueueAddress) -> None:
+        """The peer emptied the queue that was full."""
+        queue = self._store.snd_queue_of(connection.id)
+        if queue is not None and queue.sender_id == address.sender_id:
+            queue_id = queue.id
+            self._store.database.after_commit(lambda: self._queue_drained(queue_id))
+
+    def _decrypt(self, connection_id: int, ciphertext: bytes) -> bytes:
+        state = self._store.ratchet(connection_id)
+        if state is None:
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "the connection has no ratchet yet")
+        skipped = self._store.skipped_keys(connection_id)
+        decrypted = ratchet.decrypt(state, skipped, ciphertext, self._random)
+        self._store.set_ratchet(connection_id, decrypted.state)
+        self._store.change_skipped_keys(connection_id, decrypted.skipped_delta)
+        return decrypted.plaintext
+
+    def _fire(self, connection: Connection, event: ConnectionEvent, cause: Cause) -> None:
+        if not self._lifecycle.fire(connection.id, event, cause):
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "the connection's state does not allow it")
+
+    def _fire_or_reject(self, connection: Connection, event: ConnectionEvent, cause: Cause, arrival: _Arrival) -> None:
+        if not self._lifecycle.fire(connection.id, event, cause):
+            self._reject(arrival.queue, RejectionReason.NOT_EXPECTED, arrival.time)

@@ -1,0 +1,115 @@
+"""The rows of the agent's tables as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from simplex_calls.agent.connection import ConnectionState
+from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.queues import QueueIds, RecipientQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A row of ``connections``: the state, and where both hash chains stand."""
+
+    id: int
+    state: ConnectionState
+    agent_version: int
+    sent_number: int
+    sent_hash: bytes
+    received_number: int
+    received_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RcvQueue:
+    """A queue that we receive from: ours on its server."""
+
+    id: int
+    connection_id: int
+    server: ServerAddress
+    recipient_id: bytes = field(repr=False)
+    sender_id: bytes = field(repr=False)
+    auth_key: Ed25519PrivateKey = field(repr=False)
+    server_secret: BoxKey = field(repr=False)
+    e2e_key: X25519PrivateKey = field(repr=False)
+    e2e_secret: BoxKey | None = field(repr=False)
+    """Agreed with the sender; ``None`` until its confirmation comes."""
+    sender_key: PublicKey | None = field(repr=False)
+    """The key that we must secure the queue with, if its sender did not."""
+    client_version: int
+    sender_can_secure: bool
+    last_message: bytes | None = field(repr=False)
+    """The server's id of the last message that we stored."""
+
+    @property
+    def subscription(self) -> RecipientQueue:
+        """What the network needs to receive from it."""
+        return RecipientQueue(self.server, self.recipient_id, self.auth_key)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRcvQueue:
+    """A queue just made on ``server``, not stored yet."""
+
+    server: ServerAddress
+    ids: QueueIds = field(repr=False)
+    auth_key: Ed25519PrivateKey = field(repr=False)
+    dh_key: X25519PrivateKey = field(repr=False)
+    e2e_key: X25519PrivateKey = field(repr=False)
+    client_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SndQueue:
+    """A queue that we send to: the peer's on its server."""
+
+    id: int
+    connection_id: int
+    server: ServerAddress
+    sender_id: bytes = field(repr=False)
+    auth_key: X25519PrivateKey = field(repr=False)
+    e2e_public: X25519PublicKey = field(repr=False)
+    e2e_secret: BoxKey = field(repr=False)
+    client_version: int
+    sender_can_secure: bool
+
+
+class OutboxKind(Enum):
+    """What an entry of the outbox asks for. Entries of a queue are done in order, one after the other."""
+
+    SECURE_THEIRS = "secure theirs"
+    """SKEY: the sending queue is secured with our key."""
+    SECURE_OURS = "secure ours"
+    """KEY: our receiving queue is secured with the peer's key (the ``body``)."""
+    CONFIRMATION = "confirmation"
+    HELLO = "hello"
+    MESSAGE = "message"
+    SERVICE = "service"
+    """A message from agent to agent that nobody above waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """A row of ``outbox``: the finished bytes, so that every attempt sends the same."""
+
+    id: int
+    queue_id: int
+    kind: OutboxKind
+    number: int
+    body: bytes = field(repr=False)
+    notify: bool
+    created: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDeletion:
+    """A row of ``queue_deletions``: a queue of ours that its server must still forget."""
+
+    id: int
+    queue: RecipientQueue = field(repr=False)
+    created: float
