@@ -1,7 +1,8 @@
 """The keys of one call: a fresh X25519 pair on each side, the shared secret of which is the frame key.
 
-The public keys travel in the invitation and the offer (``callDhPubKey``); the 32 raw bytes of the exchange are the AES-256-GCM key of the frames, handed to the page as padded base64url (``aesKey``). No further
-derivation takes place: that is what the official apps do (``Simplex.Chat.Call``).
+The public keys travel in the invitation and the offer (``callDhPubKey``); the 32 raw bytes of the exchange are the
+AES-256-GCM key of the frames, handed to the page as padded base64url (``aesKey``). No further derivation takes place:
+that is what the official apps do (``Simplex.Chat.Call``).
 """
 
 from __future__ import annotations

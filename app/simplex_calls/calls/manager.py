@@ -1,0 +1,440 @@
+"""The shell around the switchboard: the database, the contact's messages, the pages and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from simplex_calls.calls.attached import AttachedPage
+from simplex_calls.calls.call import Call, CallFailure
+from simplex_calls.calls.effects import EndPage, PageCommand, SendMessage, WantPage
+from simplex_calls.calls.ice import IceConfig
+from simplex_calls.calls.page import (
+    AcceptOther,
+    LocalMedia,
+    Page,
+    PageFault,
+    PageStats,
+    PeerMedia,
+    RejectOther,
+    Response,
+)
+from simplex_calls.calls.state import CallEvent, CallState, transition
+from simplex_calls.calls.store import CallStore
+from simplex_calls.calls.switchboard import (
+    CallMissingError,
+    CallStateError,
+    Step,
+    Switchboard,
+)
+from simplex_calls.calls.views import (
+    CallChanged,
+    CallMediaChanged,
+    CallsEvent,
+    CallStats,
+    CallView,
+    PageWanted,
+    history_details,
+    view,
+)
+from simplex_calls.catalogue import text
+from simplex_calls.chat.contacts import Contact
+from simplex_calls.chat.errors import ChatError, TooLargeError
+from simplex_calls.chat.history import CallDetails, ChatItem, Direction
+from simplex_calls.chat.messages import CallEnd, CallExtra, CallMedia, CallMessage
+from simplex_calls.crypto import Random
+from simplex_calls.database import Database
+
+logger = logging.getLogger(__name__)
+
+MAX_RECENT = 50
+"""How many calls that are over can still be asked for."""
+
+
+class CallChat(Protocol):
+    """What calls use of :class:`simplex_calls.chat.chat.Chat`."""
+
+    def contact(self, contact_id: int) -> Contact:
+        """The contact; raises :class:`ChatError`."""
+
+    def send_call_message(self, contact_id: int, message: CallMessage) -> None:
+        """Send a message in the current transaction; raises :class:`ChatError`."""
+
+    def put_call_item(
+        self, contact_id: int, direction: Direction, call: CallDetails, *, sent_at: datetime | None = None
+    ) -> ChatItem:
+        """Add a call to the history; raises :class:`ChatError`."""
+
+    def update_call_item(self, item_id: int, call: CallDetails) -> ChatItem | None:
+        """Write what came of a call."""
+
+
+class Timer(Protocol):
+    """A call of a function that is still to come."""
+
+    def cancel(self) -> None:
+        """Do not call it."""
+
+
+Schedule = Callable[[float, Callable[[], None]], Timer]
+"""Call a function after so many seconds."""
+
+
+def _schedule(delay: float, action: Callable[[], None]) -> Timer:
+    return asyncio.get_running_loop().call_later(delay, action)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The switchboard after a step, with the calls' history entries."""
+
+    board: Switchboard
+    items: Mapping[str, int]
+
+
+class CallManager:
+    """All calls of a profile.
+
+    ``handler`` gets every :data:`~simplex_calls.calls.views.CallsEvent` after its transaction. All methods belong to
+    the event loop's thread. Those that a user causes raise the errors of the switchboard.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        chat: CallChat,
+        *,
+        handler: Callable[[CallsEvent], None],
+        ice: Callable[[], IceConfig] = IceConfig,
+        clock: Callable[[], float] = time.time,
+        random: Random = os.urandom,
+        schedule: Schedule = _schedule,
+    ) -> None:
+        self._database = database
+        self._store = CallStore(database)
+        self._chat = chat
+        self._handler = handler
+        self._ice = ice
+        self._clock = clock
+        self._random = random
+        self._schedule = schedule
+        self._timer: Timer | None = None
+        self._pages: dict[str, AttachedPage] = {}
+        self._recent: deque[CallView] = deque(maxlen=MAX_RECENT)
+        # the states after the steps since the last commit, by step number: the database says which of them hold
+        self._steps = {self._store.step_number(): _Stored(Switchboard(), MappingProxyType({}))}
+
+    def start(self) -> None:
+        """Close the calls that a killed process left open: the other side is told, the history says what they were."""
+        with self._database.transaction():
+            left = self._store.load()
+            if not left:
+                return
+            board = Switchboard(MappingProxyType({call.id: call for call, _ in left}))
+            items = {call.id: item_id for call, item_id in left if item_id is not None}
+            self._steps = {self._store.step_number(): _Stored(board, MappingProxyType(items))}
+            self._change(lambda board: board.restart(self._clock()))
+        logger.info("%d calls of an earlier run are closed", len(left))
+
+    async def stop(self) -> None:
+        """End all calls; the other sides are told."""
+        if self._board.calls:
+            self._change(lambda board: board.restart(self._clock()))
+        self._set_timer()
+        pages = list(self._pages.values())
+        for page in pages:
+            page.abort()
+        for page in pages:
+            await page.done.wait()
+
+    # what others ask
+
+    @property
+    def _board(self) -> Switchboard:
+        return self._stored().board
+
+    def calls(self) -> list[CallView]:
+        """The calls that are not over, and after them the latest that are, newest first."""
+        now = [self._view(call) for call in self._board.calls.values()]
+        return now + list(reversed(self._recent))
+
+    def call(self, call_id: str) -> CallView:
+        """One call, of :meth:`calls`; raises :class:`CallMissingError`."""
+        for found in self.calls():
+            if found.id == call_id:
+                return found
+        raise CallMissingError("there is no such call any more")
+
+    # what a user does
+
+    def start_call(self, contact_id: int, media: CallMedia) -> CallView:
+        """Call a contact; accepts theirs if they ring."""
+        call_ids: list[str] = []
+
+        def dial(board: Switchboard) -> Step:
+            step, call_id = board.dial(contact_id, media, self._clock(), self._random)
+            call_ids.append(call_id)
+            return step
+
+        self._change(dial)
+        return self.call(call_ids[0])
+
+    def accept(self, call_id: str) -> CallView:
+        """Take a call that rings; ends the active one."""
+        self._change(lambda board: board.accept(call_id, self._clock()))
+        return self.call(call_id)
+
+    def reject(self, call_id: str) -> CallView:
+        """Decline a call that rings."""
+        self._change(lambda board: board.end(call_id, CallEvent.REJECT, self._clock()))
+        return self.call(call_id)
+
+    def hang_up(self, call_id: str) -> CallView:
+        """End a call in any state."""
+        self._change(lambda board: board.end(call_id, CallEvent.HANG_UP, self._clock()))
+        return self.call(call_id)
+
+    async def attach_page(self, call_id: str, page: Page) -> None:
+        """Let ``page`` carry the call; returns when the page is gone. A page that closes hangs up."""
+        if transition(self._board.get(call_id).state, CallEvent.PAGE_ATTACHED) is None:
+            raise CallStateError("the call does not wait for a page")
+        attached = AttachedPage(
+            page,
+            on_response=lambda response: self._page_said(call_id, response),
+            on_nonsense=lambda: self._page_nonsense(call_id),
+        )
+        self._pages[call_id] = attached
+        try:
+            self._change(lambda board: board.page_attached(call_id, self._clock()))
+            await attached.run()
+        finally:
+            self._pages.pop(call_id, None)
+            self._end_quietly(call_id, CallEvent.PAGE_CLOSED)
+
+    # what the chat floor tells
+
+    def message_received(self, contact_id: int, message: CallMessage, broker_time: datetime) -> None:
+        """Take a contact's call message, inside the transaction that stores it."""
+        self._change(
+            lambda board: board.message(contact_id, message, broker_time.timestamp(), self._clock(), self._random)
+        )
+
+    def message_failed(self, contact_id: int, wire_id: bytes, message_type: type[CallMessage]) -> None:
+        """A message of ours will never arrive."""
+        if message_type in {CallEnd, CallExtra}:
+            return
+        for call in self._board.of_contact(contact_id):
+            if call.wire_id == wire_id:
+                self._end_quietly(call.id, CallEvent.FAILURE, CallFailure.NOT_SENT)
+
+    def contact_lost(self, contact_id: int) -> None:
+        """End all calls with a contact who is being removed, or cannot be reached any more."""
+        for call in self._board.of_contact(contact_id):
+            self._end_quietly(call.id, CallEvent.FAILURE, CallFailure.NOT_SENT)
+
+    # what pages say
+
+    def _page_said(self, call_id: str, response: Response) -> None:
+        call = self._board.calls.get(call_id)
+        if call is None:
+            return
+        match response:
+            case PageStats():
+                self._handler(CallStats(call_id, response))
+            case PeerMedia(source, enabled):
+                self._handler(CallMediaChanged(call_id, is_ours=False, source=source, enabled=enabled))
+            case LocalMedia(source, enabled):
+                self._handler(CallMediaChanged(call_id, is_ours=True, source=source, enabled=enabled))
+            case AcceptOther(other_id) | RejectOther(other_id):
+                self._answer_other(other_id, accept=isinstance(response, AcceptOther))
+            case _:
+                if isinstance(response, PageFault):
+                    logger.warning("a call page failed at %s: %s", response.command, response.code)
+                self._change(lambda board: board.page_said(call_id, response, self._clock()))
+
+    def _answer_other(self, call_id: str, *, accept: bool) -> None:
+        try:
+            if accept:
+                self.accept(call_id)
+            else:
+                self.reject(call_id)
+        except (CallMissingError, CallStateError) as error:
+            logger.info("a call page answered a call that is gone: %s", error)
+
+    def _page_nonsense(self, call_id: str) -> None:
+        self._end_quietly(call_id, CallEvent.FAILURE, CallFailure.PAGE)
+
+    def _end_quietly(self, call_id: str, event: CallEvent, failure: CallFailure | None = None) -> None:
+        """End a call if it is still there."""
+        call = self._board.calls.get(call_id)
+        if call is not None and transition(call.state, event) is not None:
+            self._change(lambda board: board.end(call_id, event, self._clock(), failure))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._change(lambda board: board.tick(self._clock()))
+
+    # one step
+
+    def _change(self, make: Callable[[Switchboard], Step]) -> None:
+        """Make a step and store it; what it asks for is done when the transaction is committed."""
+        with self._database.transaction():
+            stored = self._stored()
+            step = make(stored.board)
+            number = self._store.step_number()
+            self._store.set_step_number(number + 1)
+            self._database.after_commit(self._committed)
+            failures = self._write(stored, step, number + 1)
+            for name in step.ignored:
+                logger.info("ignored: %s", name)
+            self._database.after_commit(lambda: self._tell(step))
+            self._database.after_commit(lambda: self._fail(failures))
+
+    def _stored(self) -> _Stored:
+        """The state that the database knows: later ones belong to a transaction that was rolled back."""
+        number = self._store.step_number()
+        for later in [step for step in self._steps if step > number]:
+            del self._steps[later]
+        return self._steps[number]
+
+    def _committed(self) -> None:
+        self._stored()
+        newest = max(self._steps)
+        for number in [step for step in self._steps if step < newest]:
+            del self._steps[number]
+
+    def _write(self, stored: _Stored, step: Step, number: int) -> dict[str, CallFailure]:
+        """Store a step and its messages; the calls that fail because a message cannot be sent."""
+        items = dict(stored.items)
+        failures: dict[str, CallFailure] = {}
+        for effect in step.effects:
+            if isinstance(effect, SendMessage) and (failure := self._send(effect)) is not None:
+                failures.setdefault(effect.call_id, failure)
+        for call in step.changed:
+            self._write_item(call, items)
+            self._store.save(call, items.get(call.id))
+        self._steps[number] = _Stored(step.board, MappingProxyType(items))
+        return failures
+
+    def _fail(self, failures: Mapping[str, CallFailure]) -> None:
+        for call_id, failure in failures.items():
+            self._end_quietly(call_id, CallEvent.FAILURE, failure)
+
+    def _send(self, effect: SendMessage) -> CallFailure | None:
+        name = type(effect.message).__name__
+        try:
+            with self._database.savepoint():
+                self._chat.send_call_message(effect.contact_id, effect.message)
+        except TooLargeError:
+            logger.warning("%s is too large to be sent", name)
+            return CallFailure.TOO_LARGE
+        except ChatError as error:
+            logger.warning("%s cannot be sent: %s", name, type(error).__name__)
+            return CallFailure.NOT_SENT
+        return None
+
+    def _write_item(self, call: Call, items: dict[str, int]) -> None:
+        details = history_details(call)
+        try:
+            with self._database.savepoint():
+                if call.id in items:
+                    self._chat.update_call_item(items[call.id], details)
+                    return
+                direction = Direction.SENT if call.outgoing else Direction.RECEIVED
+                sent_at = datetime.fromtimestamp(call.sent_at, UTC) if call.sent_at is not None else None
+                items[call.id] = self._chat.put_call_item(
+                    call.contact_id, direction, details, sent_at=None if call.outgoing else sent_at
+                ).id
+        except ChatError as error:
+            logger.info("a call is not in the history: %s", type(error).__name__)
+
+    # after the commit
+
+    def _tell(self, step: Step) -> None:
+        self._set_timer()
+        for call in step.changed:
+            seen = self._view(call)
+            if call.is_ended:
+                self._recent.append(seen)
+                self._forget_item(call.id)
+            logger.info("call is %s%s", call.state.value, f" ({call.reason.value})" if call.reason else "")
+            self._handler(CallChanged(seen))
+        self._show_pages(step.changed)
+        for effect in step.effects:
+            match effect:
+                case WantPage(call_id):
+                    self._handler(PageWanted(call_id))
+                case PageCommand(call_id, fields, needs_servers) if call_id in self._pages:
+                    servers = self._ice().to_page() if needs_servers else {}
+                    self._pages[call_id].command({**fields, **servers})
+                case EndPage(call_id, keep) if call_id in self._pages:
+                    self._pages[call_id].finish(keep=keep)
+                case _:
+                    pass
+
+    def _forget_item(self, call_id: str) -> None:
+        stored, number = self._stored(), max(self._steps)
+        items = {key: value for key, value in stored.items.items() if key != call_id}
+        self._steps[number] = _Stored(stored.board, MappingProxyType(items))
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._board.next_deadline
+        if deadline is not None:
+            self._timer = self._schedule(max(deadline - self._clock(), 0.0), self._tick)
+
+    def _show_pages(self, changed: tuple[Call, ...]) -> None:
+        """Tell every page what its user should see: the call in words, and who else calls."""
+        others = [
+            {"callId": call.id, "contactName": self._name(call.contact_id), "media": call.media.value}
+            for call in self._board.calls.values()
+            if call.state is CallState.WAITING
+        ]
+        ended = {call.id: call for call in changed if call.is_ended}
+        for call_id, page in self._pages.items():
+            call = self._board.calls.get(call_id) or ended.get(call_id)
+            if call is None:
+                continue
+            seen = self._view(call)
+            page.show({"type": "call", "call": _page_call(seen) | {"others": others}})
+            # the official page has two lines of text, and does not know "call"
+            lock = "none" if seen.encrypted is None else "on" if seen.encrypted else "off"
+            words = {
+                "state": text(f"client.state.{seen.state.value}"),
+                "description": text(f"client.encryption.{lock}"),
+            }
+            page.show({"type": "description", **words})
+
+    def _view(self, call: Call) -> CallView:
+        items = self._stored().items
+        return view(call, self._name(call.contact_id), items.get(call.id), has_page=call.id in self._pages)
+
+    def _name(self, contact_id: int) -> str:
+        try:
+            return self._chat.contact(contact_id).name
+        except ChatError:
+            return ""
+
+
+def _page_call(call: CallView) -> dict[str, Any]:
+    """The ``call`` of the page's command ``call``; times in milliseconds, as pages count."""
+    return {
+        "contactName": call.contact_name,
+        "media": call.media.value,
+        "state": call.state.value,
+        "direction": call.direction.value,
+        "encrypted": call.encrypted,
+        "connectedAt": round(call.connected_at.timestamp() * 1000) if call.connected_at else None,
+        "endReason": call.end_reason.value if call.end_reason else None,
+        "failure": call.failure.value if call.failure else None,
+    }

@@ -1,0 +1,376 @@
+"""The page protocol: what a call page says, checked and typed; and the commands that it is given. Pure.
+
+A page (ours, the official apps', or a script) gets ``{"corrId": n, "command": {"type": …}}`` and sends
+``{"corrId": n, "resp": {"type": …}, "command": …}`` (``call.ts`` of the official page). Descriptions and candidates are
+LZ-compressed base64 texts that are passed on unread. What only our page knows: the command ``call``, the responses
+``stats``, ``accept`` and ``reject``, and ``code`` in ``error``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+MAX_TEXT_LENGTH = 15_000
+"""Most characters of a description or of candidates: what fits into a chat message."""
+
+MAX_ERROR_LENGTH = 300
+_MAX_NUMBER = 2**53
+_SIGNALLING = ("capabilities", "offer", "answer", "ice")
+
+
+class Page(Protocol):
+    """One open call page, whatever carries it."""
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Give the page a command; an error means that the page is gone."""
+
+    def responses(self) -> AsyncIterator[dict[str, Any]]:
+        """What the page says, until it is closed, reloaded or gone."""
+
+    async def close(self) -> None:
+        """Close the page; doing it twice is fine."""
+
+
+class PageError(ValueError):
+    """A page said something that is not the page protocol. The text never holds what it said.
+
+    ``is_signalling``: it was meant for the other side, or cannot even be told from that.
+    """
+
+    def __init__(self, message: str, *, is_signalling: bool = False) -> None:
+        super().__init__(message)
+        self.is_signalling = is_signalling
+
+
+class MediaSource(Enum):
+    """What can be on or off in a call."""
+
+    MICROPHONE = "mic"
+    CAMERA = "camera"
+    SCREEN_AUDIO = "screenAudio"
+    SCREEN_VIDEO = "screenVideo"
+
+
+class MediaPath(Enum):
+    """How media travel."""
+
+    DIRECT = "direct"
+    RELAY = "relay"
+    """Through a TURN server, on at least one side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The page has a microphone; whether it can encrypt frames."""
+
+    encryption: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageOffer:
+    """The called side's session description."""
+
+    description: str = field(repr=False)
+    candidates: str = field(repr=False)
+    encryption: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """The caller's session description."""
+
+    description: str = field(repr=False)
+    candidates: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageCandidates:
+    """More candidates."""
+
+    candidates: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageConnection:
+    """The peer connection's state, in WebRTC's words."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageConnected:
+    """Media flow; ``path`` if the page told."""
+
+    path: MediaPath | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMedia:
+    """The other side's source went on or off, as far as the page can see."""
+
+    source: MediaSource
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """The user turned a source of this side on or off."""
+
+    source: MediaSource
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageHangUp:
+    """The user pressed the page's button."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageEnded:
+    """The page lost the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageOk:
+    """A command was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFault:
+    """A command failed, or the page did. ``command`` is the type of the command, ``code`` one of our page's words."""
+
+    message: str
+    command: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOther:
+    """The user takes another call that was shown on the page."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectOther:
+    """The user declines another call that was shown on the page."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageStats:
+    """What a page has counted so far in its call."""
+
+    frames_sent: int = 0
+    frames_encrypted: int = 0
+    frames_decrypted: int = 0
+    frames_failed: int = 0
+    """Received frames that did not decrypt, and were dropped."""
+    frames_decoded: int = 0
+    audio_packets_received: int = 0
+    audio_packets_sent: int = 0
+    path: MediaPath | None = None
+    width: int = 0
+    height: int = 0
+    first_frame_at: float | None = None
+    """When the first remote frame was decoded (Unix seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownResponse:
+    """A type that we do not know, by name."""
+
+    type: str
+
+
+Response = (
+    Capabilities
+    | PageOffer
+    | PageAnswer
+    | PageCandidates
+    | PageConnection
+    | PageConnected
+    | PeerMedia
+    | LocalMedia
+    | PageHangUp
+    | PageEnded
+    | PageOk
+    | PageFault
+    | AcceptOther
+    | RejectOther
+    | PageStats
+    | UnknownResponse
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageMessage:
+    """One message of a page; ``corr_id`` is the command's that it answers."""
+
+    corr_id: int | None
+    response: Response
+
+
+def parse_message(message: object) -> PageMessage:
+    """Check and type one message of a page; raises :class:`PageError`, whatever it is."""
+    if not isinstance(message, Mapping):
+        raise PageError("a page's message must be an object")
+    corr_id = message.get("corrId")
+    if corr_id is not None and (isinstance(corr_id, bool) or not isinstance(corr_id, int)):
+        raise PageError("corrId is not a whole number")
+    resp = message.get("resp")
+    if not isinstance(resp, Mapping):
+        raise PageError("a page's message has no resp")
+    command = message.get("command")
+    try:
+        return PageMessage(corr_id, _response(resp, command if isinstance(command, Mapping) else {}))
+    except PageError as error:
+        raise PageError(f"{_name(resp)}: {error}", is_signalling=resp.get("type") in _SIGNALLING) from None
+
+
+def _name(resp: Mapping[str, Any]) -> str:
+    name = resp.get("type")
+    # a page's own words stay out of errors and logs unless they are a plain name
+    return name if isinstance(name, str) and re.fullmatch(r"[A-Za-z-]{1,32}", name) else "?"
+
+
+def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
+    match resp.get("type"):
+        case "capabilities":
+            return Capabilities(_encryption(resp))
+        case "offer":
+            return PageOffer(_text(resp, "offer"), _text(resp, "iceCandidates"), _encryption(resp))
+        case "answer":
+            return PageAnswer(_text(resp, "answer"), _text(resp, "iceCandidates"))
+        case "ice":
+            return PageCandidates(_text(resp, "iceCandidates"))
+        case "connection":
+            return PageConnection(_short(_object(resp, "state"), "connectionState"))
+        case "connected":
+            return PageConnected(_path_of(resp))
+        case "peerMedia":
+            return PeerMedia(_source(resp), _flag(resp, "enabled"))
+        case "end":
+            return PageHangUp()
+        case "ended":
+            return PageEnded()
+        case "ok":
+            return _ok(command)
+        case "error":
+            return _fault(resp, command)
+        case "accept":
+            return AcceptOther(_short(resp, "callId"))
+        case "reject":
+            return RejectOther(_short(resp, "callId"))
+        case "stats":
+            return _stats(_object(resp, "stats"))
+        case str():
+            return UnknownResponse(_name(resp))
+        case _:
+            raise PageError("the response has no type")
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    text = value.get(key)
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9+/]+=*", text):
+        raise PageError(f"{key} is not base64 text")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise PageError(f"{key} has {len(text)} characters, at most {MAX_TEXT_LENGTH} can be sent")
+    return text
+
+
+def _short(value: Mapping[str, Any], key: str) -> str:
+    text = value.get(key)
+    if not isinstance(text, str) or not 0 < len(text) <= 64 or not text.isascii() or not text.isprintable():
+        raise PageError(f"{key} is missing or not a short text")
+    return text
+
+
+def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    if not isinstance(found, Mapping):
+        raise PageError(f"{key} is missing or not an object")
+    return found
+
+
+def _flag(value: Mapping[str, Any], key: str) -> bool:
+    flag = value.get(key)
+    if not isinstance(flag, bool):
+        raise PageError(f"{key} is missing or not true or false")
+    return flag
+
+
+def _encryption(resp: Mapping[str, Any]) -> bool:
+    return _flag(_object(resp, "capabilities"), "encryption")
+
+
+def _source(value: Mapping[str, Any]) -> MediaSource:
+    try:
+        return MediaSource(value.get("source"))
+    except ValueError:
+        raise PageError("source is not one of the four") from None
+
+
+def _path_of(resp: Mapping[str, Any]) -> MediaPath | None:
+    """Direct or through a relay, from the chosen candidates; what is missing or odd tells nothing."""
+    info = resp.get("connectionInfo")
+    sides = [info.get(key) for key in ("localCandidate", "remoteCandidate")] if isinstance(info, Mapping) else []
+    # the statistics call the member candidateType, an RTCIceCandidate calls it type
+    kinds = [side.get("candidateType", side.get("type")) for side in sides if isinstance(side, Mapping)]
+    if "relay" in kinds:
+        return MediaPath.RELAY
+    return MediaPath.DIRECT if kinds and all(isinstance(kind, str) for kind in kinds) else None
+
+
+def _ok(command: Mapping[str, Any]) -> Response:
+    if command.get("type") == "media":
+        return LocalMedia(_source(command), _flag(command, "enable"))
+    return PageOk()
+
+
+def _fault(resp: Mapping[str, Any], command: Mapping[str, Any]) -> PageFault:
+    message = resp.get("message")
+    code = resp.get("code")
+    kind = command.get("type")
+    return PageFault(
+        message=message[:MAX_ERROR_LENGTH] if isinstance(message, str) else "",
+        command=kind if isinstance(kind, str) and len(kind) <= 64 else None,
+        code=code if isinstance(code, str) and len(code) <= 64 else None,
+    )
+
+
+def _stats(stats: Mapping[str, Any]) -> PageStats:
+    path = stats.get("path")
+    first = stats.get("firstFrameAt")
+    if path not in (None, "direct", "relay"):
+        raise PageError("path is neither direct nor relay")
+    if first is not None and (isinstance(first, bool) or not isinstance(first, int | float) or not 0 <= first < 1e15):
+        raise PageError("firstFrameAt is not a time")
+    return PageStats(
+        frames_sent=_count(stats, "framesSent"),
+        frames_encrypted=_count(stats, "framesEncrypted"),
+        frames_decrypted=_count(stats, "framesDecrypted"),
+        frames_failed=_count(stats, "framesFailed"),
+        frames_decoded=_count(stats, "framesDecoded"),
+        audio_packets_received=_count(stats, "audioPacketsReceived"),
+        audio_packets_sent=_count(stats, "audioPacketsSent"),
+        path=MediaPath(path) if path else None,
+        width=_count(stats, "width"),
+        height=_count(stats, "height"),
+        # pages count milliseconds (Date.now)
+        first_frame_at=first / 1000 if first is not None else None,
+    )
+
+
+def _count(stats: Mapping[str, Any], key: str) -> int:
+    value = stats.get(key, 0)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_NUMBER:
+        raise PageError(f"{key} is not a count")
+    return int(value)

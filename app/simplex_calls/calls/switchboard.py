@@ -1,0 +1,194 @@
+"""All calls of a profile as one value: who has the line, who waits, and which of two crossing calls goes on. Pure.
+
+Every method takes the time (Unix seconds) and returns a :class:`Step`: the next switchboard, the calls that changed and
+what to do. How one call moves is the table's business (:mod:`simplex_calls.calls.state`); here is what lies between
+calls:
+
+* One call at a time is active; others ring as *waiting*. Accepting one ends the active one first.
+* A contact's newer invitation replaces their earlier one that still rings.
+* **Both call each other at once.** The invitation with the lexicographically smaller call id goes on, on both sides,
+  in whatever order the messages arrive; an invitation without encryption never wins. The side whose invitation gave way
+  accepts the other at once, as its user wanted this call. An official app knows no such rule: when our invitation
+  reaches it, it forgets its own, and its user may accept ours. So an offer to an invitation that gave way is taken too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from simplex_calls.calls.call import TIMEOUT_FAILURES, Call, CallFailure
+from simplex_calls.calls.effects import Effect
+from simplex_calls.calls.keys import CallKeyPair
+from simplex_calls.calls.page import Response
+from simplex_calls.calls.state import CallEvent, CallState, transition
+from simplex_calls.calls.turn import WIRE_ID_SIZE, Past, Turn
+from simplex_calls.chat.messages import (
+    CallAnswer,
+    CallEnd,
+    CallExtra,
+    CallInvitation,
+    CallMedia,
+    CallMessage,
+    CallOffer,
+)
+from simplex_calls.crypto import Random
+
+
+class CallMissingError(LookupError):
+    """There is no such call, or not any more."""
+
+
+class CallStateError(Exception):
+    """The call is not in a state for this."""
+
+
+class LineBusyError(Exception):
+    """Another call is active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What came of an event. ``ignored`` names events that were not allowed, for the log."""
+
+    board: Switchboard
+    changed: tuple[Call, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Switchboard:
+    """The calls that are not over, by their id."""
+
+    calls: Mapping[str, Call] = field(default_factory=lambda: MappingProxyType({}))
+    past: tuple[Past, ...] = ()
+
+    @property
+    def active(self) -> Call | None:
+        """The call that has the line."""
+        return next((call for call in self.calls.values() if call.is_active), None)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When :meth:`tick` has something to do."""
+        return min((call.deadline for call in self.calls.values() if call.deadline is not None), default=None)
+
+    def of_contact(self, contact_id: int) -> list[Call]:
+        """The contact's calls."""
+        return [call for call in self.calls.values() if call.contact_id == contact_id]
+
+    def get(self, call_id: str) -> Call:
+        """The call; raises :class:`CallMissingError`."""
+        try:
+            return self.calls[call_id]
+        except KeyError:
+            raise CallMissingError("there is no such call any more") from None
+
+    # the user
+
+    def dial(self, contact_id: int, media: CallMedia, now: float, random: Random) -> tuple[Step, str]:
+        """Call a contact: the step and the call's id. If that contact rings, their call is accepted.
+
+        Raises :class:`LineBusyError`.
+        """
+        for call in self.of_contact(contact_id):
+            if call.is_ringing:
+                return self.accept(call.id, now), call.id
+        if self.active is not None:
+            raise LineBusyError("another call is active")
+        call = Call(
+            id=random(WIRE_ID_SIZE).hex(),
+            contact_id=contact_id,
+            wire_id=random(WIRE_ID_SIZE),
+            outgoing=True,
+            media=media,
+            state=CallState.NEW,
+            started_at=now,
+            clock_at=now,
+            keys=CallKeyPair.generate(random),
+        )
+        turn = Turn(self.calls, self.past, now)
+        turn.apply(call, CallEvent.DIAL)
+        return _step(turn), call.id
+
+    def accept(self, call_id: str, now: float) -> Step:
+        """Take a call that rings; ends the active one. Raises :class:`CallMissingError`, :class:`CallStateError`."""
+        if not self.get(call_id).is_ringing:
+            raise CallStateError("the call does not ring")
+        turn = Turn(self.calls, self.past, now)
+        if (active := self.active) is not None:
+            turn.apply(active, CallEvent.HANG_UP)
+        turn.apply(turn.calls[call_id], CallEvent.ACCEPT)
+        return _step(turn)
+
+    def end(self, call_id: str, event: CallEvent, now: float, failure: CallFailure | None = None) -> Step:
+        """Reject, hang up, or end for another reason of this side. Raises the errors of :meth:`accept`."""
+        call = self.get(call_id)
+        found = transition(call.state, event)
+        if found is None or found.state is not CallState.ENDED:
+            raise CallStateError(f"{event.value} does not end the call now")
+        turn = Turn(self.calls, self.past, now)
+        turn.apply(call, event, failure=failure)
+        return _step(turn)
+
+    # the other side
+
+    def message(self, contact_id: int, message: CallMessage, sent_at: float, now: float, random: Random) -> Step:
+        """Take a call message; ``sent_at`` is when the server took it."""
+        turn = Turn(self.calls, self.past, now)
+        match message:
+            case CallInvitation():
+                turn.invitation(contact_id, message, sent_at, random)
+            case CallOffer():
+                turn.offer(contact_id, message, sent_at)
+            case CallAnswer():
+                if call := turn.find(contact_id, message.call_id, "x.call.answer"):
+                    turn.apply(call, CallEvent.ANSWER, session=message.session, yielded=None)
+            case CallExtra():
+                if call := turn.find(contact_id, message.call_id, "x.call.extra"):
+                    turn.apply(call, CallEvent.EXTRA, candidates=message.candidates)
+            case CallEnd():
+                turn.peer_end(contact_id, message.call_id)
+        return _step(turn)
+
+    # the page
+
+    def page_attached(self, call_id: str, now: float) -> Step:
+        """A page can be commanded. Raises :class:`CallMissingError`, :class:`CallStateError`."""
+        call = self.get(call_id)
+        if transition(call.state, CallEvent.PAGE_ATTACHED) is None:
+            raise CallStateError("the call does not wait for a page")
+        turn = Turn(self.calls, self.past, now)
+        turn.apply(call, CallEvent.PAGE_ATTACHED)
+        return _step(turn)
+
+    def page_said(self, call_id: str, response: Response, now: float) -> Step:
+        """Take what the call's page says. Raises :class:`CallMissingError`."""
+        turn = Turn(self.calls, self.past, now)
+        turn.page(self.get(call_id), response)
+        return _step(turn)
+
+    # this program
+
+    def tick(self, now: float) -> Step:
+        """End what has lasted too long."""
+        turn = Turn(self.calls, self.past, now)
+        for call_id in self.calls:
+            call = turn.calls.get(call_id)
+            if call is not None and call.deadline is not None and call.deadline <= now:
+                turn.apply(call, CallEvent.TIMEOUT, failure=TIMEOUT_FAILURES.get(call.state))
+        return _step(turn)
+
+    def restart(self, now: float) -> Step:
+        """Close all calls that the last run of the program left open."""
+        turn = Turn(self.calls, self.past, now)
+        for call in self.calls.values():
+            turn.apply(turn.calls[call.id], CallEvent.RESTART)
+        return _step(turn)
+
+
+def _step(turn: Turn) -> Step:
+    board = Switchboard(MappingProxyType(turn.calls), turn.past)
+    return Step(board, tuple(turn.changed.values()), tuple(turn.effects), tuple(turn.ignored))

@@ -1,0 +1,388 @@
+"""How one event moves the calls of a profile. Pure; :mod:`simplex_calls.calls.switchboard` says what the rules are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from simplex_calls.calls.call import Call, CallFailure, Yielded
+from simplex_calls.calls.effects import Effect, EndPage, PageCommand, SendMessage, WantPage
+from simplex_calls.calls.keys import CallKeyError, CallKeyPair, FrameKey
+from simplex_calls.calls.page import (
+    Capabilities,
+    PageAnswer,
+    PageCandidates,
+    PageConnected,
+    PageConnection,
+    PageEnded,
+    PageFault,
+    PageHangUp,
+    PageOffer,
+    Response,
+)
+from simplex_calls.calls.state import CLOCKS, INVITATION_SECONDS, Action, CallEvent, CallState, transition
+from simplex_calls.chat.messages import (
+    CallAnswer,
+    CallEnd,
+    CallExtra,
+    CallInvitation,
+    CallMessage,
+    CallOffer,
+    RtcSession,
+)
+from simplex_calls.crypto import Random, X25519PublicKey
+
+WIRE_ID_SIZE = 16
+MAX_RINGING = 8
+"""More calls than this are not shown at once: further ones get a busy end."""
+MAX_HELD = 64
+"""Most groups of candidates held back per call and direction; more are dropped."""
+_MAX_PAST = 64
+
+_FATAL_COMMANDS = frozenset({"capabilities", "start", "offer", "answer"})
+_HARMLESS = frozenset({"no-camera", "camera-denied", "camera-busy"})
+"""Codes of faults that a call goes on without."""
+_FAULTS = {
+    "no-microphone": CallFailure.NO_MICROPHONE,
+    "microphone-busy": CallFailure.NO_MICROPHONE,
+    "permission-denied": CallFailure.PERMISSION_DENIED,
+    "no-encryption": CallFailure.NO_ENCRYPTION,
+    "no-connection": CallFailure.NO_CONNECTION,
+    "connection-lost": CallFailure.CONNECTION_LOST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A call that is over, or was ended before its invitation came."""
+
+    contact_id: int
+    wire_id: bytes = field(repr=False)
+    was_known: bool
+
+
+class Turn:
+    """The making of one step, for :class:`~simplex_calls.calls.switchboard.Switchboard` only.
+
+    ``changed``, ``effects`` and ``ignored`` (names of events that were not allowed) are what came of it.
+    """
+
+    def __init__(self, calls: Mapping[str, Call], past: tuple[Past, ...], now: float) -> None:
+        self.calls: dict[str, Call] = dict(calls)
+        self._past = list(past)
+        self._now = now
+        self.changed: dict[str, Call] = {}
+        self.effects: list[Effect] = []
+        self.ignored: list[str] = []
+
+    @property
+    def past(self) -> tuple[Past, ...]:
+        """The latest calls that are over."""
+        return tuple(self._past[-_MAX_PAST:])
+
+    def find(self, contact_id: int, wire_id: bytes, name: str) -> Call | None:
+        """The contact's call with this id; else the message ``name`` is ignored."""
+        for call in self.calls.values():
+            if call.contact_id == contact_id and call.wire_id == wire_id:
+                return call
+        self.ignored.append(f"{name}: no such call")
+        return None
+
+    # one call
+
+    def apply(
+        self,
+        call: Call,
+        event: CallEvent,
+        *,
+        session: RtcSession | None = None,
+        candidates: str = "",
+        failure: CallFailure | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Make the table's transition, ``changes`` to the call with it; ``False`` if it is not allowed."""
+        found = transition(call.state, event)
+        if found is None:
+            self.ignored.append(f"{event.value} while {call.state.value}")
+            return False
+        was_active = call.is_active
+        clock, next_clock = CLOCKS.get(call.state), CLOCKS.get(found.state)
+        if clock != next_clock:
+            changes["clock_at"] = self._now
+        if found.state is CallState.CONNECTED and call.connected_at is None:
+            changes["connected_at"] = self._now
+        if found.state is CallState.ENDED:
+            changes |= {"ended_at": self._now, "reason": found.reason, "failure": failure}
+        call = replace(call, state=found.state, **changes)
+        for action in found.actions:
+            call = self._act(call, action, session, candidates)
+        if call.is_ended:
+            call = self._close(call)
+        else:
+            self.calls[call.id] = call
+        self.changed[call.id] = call
+        if call.is_active != was_active:
+            self._line_changed(call)
+        return True
+
+    def _close(self, call: Call) -> Call:
+        self.calls.pop(call.id, None)
+        self._past.append(Past(call.contact_id, call.wire_id, was_known=True))
+        if call.yielded is not None:
+            # the invitation that gave way may still ring over there (their cancelled call was on its way to us)
+            self._send(call, CallEnd(call.yielded.wire_id))
+        return replace(call, keys=None, frame_key=None, yielded=None, offer=None, held=(), held_extra=())
+
+    def _line_changed(self, call: Call) -> None:
+        event, state = CallEvent.LINE_TAKEN, CallState.RINGING
+        if not call.is_active:
+            event, state = CallEvent.LINE_FREE, CallState.WAITING
+        for other in list(self.calls.values()):
+            if other.state is state:
+                self.apply(other, event)
+
+    def _act(self, call: Call, action: Action, session: RtcSession | None, candidates: str) -> Call:
+        match action:
+            case Action.WANT_PAGE:
+                self.effects.append(WantPage(call.id))
+            case Action.ASK_CAPABILITIES:
+                self._command(call, type="capabilities", media=call.media.value)
+            case Action.PAGE_START:
+                self._command(call, needs_servers=True, type="start", media=call.media.value, **_key(call.frame_key))
+            case Action.PAGE_TAKE_OFFER if call.offer is not None:
+                self._command(
+                    call,
+                    needs_servers=True,
+                    type="offer",
+                    offer=call.offer.session.description,
+                    iceCandidates=call.offer.session.candidates,
+                    media=call.media.value,
+                    **_key(call.frame_key),
+                )
+            case Action.PAGE_TAKE_ANSWER if session is not None:
+                self._command(call, type="answer", answer=session.description, iceCandidates=session.candidates)
+            case Action.PAGE_TAKE_CANDIDATES:
+                self._command(call, type="ice", iceCandidates=candidates)
+            case Action.PAGE_END:
+                # a page that has an error to show stays, until its user closes it
+                keep = call.failure in {*_FAULTS.values(), CallFailure.PAGE}
+                self.effects.append(EndPage(call.id, keep))
+            case Action.SEND_INVITATION if call.keys is not None:
+                self._send(call, CallInvitation(call.wire_id, call.media, encryption=True, dh_key=call.keys.public))
+            case Action.SEND_OFFER if session is not None:
+                key = call.keys.public if call.frame_key is not None and call.keys is not None else None
+                self._send(call, CallOffer(call.wire_id, call.media, key is not None, session, key))
+            case Action.SEND_ANSWER if session is not None:
+                self._send(call, CallAnswer(call.wire_id, session))
+            case Action.SEND_CANDIDATES:
+                self._send(call, CallExtra(call.wire_id, candidates))
+            case Action.SEND_END:
+                self._send(call, CallEnd(call.wire_id))
+            case Action.HOLD_CANDIDATES:
+                return replace(call, held=self._hold(call.held, candidates))
+            case Action.HOLD_EXTRA:
+                return replace(call, held_extra=self._hold(call.held_extra, candidates))
+            case Action.RELEASE_CANDIDATES:
+                for group in call.held:
+                    self._send(call, CallExtra(call.wire_id, group))
+                return replace(call, held=())
+            case Action.RELEASE_EXTRA:
+                for group in call.held_extra:
+                    self._command(call, type="ice", iceCandidates=group)
+                return replace(call, held_extra=())
+        return call
+
+    def _hold(self, held: tuple[str, ...], candidates: str) -> tuple[str, ...]:
+        if len(held) >= MAX_HELD:
+            self.ignored.append("too many candidates held back")
+            return held
+        return (*held, candidates)
+
+    def _send(self, call: Call, message: CallMessage) -> None:
+        self.effects.append(SendMessage(call.id, call.contact_id, message))
+
+    def _command(self, call: Call, *, needs_servers: bool = False, **fields: Any) -> None:
+        self.effects.append(PageCommand(call.id, MappingProxyType(fields), needs_servers))
+
+    # the other side's messages
+
+    def invitation(self, contact_id: int, message: CallInvitation, sent_at: float, random: Random) -> None:
+        """Take an invitation."""
+        if any(
+            message.call_id in {call.wire_id, call.yielded and call.yielded.wire_id}
+            for call in self.calls.values()
+            if call.contact_id == contact_id
+        ):
+            self.ignored.append("x.call.inv: this call is known")
+            return
+        past = next((p for p in self._past if (p.contact_id, p.wire_id) == (contact_id, message.call_id)), None)
+        if past is not None and past.was_known:
+            self.ignored.append("x.call.inv: this call is over")
+            return
+        call = Call(
+            id=random(WIRE_ID_SIZE).hex(),
+            contact_id=contact_id,
+            wire_id=message.call_id,
+            outgoing=False,
+            media=message.media,
+            state=CallState.NEW,
+            started_at=self._now,
+            clock_at=self._now,
+            sent_at=sent_at,
+            encrypted=False,
+        )
+        if past is not None or self._now - sent_at > INVITATION_SECONDS:
+            self.apply(call, CallEvent.INVITATION_TOO_OLD)
+            return
+        ours = next((c for c in self.calls.values() if c.contact_id == contact_id and not c.is_ringing), None)
+        is_encrypted = message.encryption and message.dh_key is not None
+        if ours is not None and self._settle_crossing(ours, message, sent_at, is_encrypted=is_encrypted, random=random):
+            return
+        keys, frame_key = None, None
+        if is_encrypted:
+            keys = CallKeyPair.generate(random)
+            frame_key = self._agree(keys, message.dh_key)
+            if frame_key is None:
+                self.apply(call, CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
+                return
+        call = replace(call, keys=keys, frame_key=frame_key, encrypted=is_encrypted)
+        for other in list(self.calls.values()):
+            if other.contact_id == contact_id and other.is_ringing:
+                self.apply(other, CallEvent.INVITATION_REPLACED)
+        if sum(other.is_ringing for other in self.calls.values()) >= MAX_RINGING:
+            self.apply(call, CallEvent.INVITATION_TOO_MANY)
+        elif any(other.is_active for other in self.calls.values()):
+            self.apply(call, CallEvent.INVITATION_WHILE_ENGAGED)
+        else:
+            self.apply(call, CallEvent.INVITATION)
+
+    def _settle_crossing(
+        self, ours: Call, message: CallInvitation, sent_at: float, *, is_encrypted: bool, random: Random
+    ) -> bool:
+        """Both called each other; ``False`` if this is a call of its own after all."""
+        if ours.offer_at is not None and sent_at <= ours.offer_at:
+            # sent before they accepted ours, and overtaken on the way
+            self.ignored.append("x.call.inv: they have accepted ours since")
+            return True
+        if transition(ours.state, CallEvent.INVITATION_WINS) is None:
+            return False
+        is_unsent = ours.state is not CallState.CALLING
+        if not is_encrypted or (not is_unsent and ours.wire_id < message.call_id):
+            self.ignored.append("x.call.inv: ours goes on")
+            return True
+        keys = CallKeyPair.generate(random)
+        frame_key = self._agree(keys, message.dh_key)
+        if frame_key is None:
+            self.apply(ours, CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
+            return True
+        yielded = None if is_unsent else Yielded(ours.wire_id, ours.keys)
+        return self.apply(
+            ours,
+            CallEvent.INVITATION_WINS,
+            wire_id=message.call_id,
+            keys=keys,
+            frame_key=frame_key,
+            encrypted=True,
+            sent_at=sent_at,
+            yielded=yielded,
+        )
+
+    def _agree(self, keys: CallKeyPair | None, peer: X25519PublicKey | None) -> FrameKey | None:
+        if keys is None or peer is None:
+            return None
+        try:
+            return keys.frame_key(peer)
+        except CallKeyError as error:
+            self.ignored.append(str(error))
+            return None
+
+    def offer(self, contact_id: int, message: CallOffer, sent_at: float) -> None:
+        """Take the offer to an invitation of ours."""
+        event = CallEvent.OFFER_TO_YIELDED
+        call = next(
+            (
+                call
+                for call in self.calls.values()
+                if call.contact_id == contact_id and call.yielded and call.yielded.wire_id == message.call_id
+            ),
+            None,
+        )
+        changes: dict[str, Any] = {}
+        if call is not None and call.yielded is not None:
+            keys = call.yielded.keys
+            changes = {"wire_id": message.call_id, "keys": keys, "yielded": None, "held": (), "held_extra": ()}
+        else:
+            event = CallEvent.OFFER
+            call = self.find(contact_id, message.call_id, "x.call.offer")
+            if call is None:
+                return
+            keys = call.keys
+        if transition(call.state, event) is None:
+            self.ignored.append(f"{event.value} while {call.state.value}")
+            return
+        if not message.encryption or message.dh_key is None:
+            # our invitations promise encryption: never go on in the clear without asking
+            self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.PEER_NO_ENCRYPTION)
+            return
+        frame_key = self._agree(keys, message.dh_key)
+        if frame_key is None:
+            self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
+            return
+        changes |= {"frame_key": frame_key, "encrypted": True, "offer": message, "offer_at": sent_at}
+        self.apply(call, event, **changes)
+
+    def peer_end(self, contact_id: int, wire_id: bytes) -> None:
+        """Take the end of a call."""
+        for call in self.calls.values():
+            known = {call.wire_id, call.yielded.wire_id} if call.yielded else {call.wire_id}
+            if call.contact_id == contact_id and wire_id in known:
+                self.apply(call, CallEvent.PEER_END)
+                return
+        self.ignored.append("x.call.end: no such call")
+        if not any((p.contact_id, p.wire_id) == (contact_id, wire_id) for p in self._past):
+            self._past.append(Past(contact_id, wire_id, was_known=False))
+
+    # the page's responses
+
+    def page(self, call: Call, response: Response) -> None:
+        """Take what the call's page says."""
+        must_encrypt = call.frame_key is not None or call.state is CallState.PREPARING
+        match response:
+            case Capabilities(encryption) | PageOffer(encryption=encryption) if must_encrypt and not encryption:
+                self.apply(call, CallEvent.FAILURE, failure=CallFailure.NO_ENCRYPTION)
+            case Capabilities():
+                self.apply(call, CallEvent.PAGE_CAPABILITIES)
+            case PageOffer(description, candidates):
+                self.apply(call, CallEvent.PAGE_OFFER, session=RtcSession(description, candidates))
+            case PageAnswer(description, candidates):
+                self.apply(call, CallEvent.PAGE_ANSWER, session=RtcSession(description, candidates))
+            case PageCandidates(candidates):
+                self.apply(call, CallEvent.PAGE_CANDIDATES, candidates=candidates)
+            case PageConnected() | PageConnection("connected"):
+                if call.state is not CallState.CONNECTED:
+                    self.apply(call, CallEvent.PAGE_CONNECTED)
+            case PageConnection("failed") | PageEnded():
+                failure = CallFailure.NO_CONNECTION if call.connected_at is None else CallFailure.CONNECTION_LOST
+                self.apply(call, CallEvent.PAGE_LOST_CONNECTION, failure=failure)
+            case PageHangUp():
+                self.apply(call, CallEvent.HANG_UP)
+            case PageFault(command=command, code=code):
+                self._fault(call, command, code)
+            case _:
+                pass
+
+    def _fault(self, call: Call, command: str | None, code: str | None) -> None:
+        failure = _FAULTS.get(code or "")
+        if failure is None and command in _FATAL_COMMANDS:
+            # the official page has no codes; before a call it fails for want of a permission only
+            failure = CallFailure.PERMISSION_DENIED if command == "capabilities" else CallFailure.PAGE
+        if failure is None or code in _HARMLESS or (command is not None and command not in _FATAL_COMMANDS):
+            self.ignored.append("page: error that does not end the call")
+            return
+        self.apply(call, CallEvent.FAILURE, failure=failure)
+
+
+def _key(key: FrameKey | None) -> dict[str, str]:
+    return {"aesKey": key.text} if key is not None else {}

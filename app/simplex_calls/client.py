@@ -1,0 +1,469 @@
+"""The public API: one profile, its contacts, texts and calls. Documented in ``docs/api.md``.
+
+Everything above (windows, bridge, demo, scripts, tests) uses this and nothing below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from simplex_calls.agent.agent import Agent
+from simplex_calls.agent.errors import AgentError, LinkUsed
+from simplex_calls.agent.events import AgentEvent
+from simplex_calls.agent.links import LinkError
+from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig, IceServerError
+from simplex_calls.calls.manager import CallManager
+from simplex_calls.calls.page import Page
+from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
+from simplex_calls.calls.views import CallPhase, CallsEvent, CallView
+from simplex_calls.catalogue import text
+from simplex_calls.chat.chat import Chat
+from simplex_calls.chat.contacts import Contact, ContactStatus
+from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
+from simplex_calls.chat.events import (
+    CallMessageDelivered,
+    CallMessageFailed,
+    CallMessageReceived,
+    ChatEvent,
+    ContactUpdated,
+    ItemAdded,
+    ServerStateChanged,
+)
+from simplex_calls.chat.history import ChatItem, Direction, TextDetails
+from simplex_calls.chat.messages import CallMedia, Profile
+from simplex_calls.chat.port import AgentPort
+from simplex_calls.database import Database, DatabaseError
+from simplex_calls.events import Event, MessageReceived, ServerConnected, ServerDisconnected
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
+
+__all__ = [
+    "CallMedia",
+    "CallPhase",
+    "CallView",
+    "ChatItem",
+    "Client",
+    "ClientError",
+    "Contact",
+    "ContactStatus",
+    "Event",
+    "Events",
+    "Page",
+    "Profile",
+    "ServerStatus",
+    "Settings",
+]
+
+logger = logging.getLogger(__name__)
+
+DATABASE_NAME = "profile.db"
+MAX_EVENTS = 10_000
+"""Most events that wait for one reader; a reader that is further behind loses its place."""
+
+MIGRATIONS = ("CREATE TABLE client_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);",)
+_IP_EXPOSURE = "ip-exposure-confirmed"
+
+
+class ClientError(Exception):
+    """Something cannot be done; the text is for the user and says what to do. ``message_id`` names it."""
+
+    def __init__(self, message_id: str, /, **names: object) -> None:
+        super().__init__(text(message_id, **names))
+        self.message_id = message_id
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a profile runs with."""
+
+    ice_servers: tuple[str, ...] = DEFAULT_ICE_SERVERS
+    """``stun:host:port`` and ``turn:user:password@host:port`` texts; none: calls within one network only."""
+    relay_only: bool = False
+    """Let media go through TURN servers only, so that contacts do not learn the IP address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """Whether messages come from a server."""
+
+    server: str
+    is_connected: bool
+
+
+class Events(AsyncIterator[Event]):
+    """All events from the moment on at which :meth:`Client.events` was called; ends when the client stops.
+
+    A reader that falls :data:`MAX_EVENTS` behind gets a :class:`ClientError` after those.
+    """
+
+    def __init__(self, forget: Callable[[Events], None]) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._forget = forget
+        self._is_over = False
+        self._has_lost = False
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        if self._queue.qsize() >= MAX_EVENTS:
+            self._has_lost = True
+            self.close()
+        elif not self._is_over:
+            self._queue.put_nowait(event)
+
+    def close(self) -> None:
+        """No more events: what is there can still be read."""
+        if not self._is_over:
+            self._is_over = True
+            self._forget(self)
+            self._queue.put_nowait(None)
+
+    async def __anext__(self) -> Event:
+        event = await self._queue.get()
+        if event is not None:
+            return event
+        # the next reader must not wait either
+        self._queue.put_nowait(None)
+        if self._has_lost:
+            raise ClientError("client.error.events-lost")
+        raise StopAsyncIteration
+
+
+class Client:
+    """A profile: ``async with Client(folder, "Alice", ["smp://…"]) as alice: …``.
+
+    ``data_dir`` is made if it is not there and holds ``profile.db``. ``profile`` is the name that contacts see, needed
+    at the first start; a stored one is kept. ``servers`` are the ``smp://`` addresses that new contacts are made on.
+    ``agent`` makes the floor below from the database, the servers and the handler of its events (the network of tests).
+
+    Methods raise :class:`ClientError`. All belong to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        profile: str | None = None,
+        servers: Sequence[str] = (),
+        *,
+        settings: Settings | None = None,
+        agent: Callable[[Database, Sequence[ServerAddress], Callable[[AgentEvent], None]], AgentPort] = Agent,
+    ) -> None:
+        self._data_dir = data_dir
+        self._name = profile
+        settings = settings or Settings()
+        with _user_errors():
+            self._servers = tuple(ServerAddress.parse(server) for server in servers)
+            self._ice = IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
+        self._make_agent = agent
+        self._database: Database | None = None
+        self._running: tuple[Chat, CallManager] | None = None
+        self._readers: set[Events] = set()
+        self._server_status: dict[str, bool] = {}
+
+    # opening and closing
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the profile, close calls that a killed process left open, and connect to the servers."""
+        if self._running is not None:
+            return
+        with _user_errors():
+            database = self._open()
+            try:
+                database.migrate("client", MIGRATIONS)
+                chat = Chat(
+                    database,
+                    lambda handler: self._make_agent(database, self._servers, handler),
+                    handler=self._chat_told,
+                )
+                if chat.profile is None and self._name is not None:
+                    chat.set_profile(self._name)
+                manager = CallManager(database, chat, handler=self._calls_told, ice=lambda: self._ice)
+                self._database, self._running = database, (chat, manager)
+                # before anything is received: a call that is over must be so when the other side's next message comes
+                manager.start()
+                await chat.start()
+            except BaseException:
+                self._database, self._running = None, None
+                database.close()
+                raise
+
+    def _open(self) -> Database:
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._data_dir / DATABASE_NAME
+            # nobody else on this machine may read it, whatever the folder allows
+            path.touch(mode=0o600, exist_ok=True)
+        except OSError as error:
+            raise ClientError("client.error.profile", detail=f"{self._data_dir}: {error.strerror}") from None
+        return Database(path)
+
+    async def stop(self) -> None:
+        """End calls, disconnect and close the profile; what was not sent goes out after the next start."""
+        if self._running is None or self._database is None:
+            return
+        chat, manager = self._running
+        try:
+            await manager.stop()
+            await chat.stop()
+        finally:
+            database, self._database, self._running = self._database, None, None
+            for reader in list(self._readers):
+                reader.close()
+            database.close()
+
+    @property
+    def _chat(self) -> Chat:
+        if self._running is None:
+            raise ClientError("client.error.closed")
+        return self._running[0]
+
+    @property
+    def _manager(self) -> CallManager:
+        if self._running is None:
+            raise ClientError("client.error.closed")
+        return self._running[1]
+
+    # the profile
+
+    @property
+    def profile(self) -> Profile | None:
+        """What contacts see of the user; ``None`` until there is a name."""
+        return self._chat.profile
+
+    def set_profile(self, display_name: str, full_name: str = "") -> Profile:
+        """Change the name; contacts are told."""
+        with _user_errors():
+            return self._chat.set_profile(display_name, full_name)
+
+    @property
+    def is_ip_exposure_confirmed(self) -> bool:
+        """Whether the user knows that a direct call shows their IP address to the contact (asked once)."""
+        database = self._opened()
+        row = database.execute("SELECT value FROM client_settings WHERE name = ?", (_IP_EXPOSURE,)).fetchone()
+        return row is not None
+
+    def confirm_ip_exposure(self) -> None:
+        """Remember that the user has read the warning."""
+        database = self._opened()
+        with database.transaction():
+            database.execute("INSERT OR REPLACE INTO client_settings VALUES (?, 'yes')", (_IP_EXPOSURE,))
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            raise ClientError("client.error.closed")
+        return self._database
+
+    def server_status(self) -> list[ServerStatus]:
+        """The servers that contacts are on, as far as they were heard of since the start."""
+        return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
+
+    # contacts
+
+    async def create_invitation(self) -> str:
+        """Make a one-time link for one person; a pending contact waits for them."""
+        self._check_can_connect()
+        if not self._servers:
+            raise ClientError("client.error.no-server")
+        with _user_errors():
+            return (await self._chat.create_invitation()).link
+
+    def invitation_link(self, contact_id: int) -> str | None:
+        """The link that a pending contact waits on; ``None`` once it was used."""
+        with _user_errors():
+            invitation = self._chat.invitation(self.contact(contact_id).id)
+        return invitation.link if invitation else None
+
+    async def connect(self, link: str) -> Contact:
+        """Use somebody's link. :class:`ContactConnected` tells when texts and calls can go."""
+        self._check_can_connect()
+        with _user_errors():
+            return await self._chat.connect(link)
+
+    def _check_can_connect(self) -> None:
+        if self.profile is None:
+            raise ClientError("client.error.no-profile")
+
+    def contacts(self) -> list[Contact]:
+        """All contacts, the oldest first."""
+        return self._chat.contacts()
+
+    def contact(self, contact_id: int) -> Contact:
+        """One contact."""
+        try:
+            return self._chat.contact(contact_id)
+        except ChatError:
+            raise ClientError("client.error.no-contact") from None
+
+    async def delete_contact(self, contact_id: int) -> None:
+        """Remove a contact with their history; they are told, calls with them end."""
+        contact = self.contact(contact_id)
+        self._manager.contact_lost(contact.id)
+        with _user_errors():
+            await self._chat.delete_contact(contact.id)
+
+    # texts
+
+    def send_text(self, contact_id: int, text: str) -> ChatItem:
+        """Send a text; :class:`ItemUpdated` tells of its delivery."""
+        if not text.strip():
+            raise ClientError("client.error.empty-text")
+        with _user_errors():
+            return self._chat.send_text(self.contact(contact_id).id, text)
+
+    def edit_text(self, item_id: int, text: str) -> ChatItem:
+        """Change an own text. Calls cannot be changed."""
+        if not text.strip():
+            raise ClientError("client.error.empty-text")
+        with _user_errors():
+            return self._chat.edit_text(item_id, text)
+
+    def delete_item(self, item_id: int, *, for_everyone: bool = False) -> None:
+        """Remove a text here, and an own one at the contact's too if ``for_everyone``. Calls cannot be removed."""
+        with _user_errors():
+            self._chat.delete_item(item_id, for_everyone=for_everyone)
+
+    def history(self, contact_id: int, *, limit: int = 50, before: int | None = None) -> list[ChatItem]:
+        """The newest ``limit`` texts, calls and notices (of those with ids below ``before``), the oldest first."""
+        with _user_errors():
+            return self._chat.history(self.contact(contact_id).id, limit=limit, before=before)
+
+    def clear_history(self, contact_id: int) -> None:
+        """Remove the whole conversation with a contact, calls included."""
+        with _user_errors():
+            self._chat.clear_history(self.contact(contact_id).id)
+
+    # calls
+
+    def calls(self) -> list[CallView]:
+        """The calls that ring or are active, and after them the latest that are over, newest first."""
+        return self._manager.calls()
+
+    def call(self, call_id: str) -> CallView:
+        """One of :meth:`calls`."""
+        with _user_errors():
+            return self._manager.call(call_id)
+
+    async def start_call(self, contact_id: int, media: CallMedia | str) -> CallView:
+        """Call a contact. :class:`PageWanted` follows: attach a page. If they ring, their call is accepted."""
+        try:
+            media = CallMedia(media)
+        except ValueError:
+            raise ClientError("client.error.media") from None
+        contact = self.contact(contact_id)
+        if not contact.is_connected:
+            raise ClientError("client.error.not-connected")
+        if not contact.calls_allowed:
+            raise ClientError("client.error.calls-not-allowed")
+        with _user_errors():
+            return self._manager.start_call(contact.id, media)
+
+    async def accept(self, call_id: str) -> CallView:
+        """Take a call that rings; an active one ends. :class:`PageWanted` follows: attach a page."""
+        with _user_errors():
+            return self._manager.accept(call_id)
+
+    async def reject(self, call_id: str) -> CallView:
+        """Decline a call that rings."""
+        with _user_errors():
+            return self._manager.reject(call_id)
+
+    async def hang_up(self, call_id: str) -> CallView:
+        """End a call."""
+        with _user_errors():
+            return self._manager.hang_up(call_id)
+
+    async def attach_page(self, call_id: str, page: Page) -> None:
+        """Let a page carry the call's media; returns when the page is gone. A page that closes hangs up."""
+        with _user_errors():
+            await self._manager.attach_page(call_id, page)
+
+    # events
+
+    def events(self) -> Events:
+        """All events from now on, for one reader: ``async for event in client.events(): …``."""
+        reader = Events(self._readers.discard)
+        if self._running is None:
+            raise ClientError("client.error.closed")
+        self._readers.add(reader)
+        return reader
+
+    def _emit(self, event: Event) -> None:
+        for reader in list(self._readers):
+            reader.put(event)
+
+    def _calls_told(self, event: CallsEvent) -> None:
+        self._emit(event)
+
+    def _chat_told(self, event: ChatEvent) -> None:
+        if self._running is None:
+            return
+        manager = self._running[1]
+        match event:
+            case CallMessageReceived(contact_id, message, broker_time):
+                manager.message_received(contact_id, message, broker_time)
+            case CallMessageFailed(contact_id, call_id, message_type):
+                manager.message_failed(contact_id, call_id, message_type)
+            case CallMessageDelivered():
+                pass
+            case ServerStateChanged(server, connected, contact_ids):
+                self._server_status[server] = connected
+                change = ServerConnected if connected else ServerDisconnected
+                self._emit(change(server, contact_ids))
+            case _:
+                self._emit(event)
+                if isinstance(event, ItemAdded) and _is_received_text(event.item):
+                    self._emit(MessageReceived(event.item))
+                if isinstance(event, ContactUpdated) and not event.contact.is_connected:
+                    manager.contact_lost(event.contact.id)
+
+
+def _is_received_text(item: ChatItem) -> bool:
+    return item.direction is Direction.RECEIVED and isinstance(item.details, TextDetails)
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Turn the floors' errors into what a user can read and act upon."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise ClientError("client.error.profile", detail=error) from None
+    except AddressError as error:
+        raise ClientError("client.error.server-address", detail=error) from None
+    except IceServerError as error:
+        raise ClientError("client.error.ice-servers", detail=error) from None
+    except LinkError as error:
+        raise ClientError(f"client.error.link.{error.fault.value.replace(' ', '-')}") from None
+    except (SMPError, AgentError, ChatError, CallMissingError, CallStateError, LineBusyError) as error:
+        logger.info("refused: %s", type(error).__name__)
+        for kind, message_id in _MESSAGES:
+            if isinstance(error, kind):
+                raise ClientError(message_id) from None
+        raise ClientError("client.error.not-possible", detail=error) from None
+
+
+_MESSAGES: tuple[tuple[type[Exception], str], ...] = (
+    (LinkUsed, "client.error.link-used"),
+    (AgentError, "client.error.connection"),
+    (NetworkError, "client.error.server.unreachable"),
+    (ServerIdentityError, "client.error.server.identity"),
+    (BrokerError, "client.error.server.refused"),
+    (SMPError, "client.error.server.failed"),
+    (NotConnectedError, "client.error.not-connected"),
+    (TooLargeError, "client.error.too-large"),
+    (CallMissingError, "client.error.call-gone"),
+    (CallStateError, "client.error.call-state"),
+    (LineBusyError, "client.error.line-busy"),
+)
