@@ -257,7 +257,7 @@ class SMPClient:
                 await self._connection.drain()
 
     async def _keep_alive(self) -> None:
-        while True:
+        while self.is_open:
             silence = self._clock() - self._last_received
             if silence < self._config.ping_interval:
                 await self._sleep(self._config.ping_interval - silence)
