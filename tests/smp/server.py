@@ -206,6 +206,7 @@ class Ear:
         self.heard: list[Heard] = []
         self._news: asyncio.Event = asyncio.Event()
         self.messages: list[tuple[bytes, Msg]] = []
+        self.subscriptions: list[bytes] = []
 
     def _hear(self, what: str, value: object) -> None:
         self.heard.append((what, value))
@@ -216,6 +217,7 @@ class Ear:
         self._hear("message", recipient_id)
 
     def subscribed(self, queues: list[RecipientQueue]) -> None:
+        self.subscriptions += [queue.recipient_id for queue in queues]
         self._hear("subscribed", [queue.recipient_id for queue in queues])
 
     def subscription_failed(self, queue: RecipientQueue, error: SMPError) -> None:
@@ -232,6 +234,14 @@ class Ear:
 
     def words(self) -> list[str]:
         return [what for what, _ in self.heard]
+
+    async def all_subscribed(self, count: int) -> list[bytes]:
+        """Wait until so many subscriptions were heard of; the queues' ids."""
+        async with asyncio.timeout(10):
+            while len(self.subscriptions) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.subscriptions
 
     async def until(self, what: str, count: int = 1) -> object:
         """Wait until ``what`` was heard ``count`` times; what came with it the last time."""
