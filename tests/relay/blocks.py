@@ -36,6 +36,7 @@ class BlockClient:
         self.relay = relay
         self.connection = connection
         self._numbers = itertools.count(1)
+        self._last = b""
         self._received: list[tuple[bytes, bytes, BrokerMessage]] = []
         self._unasked: list[tuple[bytes, bytes, BrokerMessage]] = []
         self.session = Session(VERSION, b"")
@@ -71,8 +72,8 @@ class BlockClient:
         self.session = Session(VERSION, hello.session_id, server_key)
 
     def encode(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> bytes:
-        corr_id = next(self._numbers).to_bytes(24, "big")
-        return encode_transmission(self.session, corr_id, entity_id, encode_command(command, VERSION), key)
+        self._last = next(self._numbers).to_bytes(24, "big")
+        return encode_transmission(self.session, self._last, entity_id, encode_command(command, VERSION), key)
 
     def send(self, *transmissions: bytes) -> None:
         for block in pack_blocks(transmissions):
@@ -84,12 +85,11 @@ class BlockClient:
 
     async def ask(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> BrokerMessage:
         """Send a command and return its answer; what comes before it is left to :meth:`read`."""
-        transmission = self.encode(command, entity_id, key)
-        self.send(transmission)
+        self.send(self.encode(command, entity_id, key))
         async with asyncio.timeout(10):
             while True:
                 item = await self._next()
-                if item[0] and item[0] in transmission:
+                if item[0] == self._last:
                     return item[2]
                 self._unasked.append(item)
 

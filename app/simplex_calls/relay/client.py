@@ -46,6 +46,7 @@ class Client:
         self._connection = connection
         self._limits = limits
         self._clock = clock
+        self._closed = False
         self._unfinished = 0
         self._outbox: list[bytes] = []
         self._has_output = asyncio.Event()
@@ -99,6 +100,8 @@ class Client:
 
     def send(self, transmissions: Iterable[bytes]) -> None:
         """Queue encoded transmissions for sending, in as few blocks as they fit in."""
+        if self._closed:
+            return
         self._outbox += pack_blocks(transmissions)
         self._has_output.set()
         self._flushed.clear()
@@ -132,6 +135,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connection; :meth:`receive` ends."""
+        self._closed = True
+        self._outbox.clear()
         self._connection.close()
         self._flushed.set()
         self._may_read.set()

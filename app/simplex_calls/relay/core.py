@@ -70,6 +70,7 @@ class Session:
     version: int
     verifier: Verifier
     room: int
+    """How many more messages it may be sent before :meth:`RelayCore.refill`."""
     subscriptions: dict[int, _Subscription] = field(default_factory=dict, repr=False)
     waiting: dict[int, None] = field(default_factory=dict, repr=False)
     """Numbers of the queues whose next message had no room, in order."""
@@ -142,7 +143,7 @@ class RelayCore:
         """The client read what it was sent: deliver what waited for that."""
         session.room = self._limits.deliveries
         outgoing: list[Outgoing] = []
-        while session.waiting and session.room:
+        while session.waiting and session.room > 0:
             number = next(iter(session.waiting))
             del session.waiting[number]
             subscription = session.subscriptions.get(number)
@@ -306,8 +307,10 @@ class RelayCore:
         first = self._first(queue, now)
         if first is None:
             return Ok()
+        message = self._encrypted(queue, first)
+        session.room -= 1  # also below zero: what was asked for is answered
         subscription.delivered = first.message_id
-        return self._encrypted(queue, first)
+        return message
 
     def _acknowledge(self, session: Session, queue: Queue, message_id: bytes, now: int) -> BrokerMessage:
         subscription = session.subscriptions.get(queue.number)
@@ -420,7 +423,7 @@ class RelayCore:
         first = self._first(subscription.queue, now)
         if first is None:
             return None
-        if not session.room:
+        if session.room <= 0:
             session.waiting[subscription.queue.number] = None
             return None
         message = self._encrypted(subscription.queue, first)

@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -74,6 +75,10 @@ class _Connected:
     client: Client
     transport: Session
     session: CoreSession
+    blocks: deque[bytes] = field(default_factory=deque, repr=False)
+    """Received, not carried out yet."""
+    gone: bool = False
+    """Its connection is closed; what it sent before is carried out still."""
 
 
 class Relay:
@@ -98,7 +103,7 @@ class Relay:
         self._housekeeper: asyncio.Task[None] | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self._connected: dict[CoreSession, _Connected] = {}
-        self._incoming: list[tuple[_Connected, bytes | None]] = []
+        self._ready: dict[_Connected, None] = {}
         self._drained: dict[CoreSession, None] = {}
         self._expire_due = False
         self._wake = asyncio.Event()
@@ -162,6 +167,8 @@ class Relay:
         self._server.close()
         self._housekeeper.cancel()
         self._stopping = True
+        for connected in self._connected.values():
+            self._set_ready(connected)
         self._wake.set()
         await asyncio.wait((self._worker,))
         with contextlib.suppress(TimeoutError):
@@ -248,24 +255,28 @@ class Relay:
             _log.debug("handshake failed: %s", error)
         finally:
             if connected is not None:
-                self._submit(connected, None)
+                connected.gone = True
+                self._set_ready(connected)
             client.close()
             if writer is not None:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
             await client.wait_closed()
 
-    def _submit(self, connected: _Connected, block: bytes | None) -> None:
-        """Take a block of a client in; None: it is gone, which counts after the blocks that it sent before."""
+    def _submit(self, connected: _Connected, block: bytes) -> None:
         if not self._stopping:
-            self._incoming.append((connected, block))
-            self._wake.set()
+            connected.blocks.append(block)
+            self._set_ready(connected)
+
+    def _set_ready(self, connected: _Connected) -> None:
+        self._ready[connected] = None
+        self._wake.set()
 
     def _kept_up(self, connected: _Connected) -> None:
         """A client read all it was sent."""
-        if connected.session.waiting:
+        if connected.session.waiting or connected.session.room <= 0:
             self._drained[connected.session] = None
-            self._wake.set()
+            self._set_ready(connected)
         else:
             self._core.refill(connected.session, 0)  # nothing waits: this only makes room
 
@@ -273,10 +284,10 @@ class Relay:
 
     async def _work(self) -> None:
         try:
-            while not self._stopping or self._incoming:
+            while not self._stopping:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._incoming or self._drained or self._expire_due:
+                while self._ready or self._expire_due:
                     await self._carry_out_group()
         except StoreError as error:
             _log.error("relay cannot go on: %s", error)
@@ -289,7 +300,7 @@ class Relay:
             self._ended.set()
 
     async def _carry_out_group(self) -> None:
-        group, self._incoming = self._incoming[:_GROUP], self._incoming[_GROUP:]
+        group: list[_Connected] = []
         outgoing: list[Outgoing] = []
         expired = self._expire_due
         try:
@@ -304,18 +315,15 @@ class Relay:
                 "a group of commands failed: %s", error if isinstance(error, StoreError) else type(error).__name__
             )
             self._core.recover()
-            sessions = {connected.session for connected, _ in group} | {message.session for message in outgoing}
-            for session in sessions:
+            for session in {connected.session for connected in group} | {message.session for message in outgoing}:
                 self._drop(session)
             return
-        finally:
-            for connected, _ in group:
-                connected.client.finished()
         self._send(outgoing)
         if expired:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._store.shrink)
 
-    def _carry_out(self, group: list[tuple[_Connected, bytes | None]], outgoing: list[Outgoing]) -> None:
+    def _carry_out(self, group: list[_Connected], outgoing: list[Outgoing]) -> None:
+        """Carry out what the clients sent; those that had a part in it are added to ``group``."""
         core, now = self._core, self._clock()
         if self._expire_due:
             self._expire_due = False
@@ -323,13 +331,23 @@ class Relay:
         drained, self._drained = self._drained, {}
         for session in drained:
             outgoing += core.refill(session, now)
-        for connected, block in group:
+        blocks = 0
+        while self._ready and blocks < _GROUP:
+            connected = next(iter(self._ready))
+            del self._ready[connected]
+            group.append(connected)
             session = connected.session
-            if block is None:
+            # A client that reads too slowly has its next commands wait, as their answers would need memory.
+            while connected.blocks and (session.room > 0 or connected.gone or self._stopping):
+                blocks += 1
+                if session in self._connected:
+                    self._carry_out_block(connected, connected.blocks.popleft(), now, outgoing)
+                else:
+                    connected.blocks.clear()
+                connected.client.finished()
+            if connected.gone:
                 self._connected.pop(session, None)
                 core.disconnect(session)
-            elif session in self._connected:
-                self._carry_out_block(connected, block, now, outgoing)
 
     def _carry_out_block(self, connected: _Connected, block: bytes, now: float, outgoing: list[Outgoing]) -> None:
         session = connected.session
