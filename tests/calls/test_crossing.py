@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 import pytest
@@ -137,8 +138,8 @@ class OfficialSide(Side):
     keys: CallKeyPair | None = None
     errors: tuple[str, ...] = ()
 
-    def identity(self) -> tuple[object, ...]:  # type: ignore[override]
-        return (*super().identity(), self.current, self.errors)  # type: ignore[misc]
+    def identity(self) -> tuple[Hashable, ...]:
+        return (*super().identity(), self.current, self.errors)
 
     def moves(self) -> list[str]:
         found = ["receive"] if self.inbox else []

@@ -106,7 +106,7 @@ class Side:
     def clone(self) -> Side:
         return copy(self)
 
-    def identity(self) -> Hashable:
+    def identity(self) -> tuple[Hashable, ...]:
         calls = tuple(
             sorted((c.id, c.wire_id, c.state.value, c.yielded and c.yielded.wire_id) for c in self.board.calls.values())
         )

@@ -48,6 +48,8 @@ class AttachedPage:
         self._last_corr_id = 0
         self._awaited: dict[str, int] = {}
         self._shown: dict[str, Mapping[str, Any]] = {}
+        self._words: Mapping[str, str] = {}
+        self._knows_call = True
         self._nonsense = 0
         self._is_finished = False
         self._is_closed = False
@@ -61,10 +63,17 @@ class AttachedPage:
         self._awaited[fields["type"]] = self._last_corr_id
         self._put({"corrId": self._last_corr_id, "command": dict(fields)})
 
-    def show(self, fields: Mapping[str, Any]) -> None:
-        """Give the page something to show, unless it shows that already."""
-        if self._shown.get(fields["type"]) != fields:
-            self._shown[fields["type"]] = fields
+    def show(self, call: Mapping[str, Any], words: Mapping[str, str]) -> None:
+        """Let the page show the ``call``, or the ``words`` for it if that is all that it knows (an official page)."""
+        self._words = words
+        self._show({"type": "call", "call": call})
+        if not self._knows_call:
+            self._show({"type": "description", **words})
+
+    def _show(self, fields: Mapping[str, Any]) -> None:
+        kind = fields["type"]
+        if self._shown.get(kind) != fields and (kind != "call" or self._knows_call):
+            self._shown[kind] = fields
             self.command(fields)
 
     def finish(self, *, keep: bool) -> None:
@@ -136,7 +145,10 @@ class AttachedPage:
                 if error.is_signalling or self._nonsense > MAX_NONSENSE:
                     self._on_nonsense()
                 continue
-            if self._is_expected(parsed):
+            if isinstance(parsed.response, PageFault) and parsed.response.command == "call":
+                self._knows_call = False
+                self._show({"type": "description", **self._words})
+            elif self._is_expected(parsed):
                 self._on_response(parsed.response)
 
     def _is_expected(self, message: PageMessage) -> bool:

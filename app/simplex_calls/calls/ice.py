@@ -40,7 +40,8 @@ class IceServer:
     def parse(cls, text: str) -> Self:
         """Parse ``stun:host[:port]`` or ``turn:user:password@host[:port][?transport=udp|tcp]``.
 
-        Or ``stuns`` and ``turns``, over TLS. Special characters in user and password are percent-encoded. Raises :class:`IceServerError`.
+        ``stuns`` and ``turns`` go over TLS. Special characters in user and password are percent-encoded. Raises
+        :class:`IceServerError`.
         """
         found = _SERVER.fullmatch(text.strip()) if len(text) <= _MAX_LENGTH else None
         if found is None:

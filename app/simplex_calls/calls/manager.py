@@ -406,14 +406,12 @@ class CallManager:
             if call is None:
                 continue
             seen = self._view(call)
-            page.show({"type": "call", "call": _page_call(seen) | {"others": others}})
-            # the official page has two lines of text, and does not know "call"
             lock = "none" if seen.encrypted is None else "on" if seen.encrypted else "off"
             words = {
                 "state": text(f"client.state.{seen.state.value}"),
                 "description": text(f"client.encryption.{lock}"),
             }
-            page.show({"type": "description", **words})
+            page.show(_page_call(seen) | {"others": others}, words)
 
     def _view(self, call: Call) -> CallView:
         items = self._stored().items
@@ -435,6 +433,6 @@ def _page_call(call: CallView) -> dict[str, Any]:
         "direction": call.direction.value,
         "encrypted": call.encrypted,
         "connectedAt": round(call.connected_at.timestamp() * 1000) if call.connected_at else None,
-        "endReason": call.end_reason.value if call.end_reason else None,
+        "reason": call.end_reason.value if call.end_reason else None,
         "failure": call.failure.value if call.failure else None,
     }

@@ -169,6 +169,8 @@ class PageStats:
     frames_sent: int = 0
     frames_encrypted: int = 0
     frames_decrypted: int = 0
+    video_frames_decrypted: int = 0
+    """Of ``frames_decrypted``."""
     frames_failed: int = 0
     """Received frames that did not decrypt, and were dropped."""
     frames_decoded: int = 0
@@ -355,6 +357,7 @@ def _stats(stats: Mapping[str, Any]) -> PageStats:
         frames_sent=_count(stats, "framesSent"),
         frames_encrypted=_count(stats, "framesEncrypted"),
         frames_decrypted=_count(stats, "framesDecrypted"),
+        video_frames_decrypted=_count(stats, "videoFramesDecrypted"),
         frames_failed=_count(stats, "framesFailed"),
         frames_decoded=_count(stats, "framesDecoded"),
         audio_packets_received=_count(stats, "audioPacketsReceived"),

@@ -42,15 +42,15 @@ MAX_HELD = 64
 _MAX_PAST = 64
 
 _FATAL_COMMANDS = frozenset({"capabilities", "start", "offer", "answer"})
-_HARMLESS = frozenset({"no-camera", "camera-denied", "camera-busy"})
-"""Codes of faults that a call goes on without."""
+_HARMLESS = frozenset({"no-camera", "camera-denied", "camera-busy", "ended"})
+"""Codes of faults that a call goes on with: it has no picture, or a command came too late for the call before."""
 _FAULTS = {
     "no-microphone": CallFailure.NO_MICROPHONE,
     "microphone-busy": CallFailure.NO_MICROPHONE,
     "permission-denied": CallFailure.PERMISSION_DENIED,
     "no-encryption": CallFailure.NO_ENCRYPTION,
-    "no-connection": CallFailure.NO_CONNECTION,
-    "connection-lost": CallFailure.CONNECTION_LOST,
+    "connection-failed": CallFailure.NO_CONNECTION,
+    "setup-failed": CallFailure.PAGE,
 }
 
 
@@ -217,8 +217,8 @@ class Turn:
         ):
             self.ignored.append("x.call.inv: this call is known")
             return
-        past = next((p for p in self._past if (p.contact_id, p.wire_id) == (contact_id, message.call_id)), None)
-        if past is not None and past.was_known:
+        past = [p for p in self._past if (p.contact_id, p.wire_id) == (contact_id, message.call_id)]
+        if any(p.was_known for p in past):
             self.ignored.append("x.call.inv: this call is over")
             return
         call = Call(
@@ -233,7 +233,7 @@ class Turn:
             sent_at=sent_at,
             encrypted=False,
         )
-        if past is not None or self._now - sent_at > INVITATION_SECONDS:
+        if past or self._now - sent_at > INVITATION_SECONDS:
             self.apply(call, CallEvent.INVITATION_TOO_OLD)
             return
         ours = next((c for c in self.calls.values() if c.contact_id == contact_id and not c.is_ringing), None)
@@ -381,6 +381,8 @@ class Turn:
         if failure is None or code in _HARMLESS or (command is not None and command not in _FATAL_COMMANDS):
             self.ignored.append("page: error that does not end the call")
             return
+        if failure is CallFailure.NO_CONNECTION and call.connected_at is not None:
+            failure = CallFailure.CONNECTION_LOST
         self.apply(call, CallEvent.FAILURE, failure=failure)
 
 

@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simplex_calls.calls.call import CallFailure
+from simplex_calls.calls.keys import CallKeyPair
+from simplex_calls.calls.page import (
+    Capabilities,
+    PageAnswer,
+    PageCandidates,
+    PageConnected,
+    PageConnection,
+    PageEnded,
+    PageFault,
+    PageHangUp,
+    PageOffer,
+)
+from simplex_calls.calls.state import CallEvent, CallState, EndReason
+from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
+from simplex_calls.calls.turn import MAX_HELD, MAX_RINGING
+from simplex_calls.chat.messages import (
+    CallAnswer,
+    CallEnd,
+    CallExtra,
+    CallInvitation,
+    CallMedia,
+    CallMessage,
+    CallOffer,
+    RtcSession,
+)
+from simplex_calls.crypto import X25519PublicKey
+from tests.calls.world import CONTACT, Side, exchange, run
+
+SESSION = RtcSession("b2ZmZXI=", "aWNl")
+PEER = CallKeyPair.generate()
+
+
+def invitation(wire_id: bytes = b"i" * 16, *, encryption: bool = True) -> CallInvitation:
+    return CallInvitation(wire_id, CallMedia.VIDEO, encryption, PEER.public if encryption else None)
+
+
+def offer(wire_id: bytes, *, encryption: bool = True) -> CallOffer:
+    return CallOffer(wire_id, CallMedia.AUDIO, encryption, SESSION, PEER.public if encryption else None)
+
+
+def calling() -> Side:
+    side = Side(b"\1")
+    side.dial()
+    side.attach()
+    side.obey()
+    assert side.states == [CallState.CALLING]
+    return side
+
+
+def ringing(*, encryption: bool = True) -> Side:
+    side = Side(b"\1")
+    side.receive(invitation(encryption=encryption))
+    assert side.states == [CallState.RINGING]
+    return side
+
+
+def offered() -> Side:
+    side = ringing()
+    side.accept(side.call.id)
+    side.attach()
+    side.obey()
+    assert side.states == [CallState.OFFERED]
+    return side
+
+
+def connected_pair() -> tuple[Side, Side]:
+    alice, bob = Side(b"\1"), Side(b"\2")
+    alice.dial()
+    run(alice, bob)
+    bob.accept(bob.call.id)
+    run(alice, bob)
+    assert alice.states == bob.states == [CallState.CONNECTED]
+    return alice, bob
+
+
+def reason(side: Side) -> tuple[EndReason | None, CallFailure | None]:
+    assert not side.board.calls
+    return side.ended[-1].reason, side.ended[-1].failure
+
+
+def test_a_call_from_dialling_to_its_end() -> None:
+    alice, bob = connected_pair()
+    assert alice.call.encrypted
+    assert bob.call.encrypted
+    assert alice.call.frame_key == bob.call.frame_key
+    alice.now += 42
+    alice.end(alice.call.id)
+    run(alice, bob)
+    assert reason(alice) == reason(bob) == (EndReason.ENDED, None)
+    assert alice.ended[0].ended_at == 42 + (alice.ended[0].connected_at or 0)
+    assert alice.page is bob.page is None
+
+
+def test_declining_tells_the_caller() -> None:
+    alice, bob = calling(), Side(b"\2")
+    run(alice, bob)
+    bob.end(bob.call.id, CallEvent.REJECT)
+    run(alice, bob)
+    assert reason(alice) == reason(bob) == (EndReason.DECLINED, None)
+
+
+def test_no_answer_after_a_minute() -> None:
+    alice, bob = calling(), Side(b"\2")
+    run(alice, bob)
+    deadline = alice.board.next_deadline
+    assert deadline == alice.now + 60
+    alice.take(alice.board.tick(deadline - 0.1))
+    assert alice.states == [CallState.CALLING]
+    alice.take(alice.board.tick(deadline))
+    assert reason(alice) == (EndReason.NO_ANSWER, None)
+    run(alice, bob)
+    assert reason(bob) == (EndReason.MISSED, None)
+
+
+def test_a_ring_that_nobody_hears_of_any_more_is_missed_after_a_minute() -> None:
+    side = ringing()
+    side.take(side.board.tick(side.now + 60))
+    assert reason(side) == (EndReason.MISSED, None)
+    # an official caller would ring for ever
+    assert [type(message) for message in side.outbox] == [CallEnd]
+
+
+def test_an_old_invitation_does_not_ring() -> None:
+    side = Side(b"\1")
+    side.receive(invitation(), sent_at=side.now - 181)
+    assert reason(side) == (EndReason.MISSED, None)
+    assert side.outbox == ()
+    side.receive(invitation(b"j" * 16), sent_at=side.now - 179)
+    assert side.states == [CallState.RINGING]
+
+
+def test_a_newer_invitation_replaces_the_first() -> None:
+    side = ringing()
+    side.receive(invitation(b"j" * 16))
+    assert side.call.wire_id == b"j" * 16
+    assert side.ended[0].reason is EndReason.MISSED
+    side.receive(invitation(b"j" * 16))
+    assert len(side.board.calls) == 1
+    side.receive(CallEnd(b"i" * 16))
+    assert side.states == [CallState.RINGING]
+
+
+def test_an_end_that_overtakes_its_invitation() -> None:
+    side = Side(b"\1")
+    side.receive(CallEnd(b"i" * 16))
+    side.receive(invitation())
+    assert reason(side) == (EndReason.MISSED, None)
+    # and a call that is over does not ring again
+    side.receive(invitation())
+    assert len(side.ended) == 1
+
+
+def test_another_call_waits_and_rings_when_the_line_is_free() -> None:
+    alice, _bob = connected_pair()
+    first = alice.call.id
+    alice.receive(invitation(), contact_id=8)
+    waiting = next(call for call in alice.board.calls.values() if call.id != first)
+    assert waiting.state is CallState.WAITING
+    assert not waiting.is_active
+    alice.end(first)
+    assert alice.board.get(waiting.id).state is CallState.RINGING
+    assert alice.board.get(waiting.id).deadline == waiting.deadline
+
+
+def test_accepting_the_other_call_ends_the_first() -> None:
+    alice, bob = connected_pair()
+    first = alice.call.id
+    alice.receive(invitation(), contact_id=8)
+    alice.accept(next(call.id for call in alice.board.calls.values() if call.is_ringing))
+    assert alice.states == [CallState.ACCEPTED]
+    assert alice.ended[0].id == first
+    assert [type(message) for message in alice.outbox] == [CallEnd]
+    run(alice, bob)
+    assert reason(bob) == (EndReason.ENDED, None)
+
+
+def test_a_call_that_came_while_engaged_and_was_not_taken_is_busy() -> None:
+    alice, _bob = connected_pair()
+    alice.receive(invitation(), contact_id=8)
+    alice.receive(CallEnd(b"i" * 16), contact_id=8)
+    assert alice.ended[0].reason is EndReason.BUSY
+    for contact in range(MAX_RINGING + 1):
+        alice.receive(invitation(bytes([contact]) * 16), contact_id=20 + contact)
+    assert alice.ended[1].reason is EndReason.BUSY
+    assert alice.outbox[-1] == CallEnd(bytes([MAX_RINGING]) * 16)
+    assert len(alice.board.calls) == 1 + MAX_RINGING
+
+
+def test_dialling_somebody_who_rings_accepts() -> None:
+    side = ringing()
+    call_id = side.call.id
+    assert side.dial() == call_id
+    assert side.states == [CallState.ACCEPTED]
+
+
+def test_the_line_is_busy_for_another_call() -> None:
+    side = calling()
+    with pytest.raises(LineBusyError):
+        side.dial()
+    with pytest.raises(CallStateError):
+        side.accept(side.call.id)
+    with pytest.raises(CallStateError):
+        side.end(side.call.id, CallEvent.REJECT)
+    with pytest.raises(CallStateError):
+        side.board.page_attached(side.call.id, 0)
+    for missing in (side.board.get, lambda call_id: side.board.accept(call_id, 0)):
+        with pytest.raises(CallMissingError):
+            missing("nothing")
+
+
+def test_our_candidates_wait_until_the_other_side_can_take_them() -> None:
+    caller = calling()
+    caller.say(PageCandidates("ZWFybHk="))
+    caller.receive(offer(caller.call.wire_id))
+    caller.say(PageCandidates("Zmlyc3Q="))
+    caller.obey()
+    caller.say(PageCandidates("c2Vjb25k"))
+    sent = [m.candidates if isinstance(m, CallExtra) else type(m) for m in caller.outbox]
+    assert sent == [CallInvitation, CallAnswer, "Zmlyc3Q=", "c2Vjb25k"]
+
+    called = ringing()
+    called.accept(called.call.id)
+    called.attach()
+    called.say(PageCandidates("Zmlyc3Q="))
+    called.obey()
+    called.say(PageCandidates("c2Vjb25k"))
+    sent = [m.candidates if isinstance(m, CallExtra) else type(m) for m in called.outbox]
+    assert sent == [CallOffer, "Zmlyc3Q=", "c2Vjb25k"]
+
+
+def test_their_candidates_wait_until_our_page_can_take_them() -> None:
+    caller = calling()
+    wire_id = caller.call.wire_id
+    caller.receive(CallExtra(wire_id, "ZWFybHk="))
+    caller.receive(offer(wire_id))
+    caller.receive(CallExtra(wire_id, "bGF0ZQ=="))
+    assert [command["type"] for command in caller.commands] == ["offer", "ice", "ice"]
+    assert [command.get("iceCandidates") for command in caller.commands] == ["aWNl", "ZWFybHk=", "bGF0ZQ=="]
+
+    called = offered()
+    called.receive(CallExtra(b"i" * 16, "ZWFybHk="))
+    assert not called.commands
+    called.receive(CallAnswer(b"i" * 16, SESSION))
+    assert [command["type"] for command in called.commands] == ["answer", "ice"]
+    for _ in range(MAX_HELD + 5):
+        called.receive(CallExtra(b"i" * 16, "eA=="))
+    assert called.states == [CallState.CONNECTING]
+
+
+def test_no_more_candidates_are_held_than_fit() -> None:
+    called = offered()
+    for _ in range(MAX_HELD + 5):
+        called.receive(CallExtra(b"i" * 16, "eA=="))
+    assert len(called.call.held_extra) == MAX_HELD
+
+
+def test_the_page_gets_the_key_and_only_where_frames_are_encrypted() -> None:
+    caller = calling()
+    assert caller.call.encrypted is None
+    caller.receive(offer(caller.call.wire_id))
+    assert caller.call.frame_key is not None
+    assert caller.commands[0]["aesKey"] == caller.call.frame_key.text
+
+    called = ringing(encryption=False)
+    assert called.call.encrypted is False
+    called.accept(called.call.id)
+    called.attach()
+    assert "aesKey" not in called.commands[0]
+    called.obey()
+    message = called.outbox[-1]
+    assert isinstance(message, CallOffer)
+    assert not message.encryption
+    assert message.dh_key is None
+
+
+def test_an_invitation_that_promises_encryption_without_a_key_is_shown_as_what_it_is() -> None:
+    side = Side(b"\1")
+    side.receive(replace(invitation(), dh_key=None))
+    assert side.call.encrypted is False
+
+
+def test_a_peer_that_cannot_encrypt_ends_our_call() -> None:
+    for answer in (
+        offer(b"", encryption=False),
+        replace(offer(b""), dh_key=None),
+    ):
+        side = calling()
+        side.receive(replace(answer, call_id=side.call.wire_id))
+        assert reason(side) == (EndReason.FAILED, CallFailure.PEER_NO_ENCRYPTION)
+        assert isinstance(side.outbox[-1], CallEnd)
+
+
+def test_a_page_that_cannot_encrypt_never_calls() -> None:
+    caller = Side(b"\1")
+    caller.dial()
+    caller.attach()
+    caller.say(Capabilities(encryption=False))
+    assert reason(caller) == (EndReason.FAILED, CallFailure.NO_ENCRYPTION)
+    assert caller.outbox == ()
+
+    called = ringing()
+    called.accept(called.call.id)
+    called.attach()
+    called.say(PageOffer("b2ZmZXI=", "aWNl", encryption=False))
+    assert reason(called) == (EndReason.FAILED, CallFailure.NO_ENCRYPTION)
+    assert [type(message) for message in called.outbox] == [CallEnd]
+
+    plain = ringing(encryption=False)
+    plain.accept(plain.call.id)
+    plain.attach()
+    plain.say(PageOffer("b2ZmZXI=", "aWNl", encryption=False))
+    assert plain.states == [CallState.OFFERED]
+
+
+def test_keys_that_lead_to_nothing_secret_are_refused() -> None:
+    zero = X25519PublicKey(bytes(32))
+    side = Side(b"\1")
+    side.receive(replace(invitation(), dh_key=zero))
+    assert reason(side) == (EndReason.FAILED, CallFailure.BAD_KEY)
+    caller = calling()
+    caller.receive(replace(offer(caller.call.wire_id), dh_key=zero))
+    assert reason(caller) == (EndReason.FAILED, CallFailure.BAD_KEY)
+    crossing = calling()
+    crossing.receive(replace(invitation(b"\0" * 16), dh_key=zero))
+    assert reason(crossing) == (EndReason.FAILED, CallFailure.BAD_KEY)
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (PageHangUp(), (EndReason.ENDED, None)),
+        (PageEnded(), (EndReason.FAILED, CallFailure.CONNECTION_LOST)),
+        (PageConnection("failed"), (EndReason.FAILED, CallFailure.CONNECTION_LOST)),
+        (PageFault("", None, "connection-failed"), (EndReason.FAILED, CallFailure.CONNECTION_LOST)),
+        (PageFault("", "answer", None), (EndReason.FAILED, CallFailure.PAGE)),
+    ],
+)
+def test_pages_end_calls(
+    response: PageHangUp | PageEnded | PageConnection | PageFault,
+    expected: tuple[EndReason, CallFailure | None],
+) -> None:
+    alice, bob = connected_pair()
+    alice.say(response)
+    assert reason(alice) == expected
+    run(alice, bob)
+    assert reason(bob) == (EndReason.ENDED, None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        (PageFault("", "capabilities", None), CallFailure.PERMISSION_DENIED),
+        (PageFault("", "capabilities", "no-microphone"), CallFailure.NO_MICROPHONE),
+        (PageFault("", None, "permission-denied"), CallFailure.PERMISSION_DENIED),
+        (PageFault("", "capabilities", "setup-failed"), CallFailure.PAGE),
+    ],
+)
+def test_page_faults_before_the_call(fault: PageFault, failure: CallFailure) -> None:
+    side = Side(b"\1")
+    side.dial()
+    side.attach()
+    side.say(fault)
+    assert reason(side) == (EndReason.FAILED, failure)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        PageFault("", "media", "permission-denied"),
+        PageFault("", "start", "no-camera"),
+        PageFault("", "offer", "ended"),
+        PageFault("", "ice", None),
+        PageFault("", None, None),
+        PageFault("", "call", None),
+    ],
+)
+def test_faults_that_a_call_goes_on_with(fault: PageFault) -> None:
+    alice, _ = connected_pair()
+    alice.say(fault)
+    assert alice.states == [CallState.CONNECTED]
+
+
+def test_a_restart_closes_everything() -> None:
+    alice, bob = connected_pair()
+    alice.receive(invitation(), contact_id=8)
+    alice.take(alice.board.restart(alice.now))
+    assert {call.reason for call in alice.ended} == {EndReason.ENDED, EndReason.MISSED}
+    assert [type(message) for message in alice.outbox] == [CallEnd, CallEnd]
+    dialled = Side(b"\1")
+    dialled.dial()
+    dialled.take(dialled.board.restart(dialled.now))
+    assert dialled.outbox == ()
+    exchange(alice, bob)
+
+
+messages = st.sampled_from(
+    [
+        invitation(b"\0" * 16),
+        invitation(b"\xff" * 16),
+        invitation(b"p" * 16, encryption=False),
+        "offer",
+        "plain offer",
+        "answer",
+        "extra",
+        "end",
+        CallEnd(b"\0" * 16),
+        offer(b"\0" * 16),
+    ]
+)
+deeds = st.sampled_from(["dial", "accept", "hang up", "attach", "obey", "tick", "late"])
+said = st.sampled_from(
+    [
+        Capabilities(encryption=True),
+        PageOffer("b2ZmZXI=", "aWNl", encryption=True),
+        PageAnswer("YQ==", "aWNl"),
+        PageCandidates("YQ=="),
+        PageConnected(None),
+        PageEnded(),
+        PageHangUp(),
+        PageFault("", "offer", None),
+    ]
+)
+
+
+def _message(what: CallMessage | str, wire_id: bytes) -> CallMessage:
+    match what:
+        case "offer" | "plain offer":
+            return offer(wire_id, encryption=what == "offer")
+        case "answer":
+            return CallAnswer(wire_id, SESSION)
+        case "extra":
+            return CallExtra(wire_id, "YQ==")
+        case "end":
+            return CallEnd(wire_id)
+    assert not isinstance(what, str)
+    return what
+
+
+@settings(max_examples=400)
+@given(st.lists(messages | deeds | said, max_size=25), st.data())
+def test_anything_in_any_order_neither_crashes_nor_breaks_the_rules(events: list[object], data: st.DataObject) -> None:
+    side = Side(b"\x80")
+    for event in events:
+        contact = data.draw(st.sampled_from([CONTACT, CONTACT + 1]))
+        ids = [call.wire_id for call in side.board.calls.values()] or [b"?" * 16]
+        match event:
+            case "tick":
+                side.now += 61
+                side.take(side.board.tick(side.now))
+            case "late":
+                side.receive(invitation(b"l" * 16), side.now - 200, contact)
+            case "attach":
+                if side.wants_page:
+                    side.attach()
+            case "obey":
+                if side.commands:
+                    side.obey()
+            case "hang up" if not side.board.calls:
+                pass
+            case "accept" if not any(call.is_ringing for call in side.board.calls.values()):
+                pass
+            case str() if event in {"dial", "accept", "hang up"}:
+                side.move(event)
+            case str() | CallInvitation() | CallEnd() | CallOffer():
+                side.receive(_message(event, data.draw(st.sampled_from(ids))), None, contact)
+            case _:
+                if side.page is not None:
+                    side.say(event)  # type: ignore[arg-type]
+        calls = side.board.calls.values()
+        assert sum(call.is_active for call in calls) <= 1
+        assert not any(call.is_ended for call in calls)
+        assert len({(call.contact_id, call.wire_id) for call in calls}) == len(calls)
+        busy = side.board.active is not None
+        assert all(
+            call.state is (CallState.WAITING if busy else CallState.RINGING) for call in calls if call.is_ringing
+        )
+        assert side.page is None or side.page in side.board.calls
+        for call in side.ended:
+            assert call.reason is not None
+            assert (call.keys, call.frame_key) == (None, None)
+            assert (call.failure is not None) == (call.reason is EndReason.FAILED)
