@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PublicKey, pad
 from simplex_calls.smp.certificates import sign_key, verify_chain, verify_key
 from simplex_calls.smp.encoding import VersionRange
-from simplex_calls.smp.errors import DecodeError, EncodeError
+from simplex_calls.smp.errors import DecodeError, EncodeError, ServerIdentityError, SMPError
 from simplex_calls.smp.handshake import (
     ClientHello,
     ServerHello,
     SignedServerKey,
+    accept_server,
     decode_client_hello,
     decode_server_hello,
     encode_hello,
@@ -89,3 +90,29 @@ def test_garbage(data: bytes) -> None:
         for decode in (decode_server_hello, decode_client_hello):
             with contextlib.suppress(DecodeError):
                 decode(block)
+
+
+NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+FINGERPRINT = H(SECTION["ca_fingerprint"])
+
+
+def accept(block: bytes, *, certificate: bytes | None = CHAIN[0]) -> tuple[Session, bytes]:
+    return accept_server(block, fingerprint=FINGERPRINT, session_id=SESSION_ID, peer_certificate=certificate, now=NOW)
+
+
+def test_accepting_the_server_of_the_vectors() -> None:
+    for certificate in (CHAIN[0], None):
+        session, answer = accept(H(SECTION["handshakes"][0]["server_handshake_block"]), certificate=certificate)
+        assert session == Session(9, SESSION_ID, SESSION_KEY)
+        assert decode_client_hello(answer) == ClientHello(9, FINGERPRINT)
+    with pytest.raises(ServerIdentityError, match="TLS"):
+        accept(H(SECTION["handshakes"][0]["server_handshake_block"]), certificate=CHAIN[1])
+
+
+@given(st.integers(2, 600), st.integers(1, 255))
+def test_a_changed_hello_is_never_taken_for_another_key(position: int, change: int) -> None:
+    block = bytearray(H(SECTION["handshakes"][0]["server_handshake_block"]))
+    block[position] ^= change
+    with contextlib.suppress(SMPError):
+        session, _ = accept(bytes(block))
+        assert (session.version, session.server_key) == (9, SESSION_KEY)

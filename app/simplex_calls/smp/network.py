@@ -176,8 +176,7 @@ class Network:
         self._links.clear()
         for link in links:
             link.close()
-        for link in links:
-            await link.wait_closed()
+        await asyncio.gather(*(link.wait_closed() for link in links))
 
     def _link(self, server: ServerAddress) -> ServerLink:
         if self._closed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from simplex_calls.crypto import Random
 from simplex_calls.smp.address import ServerAddress
@@ -47,7 +48,7 @@ class ServerLink:
         self._sleep = sleep
         self._now = now
         self._client: SMPClient | None = None
-        self._old_clients: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._connecting: asyncio.Task[SMPClient] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._retrying: asyncio.Task[None] | None = None
@@ -120,9 +121,11 @@ class ServerLink:
 
     async def wait_closed(self) -> None:
         """After :meth:`close`: wait until everything is released."""
-        tasks = {t for t in (self._connecting, self._keeping, self._retrying, *self._old_clients) if t is not None}
+        tasks = {task for task in (self._connecting, self._keeping, self._retrying) if task is not None}
         if tasks:
             await asyncio.wait(tasks)
+        if self._closing:  # the first tasks may have added to them
+            await asyncio.wait(self._closing)
 
     # connecting
 
@@ -155,6 +158,7 @@ class ServerLink:
                     session = await handshake(connection, self._address.fingerprint, self._now())
                 except BaseException:
                     connection.close()
+                    self._release(connection.wait_closed())
                     raise
         except TimeoutError:
             raise NetworkError("server did not answer in time") from None
@@ -306,11 +310,15 @@ class ServerLink:
         self._active.clear()
         self._asked.clear()
         self._news.clear()
-        release = asyncio.get_running_loop().create_task(client.wait_closed())
-        self._old_clients.add(release)
-        release.add_done_callback(self._old_clients.discard)
+        self._release(client.wait_closed())
         _log.info("disconnected from a server")
         self._tell(self._handler.disconnected, self._address)
+
+    def _release(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """See a closed connection to its end, in the background."""
+        task = asyncio.get_running_loop().create_task(waiting)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _tell(self, hear: Callable[..., None], *args: object) -> None:
         try:
