@@ -7,7 +7,7 @@ export default [
   js.configs.recommended,
   {
     files: ["static/**/*.js"],
-    languageOptions: { ecmaVersion: 2023, sourceType: "module", globals: globals.browser },
+    languageOptions: { ecmaVersion: 2023, sourceType: "module", globals: { ...globals.browser, LZString: "readonly" } },
   },
   {
     files: ["static/**/*-worker.js"],

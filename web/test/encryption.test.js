@@ -1,0 +1,108 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CallEncryption, EncryptionError, transformSupport } from "../static/call/encryption.js";
+import { FakeClock, FakeTransceiver, FakeWorker } from "./support/fakes.js";
+
+const KEY = Buffer.alloc(32, 1).toString("base64url") + "=";
+
+/** @param {"streams" | "script" | null} support */
+function build(support) {
+  const worker = new FakeWorker();
+  const clock = new FakeClock();
+  const engine = {
+    support,
+    clock,
+    createWorker: () => /** @type {any} */ (worker),
+    createScriptTransform: (/** @type {any} */ target, /** @type {object} */ options) => target.scriptTransform(options),
+  };
+  return { worker, clock, engine };
+}
+
+const transceiver = (/** @type {string} */ kind) => {
+  const fake = new FakeTransceiver(kind, "0", "sendrecv");
+  return { fake, real: /** @type {RTCRtpTransceiver} */ (/** @type {unknown} */ (fake)) };
+};
+
+test("what the engine has decides, streams first: they send nothing until they are piped", () => {
+  const Worker = function () {};
+  const RTCRtpScriptTransform = function () {};
+  class WithStreams {
+    createEncodedStreams() {}
+  }
+  assert.equal(transformSupport({ Worker, RTCRtpSender: WithStreams, RTCRtpScriptTransform }), "streams");
+  assert.equal(transformSupport({ Worker, RTCRtpSender: class {}, RTCRtpScriptTransform }), "script");
+  assert.equal(transformSupport({ Worker, RTCRtpSender: class {} }), null);
+  assert.equal(transformSupport({ RTCRtpSender: WithStreams, RTCRtpScriptTransform }), null);
+  assert.equal(transformSupport({ Worker }), null);
+});
+
+test("without support there is no encryption, and no worker", () => {
+  const { engine } = build(null);
+  engine.createWorker = () => assert.fail("a worker was started");
+  assert.throws(() => new CallEncryption(engine, KEY), EncryptionError);
+});
+
+for (const support of /** @type {const} */ (["streams", "script"])) {
+  test(`${support}: both directions are set in the same task`, async () => {
+    const { engine, worker } = build(support);
+    const encryption = new CallEncryption(engine, KEY);
+    const { fake, real } = transceiver("video");
+    encryption.protect(real);
+    const operations = worker.messages.filter(({ type }) => type === "transform").map(({ operation, media }) => [operation, media]);
+    assert.deepEqual(operations, [
+      ["encrypt", "video"],
+      ["decrypt", "video"],
+    ]);
+    assert.equal(fake.sender.transform !== null, support === "script");
+    assert.equal(fake.receiver.transform !== null, support === "script");
+    assert.deepEqual(encryption.configuration, support === "streams" ? { encodedInsertableStreams: true } : {});
+    await encryption.ready();
+  });
+
+  test(`${support}: not ready before the worker has confirmed; never, if it does not`, async () => {
+    const { engine, worker, clock } = build(support);
+    worker.isSilent = true;
+    const encryption = new CallEncryption(engine, KEY);
+    encryption.protect(transceiver("audio").real);
+    const ready = encryption.ready();
+    const outcome = assert.rejects(ready, EncryptionError);
+    await clock.advance(60_000);
+    await outcome;
+  });
+}
+
+test("the key goes to the worker first, as bytes", () => {
+  const { engine, worker } = build("streams");
+  new CallEncryption(engine, KEY);
+  assert.equal(worker.messages[0].type, "key");
+  assert.deepEqual([...worker.messages[0].key], Array(32).fill(1));
+});
+
+test("a worker that fails, or does not load, makes everything fail", async () => {
+  for (const event of [Object.assign(new Event("message"), { data: { type: "failed", message: "no" } }), new Event("error")]) {
+    const { engine, worker, clock } = build("streams");
+    worker.isSilent = true;
+    const encryption = new CallEncryption(engine, KEY);
+    encryption.protect(transceiver("audio").real);
+    worker.dispatchEvent(event);
+    await assert.rejects(encryption.ready(), EncryptionError);
+    assert.equal(await encryption.counters(), null);
+    encryption.protect(transceiver("audio").real);
+    await assert.rejects(encryption.ready(), EncryptionError);
+    assert.equal(clock.pending, 0);
+  }
+});
+
+test("counters come from the worker; without an answer there are none", async () => {
+  const { engine, worker, clock } = build("script");
+  const encryption = new CallEncryption(engine, KEY);
+  assert.equal(await encryption.counters(), worker.counters);
+  worker.isSilent = true;
+  const counters = encryption.counters();
+  await clock.advance(5000);
+  assert.equal(await counters, null);
+  encryption.close();
+  assert.equal(worker.isTerminated, true);
+  assert.equal(await encryption.counters(), null);
+});

@@ -1,0 +1,738 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FIRST_MS } from "../static/call/candidates.js";
+import { DeviceError } from "../static/call/devices.js";
+import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
+import { CONNECT_MS, FIRST_FRAME_POLL_MS, Session, STATS_MS } from "../static/call/session.js";
+import { FakeClock, FakeConnection, FakeDevices, FakeWorker, settle } from "./support/fakes.js";
+
+const KEY = Buffer.alloc(32, 1).toString("base64");
+
+const pack = (/** @type {unknown} */ value) => Buffer.from(JSON.stringify(value)).toString("base64");
+const unpack = (/** @type {string} */ text) => JSON.parse(Buffer.from(text, "base64").toString());
+
+/** One page with everything around it faked. */
+class Bench {
+  clock = new FakeClock();
+  devices = new FakeDevices();
+  /** @type {FakeConnection[]} */
+  connections = [];
+  /** @type {FakeWorker[]} */
+  workers = [];
+  /** @type {any[]} */
+  responses = [];
+  /** @type {"streams" | "script" | null} */
+  support = "script";
+  isWorkerSilent = false;
+  #corrId = 0;
+
+  constructor() {
+    const bench = this;
+    this.session = new Session(
+      {
+        clock: this.clock,
+        createConnection: (configuration) => {
+          const connection = new FakeConnection(configuration);
+          this.connections.push(connection);
+          return /** @type {any} */ (connection);
+        },
+        createStream: () => /** @type {any} */ ({}),
+        codecs: (kind) => /** @type {any} */ ([`${kind}/H264`, `${kind}/${kind === "audio" ? "opus" : "VP8"}`].map((mimeType) => ({ mimeType }))),
+        devices: this.devices,
+        encryption: {
+          get support() {
+            return bench.support;
+          },
+          createWorker: () => {
+            const worker = new FakeWorker();
+            worker.isSilent = this.isWorkerSilent;
+            this.workers.push(worker);
+            return /** @type {any} */ (worker);
+          },
+          createScriptTransform: (worker, options) => /** @type {any} */ (worker).scriptTransform(options),
+        },
+        pack,
+        unpack,
+      },
+      (message) => this.responses.push(message),
+      () => {},
+    );
+  }
+
+  get shot() {
+    return this.session.snapshot;
+  }
+
+  get connection() {
+    return this.connections.at(-1) ?? assert.fail("there is no connection");
+  }
+
+  /** @param {string} type */
+  said(type) {
+    return this.responses.filter(({ resp }) => resp.type === type);
+  }
+
+  /**
+   * Sends a command; resolves with its answer.
+   *
+   * @param {any} command
+   * @returns {Promise<any>}
+   */
+  async command(command) {
+    const corrId = ++this.#corrId;
+    const handled = this.session.handle({ corrId, command });
+    await settle();
+    await this.clock.advance(FIRST_MS);
+    await handled;
+    const answers = this.responses.filter((message) => message.corrId === corrId);
+    assert.equal(answers.length, 1);
+    return answers[0].resp;
+  }
+
+  /** @param {object} [more] */
+  capabilities(more = {}) {
+    return this.command({ type: "capabilities", media: "video", ...more });
+  }
+
+  /** @param {object} [more] */
+  start(more = {}) {
+    return this.command({ type: "start", media: "video", iceServers: [], aesKey: KEY, ...more });
+  }
+
+  /**
+   * @param {object} [more]
+   * @param {number} [transceivers]
+   */
+  offer(more = {}, transceivers = 4) {
+    const offer = pack({ type: "offer", sdp: String(transceivers) });
+    return this.command({ type: "offer", offer, iceCandidates: pack([{ candidate: "theirs" }]), media: "video", aesKey: KEY, ...more });
+  }
+
+  answer() {
+    return this.command({ type: "answer", answer: pack({ type: "answer", sdp: "4" }), iceCandidates: pack([{ candidate: "theirs" }]) });
+  }
+
+  /** A connected call that we made. */
+  async connected() {
+    await this.capabilities();
+    await this.offer();
+    for (const index of [0, 1]) this.connection.receive(index);
+    this.connection.become("connected");
+    await settle();
+    return this;
+  }
+
+  /** What the sources send now. */
+  sent() {
+    return this.connection.transceivers.map(({ sender }) => sender.track?.kind ?? null);
+  }
+}
+
+/** @param {Record<string, number>} numbers */
+function statsReport({ audioBytes = 0, videoBytes = 0, framesDecoded = 0 }) {
+  return new Map(
+    Object.entries({
+      a: { type: "inbound-rtp", kind: "audio", mid: "0", bytesReceived: audioBytes, packetsReceived: audioBytes },
+      v: { type: "inbound-rtp", kind: "video", mid: "1", bytesReceived: videoBytes, framesDecoded, frameWidth: 640, frameHeight: 360 },
+      o: { type: "outbound-rtp", kind: "audio", packetsSent: 3 },
+      t: { type: "transport", selectedCandidatePairId: "p" },
+      p: { type: "candidate-pair", localCandidateId: "l", remoteCandidateId: "r" },
+      l: { type: "local-candidate", candidateType: "host" },
+      r: { type: "remote-candidate", candidateType: "relay" },
+    }),
+  );
+}
+
+// Every transition of the table, made by what makes it in life
+
+/** How to get into a phase. @type {Record<string, (bench: Bench) => Promise<unknown>>} */
+const REACH = {
+  idle: async () => {},
+  preparing: async (bench) => {
+    bench.devices.isHeld = true;
+    void bench.session.handle({ command: { type: "capabilities", media: "audio" } });
+    await settle();
+  },
+  waiting: (bench) => bench.capabilities(),
+  connecting: async (bench) => {
+    await bench.capabilities();
+    await bench.offer();
+  },
+  connected: (bench) => bench.connected(),
+  reconnecting: async (bench) => {
+    await bench.connected();
+    bench.connection.become("disconnected");
+  },
+  ended: async (bench) => {
+    await bench.capabilities();
+    await bench.command({ type: "end" });
+  },
+  failed: async (bench) => {
+    bench.devices.failures.microphone = new DeviceError("no-microphone", "none");
+    await bench.capabilities();
+    bench.devices.failures = {};
+  },
+};
+
+/** What makes an event. @type {Record<string, (bench: Bench) => Promise<unknown>>} */
+const MAKE = {
+  prepare: async (bench) => {
+    bench.devices.isHeld = true;
+    void bench.session.handle({ command: { type: "start", media: "audio" } });
+    await settle();
+  },
+  prepared: async (bench) => {
+    bench.devices.release();
+    await settle();
+  },
+  negotiate: async (bench) => {
+    if (bench.shot.phase === "preparing") {
+      await MAKE.prepare?.(bench);
+      bench.devices.release();
+      await settle();
+      await bench.clock.advance(FIRST_MS);
+    } else await bench.offer();
+  },
+  connect: async (bench) => bench.connection.become("connected"),
+  disconnect: async (bench) => bench.connection.become("disconnected"),
+  end: (bench) => bench.command({ type: "end" }),
+  fail: async (bench) => {
+    if (bench.connections.length > 0) bench.connection.become("failed");
+    else if (bench.shot.phase === "preparing") {
+      bench.devices.failures.microphone = new DeviceError("no-microphone", "none");
+      bench.devices.release();
+    } else await bench.offer({ offer: pack({ type: "offer", sdp: "broken" }) });
+    await settle();
+  },
+};
+
+for (const [phase, events] of Object.entries(TRANSITIONS)) {
+  for (const [event, target] of Object.entries(events)) {
+    test(`${phase} → ${event} → ${target}`, async () => {
+      const bench = new Bench();
+      await REACH[phase]?.(bench);
+      assert.equal(bench.shot.phase, phase);
+      await MAKE[event]?.(bench);
+      assert.equal(bench.shot.phase, target);
+    });
+  }
+}
+
+test("what the table does not have means nothing", () => {
+  assert.equal(nextPhase("ended", "connect"), undefined);
+  assert.equal(nextPhase("idle", "disconnect"), undefined);
+});
+
+// Setting up
+
+test("capabilities: the microphone is there before the answer, the camera may come later", async () => {
+  const bench = new Bench();
+  assert.deepEqual(await bench.capabilities(), { type: "capabilities", capabilities: { encryption: true } });
+  assert.deepEqual(bench.shot.local, { mic: true, camera: true, screenAudio: false, screenVideo: false });
+  assert.equal(bench.connections.length, 0);
+});
+
+test("an engine without transforms says so", async () => {
+  const bench = new Bench();
+  bench.support = null;
+  assert.deepEqual((await bench.capabilities()).capabilities, { encryption: false });
+});
+
+test("start: four transceivers in the fixed order, ours to send and to receive, VP8 and Opus alone", async () => {
+  const bench = new Bench();
+  const offer = await bench.start({ relay: true, iceServers: [{ urls: "turn:t" }] });
+  assert.equal(offer.type, "offer");
+  assert.deepEqual(unpack(offer.offer), { type: "offer", sdp: "our offer" });
+  assert.deepEqual(offer.capabilities, { encryption: true });
+  const { transceivers, configuration } = bench.connection;
+  assert.deepEqual(transceivers.map(({ receiver }) => receiver.track.kind), ["audio", "video", "audio", "video"]);
+  assert.deepEqual(transceivers.map(({ direction }) => direction), Array(4).fill("sendrecv"));
+  assert.deepEqual(transceivers[0]?.codecs, [{ mimeType: "audio/opus" }]);
+  assert.deepEqual(transceivers[1]?.codecs, [{ mimeType: "video/VP8" }]);
+  assert.equal(configuration.iceTransportPolicy, "relay");
+  assert.deepEqual(configuration.iceServers, [{ urls: "turn:t" }]);
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+});
+
+test("offer: the peer's transceivers are taken as they are, its candidates too", async () => {
+  const bench = new Bench();
+  await bench.capabilities();
+  const answer = await bench.offer();
+  assert.equal(answer.type, "answer");
+  assert.deepEqual(unpack(answer.answer), { type: "answer", sdp: "our answer" });
+  assert.equal(bench.connection.transceivers.length, 4);
+  assert.deepEqual(bench.connection.transceivers.map(({ direction }) => direction), Array(4).fill("sendrecv"));
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+  assert.deepEqual(bench.connection.remoteCandidates, [{ candidate: "theirs" }]);
+});
+
+test("offer without capabilities before: the devices are opened then", async () => {
+  const bench = new Bench();
+  assert.equal((await bench.offer()).type, "answer");
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+});
+
+test("an old peer with two transceivers gets microphone and camera, one with one the microphone", async () => {
+  const two = new Bench();
+  await two.capabilities();
+  await two.offer({}, 2);
+  assert.deepEqual(two.sent(), ["audio", "video"]);
+  assert.equal(two.shot.notice, null);
+
+  const one = new Bench();
+  await one.capabilities();
+  assert.equal((await one.offer({}, 1)).type, "answer");
+  assert.equal(one.shot.notice, "old-peer");
+  assert.equal(one.shot.local.camera, false);
+  assert.equal(one.devices.open("video").length, 0);
+  assert.equal((await one.command({ type: "media", source: "camera", enable: true })).type, "error");
+});
+
+test("an audio call asks for no camera", async () => {
+  const bench = new Bench();
+  await bench.start({ media: "audio" });
+  assert.deepEqual(bench.devices.asked, []);
+  assert.deepEqual(bench.sent(), ["audio", null, null, null]);
+});
+
+test("answer: once, after an offer of ours", async () => {
+  const bench = new Bench();
+  assert.equal((await bench.answer()).type, "error");
+  await bench.start();
+  assert.deepEqual(await bench.answer(), { type: "ok" });
+  assert.equal((await bench.answer()).type, "error");
+  assert.equal(bench.shot.phase, "connecting");
+});
+
+test("a second offer is refused, the call goes on", async () => {
+  const bench = new Bench();
+  await bench.capabilities();
+  await bench.offer();
+  assert.match((await bench.offer()).message, /already started/);
+  assert.equal(bench.shot.phase, "connecting");
+});
+
+test("candidates: before the call and before the description they are kept, bad ones say nothing of the others", async () => {
+  const bench = new Bench();
+  const ice = (/** @type {string} */ name) => bench.command({ type: "ice", iceCandidates: pack([{ candidate: name }]) });
+  assert.match((await ice("early")).message, /will add candidates later/);
+  await bench.start();
+  assert.deepEqual(await ice("bad"), { type: "ok" });
+  assert.deepEqual(await ice("between"), { type: "ok" });
+  assert.deepEqual(bench.connection.remoteCandidates, []);
+  await bench.answer();
+  await settle();
+  const names = bench.connection.remoteCandidates.map((candidate) => /** @type {any} */ (candidate).candidate);
+  assert.deepEqual(names, ["early", "between", "theirs"]);
+  assert.equal((await bench.command({ type: "ice", iceCandidates: "%%%" })).type, "error");
+  assert.equal(bench.shot.phase, "connecting");
+});
+
+test("candidates that are found after the first group follow as ice", async () => {
+  const bench = new Bench();
+  await bench.start();
+  bench.connection.gather("late");
+  bench.connection.gather("");
+  bench.connection.gather(null);
+  assert.deepEqual(bench.said("ice").map(({ resp }) => unpack(resp.iceCandidates)), [[{ candidate: "late" }]]);
+});
+
+test("commands are carried out one after the other", async () => {
+  const bench = new Bench();
+  bench.devices.isHeld = true;
+  const offer = pack({ type: "offer", sdp: "4" });
+  void bench.session.handle({ corrId: 101, command: { type: "capabilities", media: "audio" } });
+  void bench.session.handle({ corrId: 102, command: { type: "offer", offer, iceCandidates: pack([]), media: "audio" } });
+  await settle();
+  assert.deepEqual(bench.responses, []);
+  bench.devices.release();
+  await settle();
+  await bench.clock.advance(FIRST_MS);
+  assert.deepEqual(bench.responses.map(({ corrId, resp }) => [corrId, resp.type]), [
+    [101, "capabilities"],
+    [102, "answer"],
+  ]);
+});
+
+// Encryption
+
+for (const support of /** @type {const} */ (["streams", "script"])) {
+  test(`${support}: every transceiver is protected both ways, on either side`, async () => {
+    for (const isCaller of [true, false]) {
+      const bench = new Bench();
+      bench.support = support;
+      await (isCaller ? bench.offer() : bench.start());
+      const transforms = bench.workers[0]?.messages.filter(({ type }) => type === "transform") ?? [];
+      assert.equal(transforms.filter(({ operation }) => operation === "encrypt").length, 4);
+      assert.equal(transforms.filter(({ operation }) => operation === "decrypt").length, 4);
+      assert.equal(bench.shot.encrypted, true);
+      assert.equal(/** @type {any} */ (bench.connection.configuration).encodedInsertableStreams === true, support === "streams");
+    }
+  });
+}
+
+test("no track is attached before the worker has confirmed, and no offer leaves", async () => {
+  const bench = new Bench();
+  bench.isWorkerSilent = true;
+  void bench.session.handle({ corrId: 7, command: { type: "start", media: "video", aesKey: KEY } });
+  await settle();
+  await bench.clock.advance(1000);
+  assert.deepEqual(bench.sent(), [null, null, null, null]);
+  assert.deepEqual(bench.said("offer"), []);
+  const worker = /** @type {FakeWorker} */ (bench.workers[0]);
+  for (const { type, id } of worker.messages) if (type === "transform") worker.say({ type: "ready", id });
+  await settle();
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+  assert.equal(bench.said("offer").length, 1);
+});
+
+test("encryption that cannot be had: the call does not start, on either side", async () => {
+  for (const command of /** @type {const} */ (["start", "offer"])) {
+    const bench = new Bench();
+    bench.support = null;
+    const resp = await bench[command]();
+    assert.deepEqual([resp.type, resp.code], ["error", "no-encryption"]);
+    assert.equal(bench.shot.phase, "failed");
+    assert.equal(bench.connections.length, 0);
+    assert.equal(bench.devices.open("audio").length + bench.devices.open("video").length, 0);
+  }
+});
+
+test("a worker that never answers: nothing was sent, the call fails", async () => {
+  const bench = new Bench();
+  bench.isWorkerSilent = true;
+  void bench.session.handle({ corrId: 7, command: { type: "start", media: "video", aesKey: KEY } });
+  await settle();
+  await bench.clock.advance(60_000);
+  assert.equal(bench.said("error")[0]?.resp.code, "no-encryption");
+  assert.deepEqual(bench.sent(), [null, null, null, null]);
+  assert.equal(bench.connection.isClosed, true);
+});
+
+test("without a key there is neither worker nor transform", async () => {
+  const bench = new Bench();
+  await bench.start({ aesKey: undefined });
+  assert.equal(bench.workers.length, 0);
+  assert.equal(bench.shot.encrypted, false);
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+});
+
+test("a key that is none fails without showing it", async () => {
+  const bench = new Bench();
+  const resp = await bench.start({ aesKey: "c2hvcnQ=" });
+  assert.deepEqual([resp.type, resp.code], ["error", "setup-failed"]);
+  assert.ok(!JSON.stringify(bench.responses).includes("c2hvcnQ="));
+});
+
+test("commands come back with their answer, but no key and no credentials", async () => {
+  const bench = new Bench();
+  await bench.start({ iceServers: [{ urls: "turn:t", credential: "secret" }] });
+  const text = JSON.stringify(bench.responses);
+  assert.ok(!text.includes(KEY) && !text.includes("secret"));
+  assert.equal(bench.responses.at(-1).command.type, "start");
+});
+
+// Devices
+
+for (const code of /** @type {const} */ (["permission-denied", "no-microphone", "microphone-busy"])) {
+  test(`${code}: the call does not start, and says why`, async () => {
+    for (const command of /** @type {const} */ (["capabilities", "start"])) {
+      const bench = new Bench();
+      bench.devices.failures.microphone = new DeviceError(code, "no");
+      const resp = await bench[command]();
+      assert.deepEqual([resp.type, resp.code], ["error", code]);
+      assert.deepEqual([bench.shot.phase, bench.shot.error], ["failed", code]);
+      assert.equal(bench.devices.open("video").length, 0);
+    }
+  });
+}
+
+for (const code of /** @type {const} */ (["no-camera", "camera-denied", "camera-busy"])) {
+  test(`${code}: the call goes on with audio, and says so`, async () => {
+    const bench = new Bench();
+    bench.devices.failures.camera = new DeviceError(code, "no");
+    assert.equal((await bench.start()).type, "offer");
+    assert.deepEqual(bench.said("info").map(({ resp }) => resp.code), [code]);
+    assert.equal(bench.shot.notice, code);
+    assert.deepEqual(bench.sent(), ["audio", null, null, null]);
+    bench.session.dismissNotice();
+    assert.equal(bench.shot.notice, null);
+  });
+}
+
+test("mute sends nothing and keeps the microphone; unmute sends it again", async () => {
+  const bench = await new Bench().connected();
+  await bench.session.toggle("mic");
+  const microphone = bench.devices.open("audio")[0];
+  assert.deepEqual([bench.sent()[0], bench.shot.local.mic, microphone?.enabled], [null, false, false]);
+  assert.deepEqual(bench.responses.at(-1), { resp: { type: "ok" }, command: { type: "media", source: "mic", enable: false } });
+  await bench.session.toggle("mic");
+  assert.deepEqual([bench.sent()[0], bench.shot.local.mic, microphone?.enabled], ["audio", true, true]);
+  assert.equal(bench.devices.tracks.filter(({ kind }) => kind === "audio").length, 1);
+});
+
+test("muted before the contact answers: still muted in the call", async () => {
+  const bench = new Bench();
+  await bench.capabilities();
+  await bench.session.toggle("mic");
+  await bench.session.toggle("camera");
+  await bench.offer();
+  assert.deepEqual(bench.sent(), [null, null, null, null]);
+});
+
+test("the camera is given back when it is turned off, and opened anew", async () => {
+  const bench = await new Bench().connected();
+  await bench.session.toggle("camera");
+  assert.deepEqual([bench.sent()[1], bench.shot.local.camera, bench.devices.open("video").length], [null, false, 0]);
+  await bench.session.toggle("camera");
+  assert.deepEqual([bench.sent()[1], bench.shot.local.camera, bench.devices.open("video").length], ["video", true, 1]);
+});
+
+test("turned off while it is still opening, the camera stays off", async () => {
+  const bench = new Bench();
+  bench.devices.isHeld = true;
+  void bench.session.handle({ command: { type: "start", media: "video" } });
+  await settle();
+  bench.devices.release();
+  bench.devices.isHeld = true;
+  await settle();
+  await bench.clock.advance(FIRST_MS);
+  void bench.session.handle({ command: { type: "media", source: "camera", enable: false } });
+  await settle();
+  void bench.session.handle({ command: { type: "media", source: "camera", enable: true } });
+  await settle();
+  void bench.session.handle({ command: { type: "media", source: "camera", enable: false } });
+  bench.devices.release();
+  await settle();
+  assert.equal(bench.shot.local.camera, false);
+  assert.equal(bench.devices.open("video").length, 0);
+});
+
+test("another camera replaces the first", async () => {
+  const bench = await new Bench().connected();
+  assert.deepEqual(await bench.command({ type: "camera", camera: "environment" }), { type: "ok" });
+  assert.deepEqual(bench.devices.asked, ["user", "environment"]);
+  assert.equal(bench.devices.open("video").length, 1);
+  assert.equal(bench.shot.facing, "environment");
+  assert.equal((await bench.command({ type: "camera", camera: "side" })).type, "error");
+});
+
+test("devices that are pulled out are seen", async () => {
+  const bench = await new Bench().connected();
+  bench.devices.open("video")[0]?.dispatchEvent(new Event("ended"));
+  await settle();
+  assert.deepEqual([bench.shot.notice, bench.shot.local.camera, bench.sent()[1]], ["camera-lost", false, null]);
+  bench.devices.open("audio")[0]?.dispatchEvent(new Event("ended"));
+  await settle();
+  assert.deepEqual([bench.shot.notice, bench.shot.local.mic, bench.sent()[0]], ["microphone-lost", false, null]);
+  await bench.session.toggle("mic");
+  assert.deepEqual([bench.shot.notice, bench.shot.local.mic, bench.sent()[0]], [null, true, "audio"]);
+});
+
+test("sources of a screen are not ours to send", async () => {
+  const bench = await new Bench().connected();
+  assert.equal((await bench.command({ type: "media", source: "screenVideo", enable: true })).type, "error");
+  assert.equal(bench.shot.phase, "connected");
+});
+
+test("without a call there is nothing to toggle", async () => {
+  assert.equal((await new Bench().command({ type: "media", source: "mic", enable: true })).type, "error");
+  assert.equal((await new Bench().command({ type: "camera", camera: "user" })).type, "error");
+});
+
+// Connected
+
+test("connected is said once, with the pair of candidates", async () => {
+  const bench = new Bench();
+  await bench.capabilities();
+  await bench.offer();
+  bench.connection.report = /** @type {any} */ (statsReport({}));
+  bench.connection.become("connected");
+  await settle();
+  bench.connection.become("disconnected");
+  bench.connection.become("connected");
+  await settle();
+  assert.equal(bench.said("connected").length, 1);
+  assert.equal(bench.said("connected")[0].resp.connectionInfo.remoteCandidate.candidateType, "relay");
+  assert.deepEqual(bench.said("connection").map(({ resp }) => resp.state.connectionState), ["connected", "disconnected", "connected"]);
+});
+
+test("the timer starts with the first connection and goes on through a break", async () => {
+  const bench = await new Bench().connected();
+  const { connectedAt } = bench.shot;
+  assert.equal(connectedAt, bench.clock.now());
+  await bench.clock.advance(5000);
+  bench.connection.become("disconnected");
+  bench.connection.become("connected");
+  assert.equal(bench.shot.connectedAt, connectedAt);
+});
+
+test("statistics: soon after the first frame, then once a second; the peer's sources and the path are seen", async () => {
+  const bench = await new Bench().connected();
+  await bench.clock.advance(3 * FIRST_FRAME_POLL_MS);
+  assert.equal(bench.shot.peer.mic, false);
+  bench.connection.report = /** @type {any} */ (statsReport({ audioBytes: 9, videoBytes: 9, framesDecoded: 1 }));
+  Object.assign(bench.workers[0]?.counters.encrypted ?? {}, { audio: 3, video: 4 });
+  const count = bench.said("stats").length;
+  await bench.clock.advance(FIRST_FRAME_POLL_MS);
+  const { stats } = bench.said("stats")[count].resp;
+  assert.equal(stats.firstFrameAt, bench.clock.now());
+  assert.deepEqual([stats.framesSent, stats.framesEncrypted, stats.framesDecoded, stats.path, stats.width], [3, 7, 1, "relay", 640]);
+  assert.deepEqual([bench.shot.peer.mic, bench.shot.peer.camera, bench.shot.path], [true, true, "relay"]);
+  assert.deepEqual(bench.said("peerMedia").map(({ resp }) => [resp.source, resp.enabled]), [
+    ["mic", true],
+    ["camera", true],
+  ]);
+  await bench.clock.advance(5 * STATS_MS);
+  assert.equal(bench.said("stats").length, count + 6);
+  assert.equal(bench.shot.peer.mic, false);
+});
+
+test("a peer without a camera: the statistics calm down all the same", async () => {
+  const bench = await new Bench().connected();
+  await bench.clock.advance(20_000);
+  const count = bench.said("stats").length;
+  await bench.clock.advance(10 * STATS_MS);
+  assert.equal(bench.said("stats").length, count + 10);
+  assert.equal(bench.said("stats").at(-1).resp.stats.firstFrameAt, undefined);
+});
+
+test("an audio call's first sound counts as its first frame", async () => {
+  const bench = new Bench();
+  await bench.start({ media: "audio" });
+  await bench.answer();
+  bench.connection.report = /** @type {any} */ (statsReport({ audioBytes: 9 }));
+  bench.connection.become("connected");
+  await bench.clock.advance(FIRST_FRAME_POLL_MS);
+  assert.equal(bench.said("stats")[0].resp.stats.firstFrameAt, bench.clock.now());
+});
+
+test("the peer's tracks are shown by their source", async () => {
+  const bench = await new Bench().connected();
+  assert.deepEqual(Object.keys(bench.shot.tracks), ["mic", "camera"]);
+});
+
+// The end
+
+test("hanging up stops everything at once and is said once", async () => {
+  const bench = await new Bench().connected();
+  bench.session.hangUp();
+  bench.session.hangUp();
+  assert.equal(bench.said("end").length, 1);
+  assert.equal(bench.shot.phase, "ended");
+  assert.equal(bench.connection.isClosed, true);
+  assert.equal(bench.workers[0]?.isTerminated, true);
+  assert.ok(bench.devices.tracks.every(({ isStopped }) => isStopped));
+  assert.equal(bench.clock.pending, 0);
+  assert.deepEqual(await bench.command({ type: "end" }), { type: "ok" });
+});
+
+test("a call that never connects fails after its time; before the answer there is no such time", async () => {
+  const bench = new Bench();
+  await bench.start();
+  await bench.clock.advance(10 * CONNECT_MS);
+  assert.equal(bench.shot.phase, "connecting");
+  await bench.answer();
+  await bench.clock.advance(CONNECT_MS);
+  assert.deepEqual([bench.shot.phase, bench.shot.error], ["failed", "connection-failed"]);
+  assert.equal(bench.said("error")[0].resp.code, "connection-failed");
+  assert.equal(bench.said("ended")[0].resp.reason, "connection-failed");
+  assert.equal(bench.clock.pending, 0);
+});
+
+test("the peer's closing of the connection ends the call", async () => {
+  const bench = await new Bench().connected();
+  bench.connection.become("closed");
+  assert.equal(bench.shot.phase, "ended");
+  assert.equal(bench.said("ended").length, 1);
+});
+
+test("Python gone: everything stops, nobody is told", async () => {
+  const bench = await new Bench().connected();
+  const count = bench.responses.length;
+  bench.session.disconnected();
+  assert.equal(bench.shot.phase, "ended");
+  assert.equal(bench.responses.length, count);
+});
+
+test("ended while the microphone is being asked for: what comes then is given back", async () => {
+  for (const type of ["capabilities", "start", "offer"]) {
+    const bench = new Bench();
+    bench.devices.isHeld = true;
+    const offer = pack({ type: "offer", sdp: "4" });
+    void bench.session.handle({ corrId: 8, command: { type, media: "video", aesKey: KEY, offer, iceCandidates: pack([]) } });
+    await settle();
+    assert.deepEqual(await bench.command({ type: "end" }), { type: "ok" });
+    bench.devices.release();
+    await settle();
+    await bench.clock.advance(1000);
+    assert.equal(bench.responses.find(({ corrId }) => corrId === 8).resp.code, "ended");
+    assert.equal(bench.shot.phase, "ended");
+    assert.equal(bench.devices.tracks.filter(({ isStopped }) => !isStopped).length, 0);
+    assert.equal(bench.connections.filter(({ isClosed }) => !isClosed).length, 0);
+  }
+});
+
+test("a new call in the same page: the first is closed, nothing of it is left", async () => {
+  const bench = await new Bench().connected();
+  const [first] = bench.connections;
+  assert.equal((await bench.start()).type, "offer");
+  assert.equal(first?.isClosed, true);
+  first?.become("failed");
+  await settle();
+  assert.equal(bench.shot.phase, "connecting");
+  assert.equal(bench.shot.connectedAt, null);
+  assert.equal(bench.devices.open("audio").length, 1);
+});
+
+test("a description that the engine refuses, or nobody can read, ends the call with an error", async () => {
+  for (const offer of [pack({ type: "offer", sdp: "broken" }), "%%%", pack("text")]) {
+    const bench = new Bench();
+    await bench.capabilities();
+    const resp = await bench.offer({ offer });
+    assert.deepEqual([resp.type, resp.code], ["error", "setup-failed"]);
+    assert.equal(bench.shot.phase, "failed");
+    assert.equal(bench.devices.open("audio").length, 0);
+  }
+});
+
+// What is only shown
+
+test("the call, its words and layout are taken over for the view", async () => {
+  const bench = new Bench();
+  const others = [{ callId: "x", contactName: "Bob", media: "audio" }];
+  await bench.command({ type: "call", call: { contactName: "Ada", media: "video", others } });
+  await bench.command({ type: "description", state: "ringing", description: "…" });
+  await bench.command({ type: "layout", layout: "remoteVideo" });
+  await bench.command({ type: "permission", title: "T", chrome: "C", safari: "S" });
+  assert.equal(bench.shot.call.contactName, "Ada");
+  assert.deepEqual(bench.shot.call.others, others);
+  assert.equal(bench.shot.description?.state, "ringing");
+  assert.equal(bench.shot.layout, "remoteVideo");
+  assert.equal(bench.shot.permission?.title, "T");
+  bench.session.dismissPermission();
+  assert.equal(bench.shot.permission, null);
+  assert.equal((await bench.command({ type: "layout", layout: "sideways" })).type, "error");
+  assert.equal((await bench.command({ type: "call", call: null })).type, "error");
+});
+
+test("another call's banner: the answer goes to Python, the card goes", async () => {
+  const bench = await new Bench().connected();
+  const others = ["x", "y"].map((callId) => ({ callId, contactName: "Bob", media: "audio" }));
+  await bench.command({ type: "call", call: { contactName: "Ada", others } });
+  bench.session.rejectOther("x");
+  assert.deepEqual(bench.responses.at(-1), { resp: { type: "reject", callId: "x" } });
+  assert.deepEqual(bench.shot.call.others?.map(({ callId }) => callId), ["y"]);
+  bench.session.acceptOther("y");
+  assert.deepEqual(bench.responses.at(-1), { resp: { type: "accept", callId: "y" } });
+  assert.deepEqual(bench.shot.call.others, []);
+});
+
+test("what is no command is answered with an error", async () => {
+  const bench = new Bench();
+  assert.deepEqual(await bench.command({ type: "dance" }), { type: "error", message: "unknown command" });
+  assert.equal((await bench.command(null)).type, "error");
+  await bench.session.handle({});
+  assert.equal(bench.responses.at(-1).resp.type, "error");
+});

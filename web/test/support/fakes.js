@@ -1,0 +1,295 @@
+// @ts-check
+/** Stand-ins for what the browser gives to a call: time, tracks, connection, worker, devices. */
+
+/** Lets everything that waits for a promise go on. */
+export async function settle() {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A clock that moves when told. */
+export class FakeClock {
+  #now = 1_000_000;
+  #nextId = 1;
+  /** @type {Map<number, {at: number, callback: () => void}>} */
+  #timers = new Map();
+
+  now = () => this.#now;
+
+  setTimeout = (/** @type {() => void} */ callback, /** @type {number} */ delay) => {
+    const id = this.#nextId++;
+    this.#timers.set(id, { at: this.#now + delay, callback });
+    return id;
+  };
+
+  clearTimeout = (/** @type {number} */ id) => {
+    this.#timers.delete(id);
+  };
+
+  get pending() {
+    return this.#timers.size;
+  }
+
+  /** @param {number} milliseconds */
+  async advance(milliseconds) {
+    const end = this.#now + milliseconds;
+    await settle();
+    for (;;) {
+      const due = [...this.#timers].filter(([, { at }]) => at <= end).sort((a, b) => a[1].at - b[1].at)[0];
+      if (!due) break;
+      this.#timers.delete(due[0]);
+      this.#now = due[1].at;
+      due[1].callback();
+      await settle();
+    }
+    this.#now = end;
+  }
+}
+
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  isStopped = false;
+
+  /** @param {string} kind */
+  constructor(kind) {
+    super();
+    this.kind = kind;
+  }
+
+  stop() {
+    this.isStopped = true;
+  }
+}
+
+class FakeSender {
+  /** @type {FakeTrack | null} */
+  track = null;
+  /** @type {unknown} */
+  transform = null;
+  /** @type {(FakeTrack | null)[]} */
+  history = [];
+
+  /** @param {FakeTrack | null} track */
+  async replaceTrack(track) {
+    this.track = track;
+    this.history.push(track);
+  }
+
+  setStreams() {}
+
+  createEncodedStreams() {
+    return { readable: {}, writable: {} };
+  }
+}
+
+class FakeReceiver {
+  /** @type {unknown} */
+  transform = null;
+
+  /** @param {FakeTrack} track */
+  constructor(track) {
+    this.track = track;
+  }
+
+  createEncodedStreams() {
+    return { readable: {}, writable: {} };
+  }
+}
+
+export class FakeTransceiver {
+  sender = new FakeSender();
+  /** @type {string | null} */
+  currentDirection = null;
+  /** @type {{mimeType: string}[]} */
+  codecs = [];
+
+  /**
+   * @param {string} kind
+   * @param {string | null} mid
+   * @param {string} direction
+   */
+  constructor(kind, mid, direction) {
+    this.receiver = new FakeReceiver(new FakeTrack(kind));
+    this.mid = mid;
+    this.direction = direction;
+  }
+
+  /** @param {{mimeType: string}[]} codecs */
+  setCodecPreferences(codecs) {
+    this.codecs = codecs;
+  }
+}
+
+const KINDS = ["audio", "video", "audio", "video"];
+
+/** A peer connection that does what it is told; `sdp` of a peer's offer is the number of its transceivers. */
+export class FakeConnection extends EventTarget {
+  connectionState = "new";
+  iceConnectionState = "new";
+  iceGatheringState = "new";
+  signalingState = "stable";
+  /** @type {object | null} */
+  localDescription = null;
+  /** @type {object | null} */
+  remoteDescription = null;
+  /** @type {FakeTransceiver[]} */
+  transceivers = [];
+  /** @type {object[]} */
+  remoteCandidates = [];
+  isClosed = false;
+  /** @type {Map<string, object>} */
+  report = new Map();
+
+  /** @param {RTCConfiguration} configuration */
+  constructor(configuration) {
+    super();
+    this.configuration = configuration;
+  }
+
+  addTransceiver(/** @type {string} */ kind, /** @type {{direction: string}} */ { direction }) {
+    const transceiver = new FakeTransceiver(kind, null, direction);
+    this.transceivers.push(transceiver);
+    return transceiver;
+  }
+
+  getTransceivers() {
+    return this.transceivers;
+  }
+
+  async createOffer() {
+    return { type: "offer", sdp: "our offer" };
+  }
+
+  async createAnswer() {
+    return { type: "answer", sdp: "our answer" };
+  }
+
+  async setLocalDescription(/** @type {object} */ description) {
+    this.localDescription = description;
+    this.transceivers.forEach((transceiver, index) => Object.assign(transceiver, { mid: String(index) }));
+  }
+
+  async setRemoteDescription(/** @type {{type: string, sdp: string}} */ description) {
+    if (description.sdp === "broken") throw new Error("no such description");
+    this.remoteDescription = description;
+    if (description.type === "offer") {
+      this.transceivers = KINDS.slice(0, Number(description.sdp)).map(
+        (kind, index) => new FakeTransceiver(kind, String(index), "recvonly"),
+      );
+    }
+  }
+
+  async addIceCandidate(/** @type {{candidate: string}} */ candidate) {
+    if (candidate.candidate === "bad") throw new Error("no such candidate");
+    this.remoteCandidates.push(candidate);
+  }
+
+  async getStats() {
+    return this.report;
+  }
+
+  close() {
+    this.isClosed = true;
+    this.connectionState = "closed";
+  }
+
+  // What a test lets happen
+
+  /** @param {string} state */
+  become(state) {
+    this.connectionState = state;
+    this.dispatchEvent(new Event("connectionstatechange"));
+  }
+
+  /** @param {string | null} candidate  null: no more of them */
+  gather(candidate) {
+    const value = candidate === null ? null : { candidate, toJSON: () => ({ candidate }) };
+    this.dispatchEvent(Object.assign(new Event("icecandidate"), { candidate: value }));
+  }
+
+  /** @param {number} index */
+  receive(index) {
+    const transceiver = this.transceivers[index];
+    this.dispatchEvent(Object.assign(new Event("track"), { transceiver, track: transceiver?.receiver.track }));
+  }
+}
+
+/** A worker that answers as the real one does, or not at all. */
+export class FakeWorker extends EventTarget {
+  /** @type {any[]} */
+  messages = [];
+  isTerminated = false;
+  isSilent = false;
+  counters = {
+    encrypted: { audio: 0, video: 0 },
+    decrypted: { audio: 0, video: 0 },
+    failed: { audio: 0, video: 0 },
+  };
+
+  /** @param {any} message */
+  postMessage(message) {
+    this.messages.push(message);
+    if (this.isSilent) return;
+    if (message.type === "transform") this.say({ type: "ready", id: message.id });
+    if (message.type === "count") this.say({ type: "counters", id: message.id, counters: this.counters });
+  }
+
+  /** @param {object} data */
+  say(data) {
+    queueMicrotask(() => this.dispatchEvent(Object.assign(new Event("message"), { data })));
+  }
+
+  /** What the engine does with `new RTCRtpScriptTransform(worker, options)`. @param {any} options */
+  scriptTransform(options) {
+    this.messages.push({ type: "transform", ...options });
+    if (!this.isSilent) this.say({ type: "ready", id: options.id });
+    return { options };
+  }
+
+  terminate() {
+    this.isTerminated = true;
+  }
+}
+
+/** Microphone and camera; `failures` says which cannot be had, `hold` keeps requests open until `release`. */
+export class FakeDevices {
+  /** @type {{microphone?: Error, camera?: Error}} */
+  failures = {};
+  /** @type {FakeTrack[]} */
+  tracks = [];
+  /** @type {string[]} */
+  asked = [];
+  isHeld = false;
+  /** @type {(() => void)[]} */
+  #held = [];
+
+  microphone = () => this.#open("microphone", "audio");
+
+  camera = (/** @type {string} */ facing) => {
+    this.asked.push(facing);
+    return this.#open("camera", "video");
+  };
+
+  release() {
+    this.isHeld = false;
+    for (const go of this.#held.splice(0)) go();
+  }
+
+  /** @param {string} kind */
+  open(kind) {
+    return this.tracks.filter((track) => track.kind === kind && !track.isStopped);
+  }
+
+  /**
+   * @param {"microphone" | "camera"} what
+   * @param {string} kind
+   * @returns {Promise<any>}
+   */
+  async #open(what, kind) {
+    if (this.isHeld) await new Promise((resolve) => this.#held.push(() => resolve(undefined)));
+    const failure = this.failures[what];
+    if (failure) throw failure;
+    const track = new FakeTrack(kind);
+    this.tracks.push(track);
+    return track;
+  }
+}
