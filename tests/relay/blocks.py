@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import secrets
 from types import TracebackType
@@ -10,8 +11,9 @@ from typing import Self
 
 from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_calls.relay import Relay
+from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.body import Received, decrypt_received
-from simplex_calls.smp.certificates import verify_key
+from simplex_calls.smp.certificates import verify_chain, verify_key
 from simplex_calls.smp.commands import Ack, Command, New, Send, Sub, encode_command
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
@@ -32,8 +34,8 @@ VERSION = 9
 class BlockClient:
     """Commands are sent with :meth:`send`; what comes is read in order with :meth:`read`; :meth:`ask` does both."""
 
-    def __init__(self, relay: Relay, connection: Connection) -> None:
-        self.relay = relay
+    def __init__(self, fingerprint: bytes, connection: Connection) -> None:
+        self.fingerprint = fingerprint
         self.connection = connection
         self._numbers = itertools.count(1)
         self._last = b""
@@ -43,13 +45,17 @@ class BlockClient:
 
     @classmethod
     async def in_memory(cls, relay: Relay) -> Self:
-        client = cls(relay, relay.connect_in_memory())
+        client = cls(relay.address.fingerprint, relay.connect_in_memory())
         await client.handshake()
         return client
 
     @classmethod
     async def over_tls(cls, relay: Relay) -> Self:
-        client = cls(relay, await connect_tls(relay.address))
+        return await cls.to(relay.address)
+
+    @classmethod
+    async def to(cls, address: ServerAddress) -> Self:
+        client = cls(address.fingerprint, await connect_tls(address))
         await client.handshake()
         return client
 
@@ -67,8 +73,11 @@ class BlockClient:
         hello = decode_server_hello(await self.connection.read_block())
         assert hello.session_id == self.connection.session_id
         assert hello.server_key is not None
-        server_key = verify_key(hello.server_key.signed_key, self.relay.identity.key.public)
-        self.connection.write_block(encode_hello(ClientHello(VERSION, self.relay.address.fingerprint)))
+        now = dt.datetime.now(dt.UTC)
+        server_key = verify_key(
+            hello.server_key.signed_key, verify_chain(hello.server_key.chain, self.fingerprint, now)
+        )
+        self.connection.write_block(encode_hello(ClientHello(VERSION, self.fingerprint)))
         self.session = Session(VERSION, hello.session_id, server_key)
 
     def encode(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> bytes:

@@ -188,7 +188,7 @@ def test_garbage_is_answered_or_ends_the_connection(
     async def check() -> None:
         async with Relay(config()) as relay, await BlockClient.in_memory(relay) as alice:
             queue = await LiveQueue.create(alice)
-            mallory = BlockClient(relay, relay.connect_in_memory())
+            mallory = BlockClient(relay.address.fingerprint, relay.connect_in_memory())
             if not before_hello:
                 await mallory.handshake()
             for block in blocks:

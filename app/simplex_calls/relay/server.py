@@ -124,11 +124,6 @@ class Relay:
         """Where clients find this relay, without the password."""
         return self._address
 
-    @property
-    def identity(self) -> Identity:
-        """The relay's certificates, once it is started."""
-        return self._identity
-
     async def start(self) -> None:
         """Open the files and the port; raises :class:`RelayError` with nothing left open."""
         config = self._config
