@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from simplex_calls.agent import envelopes
-from simplex_calls.agent.agent import INFO_LIMIT
+from simplex_calls.agent.agent import INFO_LIMIT, Agent
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.errors import AgentError, LargeMessage, LinkUsed, UnknownConnection, WrongState
 from simplex_calls.agent.events import (
@@ -17,6 +18,7 @@ from simplex_calls.agent.events import (
     ConnectionFailed,
     FailureReason,
     InfoReceived,
+    IntegrityKind,
     MessageDelivered,
     MessageReceived,
     MessageRejected,
@@ -26,9 +28,11 @@ from simplex_calls.agent.events import (
     SubscriptionTaken,
 )
 from simplex_calls.agent.links import Invitation, LinkError
+from simplex_calls.crypto import X448PublicKey, X25519PublicKey
 from simplex_calls.database import Database
+from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import NetworkError
-from tests.agent.fake_network import FakeNetwork, FakeQueue, FakeServers
+from tests.agent.fake_network import FakeNetwork, FakeQueue, FakeServers, Faults
 from tests.agent.peers import Person, connect, until
 
 
@@ -74,6 +78,20 @@ async def test_a_link_is_for_one_person(alice: Person, bob: Person, person: Call
         await carol.join("simplex:/invitation#/?v=2-7")
 
 
+async def test_unsafe_keys_are_refused(alice: Person, bob: Person, servers: FakeServers) -> None:
+    invitation = Invitation.parse(await alice.invite())
+    queue = replace(invitation.queues[0], dh_key=X25519PublicKey(bytes(32)))
+    ratchet_key = replace(invitation.e2e, key2=X448PublicKey(bytes(56)))
+    for bad in (replace(invitation, queues=(queue,)), replace(invitation, e2e=ratchet_key)):
+        with pytest.raises(LinkError, match="not safe"):
+            await bob.join(str(bad))
+    assert bob.network.calls == []
+    for versions in (VersionRange(8, 9), VersionRange(1, 1)):
+        with pytest.raises(LinkError, match="no version in common"):
+            await bob.join(str(replace(invitation, versions=versions)))
+    assert len(servers.queues) == 1
+
+
 async def test_a_link_that_is_being_joined_is_not_joined_twice(alice: Person, bob: Person) -> None:
     link = await alice.invite()
     results = await asyncio.gather(bob.join(link), bob.join(link), return_exceptions=True)
@@ -112,9 +130,7 @@ async def test_sending_needs_a_connection(alice: Person, bob: Person) -> None:
     with pytest.raises(UnknownConnection):
         alice.agent.send(999, b"to nobody")
     with pytest.raises(LargeMessage):
-        await bob.join_too_much(link) if hasattr(bob, "join_too_much") else await bob.agent.join_connection(
-            link, bytes(INFO_LIMIT + 1)
-        )
+        await bob.agent.join_connection(link, bytes(INFO_LIMIT + 1))
     await bob.join(link)
     with pytest.raises(WrongState):
         bob.agent.send(bob.contact, b"too early")
@@ -131,18 +147,11 @@ async def test_a_large_message_changes_nothing(alice: Person, bob: Person) -> No
     assert not bob.broken_chain
 
 
-async def test_no_server_no_connection(database_agent: Callable[[], Person]) -> None:
+async def test_no_server_no_connection(alice: Person) -> None:
+    agent = Agent(Database(), [], alice.handle, network=lambda handler: FakeNetwork(alice.servers, handler))
     with pytest.raises(AgentError, match="no server"):
-        await database_agent().agent.create_connection()
-
-
-@pytest.fixture
-async def database_agent(alice: Person) -> Callable[[], Person]:
-    def make() -> Person:
-        alice.agent._servers = ()
-        return alice
-
-    return make
+        await agent.create_connection()
+    agent._database.close()
 
 
 async def test_deleting_forgets_at_once_and_deletes_the_queue(alice: Person, bob: Person, servers: FakeServers) -> None:
@@ -273,6 +282,51 @@ async def test_a_lost_message_is_a_gap(alice: Person, bob: Person) -> None:
     assert bob.events[-1].integrity.ok if isinstance(bob.events[-1], MessageReceived) else False
 
 
+async def test_messages_out_of_order_are_read_all_the_same(alice: Person, bob: Person) -> None:
+    await connect(alice, bob)
+    bob.network.go_offline()
+    for body in (b"late", b"early", b"last"):
+        alice.send(body)
+    await until(lambda: alice.undelivered == 0)
+    queue = next(queue for queue in alice.servers.queues.values() if len(queue.messages) == 3)
+    late, early, last = queue.messages
+    queue.messages.clear()
+    queue.messages.extend((early, late, last))
+    await bob.restart()
+    await until(lambda: bob.received == [b"early", b"late", b"last"])
+    received = [event.integrity.kind for event in bob.events if isinstance(event, MessageReceived)]
+    assert received == [IntegrityKind.GAP, IntegrityKind.BAD_NUMBER, IntegrityKind.GAP]
+    assert bob.disk.connection is not None
+    assert bob.disk.connection.execute("SELECT COUNT(*) FROM skipped_keys").fetchone()[0] == 0
+
+
+async def test_connections_do_not_mix(alice: Person, person: Callable[..., Person]) -> None:
+    """One agent, several contacts, all talking at once while connections drop."""
+    friends = [person(name, faults=Faults(seed)) for seed, name in enumerate(("bob", "carol", "dave"))]
+    connections = {}
+    for friend in friends:
+        await friend.start()
+        await connect(alice, friend)
+        connections[friend.name] = alice.contact
+        friend.faults.drop = 0.05
+    for number in range(10):
+        for friend in friends:
+            alice.agent.send(connections[friend.name], b"%d for " % number + friend.name.encode())
+            friend.send(b"%d from " % number + friend.name.encode())
+        await asyncio.sleep(0)
+    for friend in friends:
+        name = friend.name.encode()
+        expected = [b"%d for " % number + name for number in range(10)]
+        await until(lambda friend=friend, expected=expected: friend.received == expected)  # type: ignore[misc]
+        await until(lambda friend=friend: friend.undelivered == 0)  # type: ignore[misc]
+        assert not friend.broken_chain
+        ours = [event for event in alice.events if isinstance(event, MessageReceived)]
+        assert [event.body for event in ours if event.connection_id == connections[friend.name]] == [
+            b"%d from " % number + name for number in range(10)
+        ]
+    assert not alice.broken_chain
+
+
 async def test_a_full_queue_waits_for_its_reader(servers: FakeServers, alice: Person, bob: Person) -> None:
     await connect(alice, bob)
     await until(lambda: servers.idle)
@@ -324,6 +378,30 @@ async def test_a_failing_floor_above_loses_one_message_only(alice: Person, bob: 
     bob.send(b"all well")
     await until(lambda: alice.received == [b"all well"])
     assert not alice.broken_chain
+
+
+async def test_a_fault_after_the_commit_loses_nothing(alice: Person, bob: Person) -> None:
+    await connect(alice, bob)
+    failed = 0
+
+    def break_down() -> None:
+        nonlocal failed
+        failed += 1
+        raise ValueError
+
+    def fail(event: AgentEvent) -> None:
+        if isinstance(event, MessageReceived | MessageDelivered) and failed < 4:
+            bob.database.after_commit(break_down)
+
+    bob.on_event = fail
+    alice.send(b"one")
+    bob.send(b"1")
+    alice.send(b"two")
+    bob.send(b"2")
+    await until(lambda: bob.received == [b"one", b"two"] and alice.received == [b"1", b"2"])
+    await until(lambda: bob.undelivered == 0 and alice.undelivered == 0 and alice.servers.idle)
+    assert failed == 4
+    assert MessageRejected not in kinds(bob)
 
 
 async def test_a_full_disk_leaves_the_message_on_its_server(alice: Person, bob: Person) -> None:

@@ -46,7 +46,7 @@ from simplex_calls.agent.versions import (
     highest_common,
 )
 from simplex_calls.agent.x3dh import E2EPrivateKeys
-from simplex_calls.crypto import Ed25519PrivateKey, Random, X448PrivateKey, X25519PrivateKey
+from simplex_calls.crypto import BoxKey, CryptoError, Ed25519PrivateKey, Random, X448PrivateKey, X25519PrivateKey
 from simplex_calls.database import Database
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, SMPError
@@ -149,6 +149,13 @@ class Agent:
             raise LinkError(LinkFault.INCOMPATIBLE)
         if len(info) > INFO_LIMIT:
             raise LargeMessage(len(info), INFO_LIMIT)
+        own_keys, ratchet_key = E2EPrivateKeys.generate(self._random), X448PrivateKey.generate(self._random)
+        e2e_key = X25519PrivateKey.generate(self._random)
+        try:
+            BoxKey.agree(e2e_key, target.dh_key)
+            ratchet_state = ratchet.init_sending(own_keys, invitation.e2e.at(e2e_version), ratchet_key)
+        except (CryptoError, ratchet.RatchetError):
+            raise LinkError(LinkFault.DAMAGED, "its keys are not safe to use") from None
         name = (target.server.fingerprint, target.sender_id)
         self._check_unused(target)
         if name in self._joining:
@@ -160,7 +167,6 @@ class Agent:
         finally:
             self._joining.discard(name)
         # nothing is awaited from here on
-        own_keys = E2EPrivateKeys.generate(self._random)
         with self._discarding(queue), self._database.transaction():
             connection_id = self._store.add_connection(ConnectionState.JOINED, agent_version)
             self._add_rcv_queue(connection_id, queue)
@@ -169,16 +175,13 @@ class Agent:
                 target.server,
                 target.sender_id,
                 auth_key=auth_key,
-                e2e_key=X25519PrivateKey.generate(self._random),
+                e2e_key=e2e_key,
                 their_key=target.dh_key,
                 client_version=target.version,
                 sender_can_secure=target.sender_can_secure,
             )
             self._store.delete_join_key(target.server, target.sender_id)
-            ratchet_key = X448PrivateKey.generate(self._random)
-            self._store.set_ratchet(
-                connection_id, ratchet.init_sending(own_keys, invitation.e2e.at(e2e_version), ratchet_key)
-            )
+            self._store.set_ratchet(connection_id, ratchet_state)
             reply = ConnInfoReply((_queue_info(queue),), info)
             connection = self._store.connection(connection_id)
             self._outgoing.confirmation(connection, reply, own_keys.public_at(e2e_version))
@@ -238,8 +241,10 @@ class Agent:
         if queue is None:
             _log.info("a message came for a queue that was deleted")
             return
+        committed: list[bool] = []
         try:
             with self._database.transaction():
+                self._database.after_commit(lambda: committed.append(True))
                 self._receiver.receive(queue, message)
         except (sqlite3.OperationalError, sqlite3.InternalError) as error:
             _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
@@ -247,9 +252,10 @@ class Agent:
             return
         except Exception as error:  # noqa: BLE001 - no message may block its queue for good
             _log.error("a message could not be processed: %s", type(error).__name__)
-            with self._database.transaction():
-                self._store.set_last_message(queue.id, message.message_id)
-                self._lifecycle.emit(MessageRejected(queue.connection_id, RejectionReason.NOT_PROCESSED))
+            if not committed:
+                with self._database.transaction():
+                    self._store.set_last_message(queue.id, message.message_id)
+                    self._lifecycle.emit(MessageRejected(queue.connection_id, RejectionReason.NOT_PROCESSED))
         self._run(self._acknowledge(queue.subscription, message.message_id))
 
     def subscribed(self, queues: Sequence[RecipientQueue]) -> None:
@@ -328,8 +334,17 @@ class Agent:
         return NewRcvQueue(replace(server, password=None), ids, auth_key, dh_key, e2e_key, client_version)
 
     def _add_rcv_queue(self, connection_id: int, queue: NewRcvQueue) -> None:
-        stored = self._store.add_rcv_queue(connection_id, queue)
-        self._database.after_commit(lambda: self._network.subscribe(stored.subscription))
+        try:
+            stored = self._store.add_rcv_queue(connection_id, queue)
+        except CryptoError:
+            raise AgentError("the server answered with a key that is not safe to use: choose another server") from None
+
+        def subscribe() -> None:
+            self._network.subscribe(stored.subscription)
+            # a queue is subscribed by its creation, so the network will not tell it
+            self._tell(ServerConnected(stored.server, (connection_id,)))
+
+        self._database.after_commit(subscribe)
 
     def _check_unused(self, target: QueueInfo) -> None:
         if self._store.has_own_queue(target.server, target.sender_id):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -206,28 +205,26 @@ class Delivery:
         try:
             while (item := self._store.first_outbox(queue_id)) and (queue := self._store.snd_queue(queue_id)):
                 wake.clear()
+                reason = None
                 try:
                     await self._perform(queue, item)
                 except SMPError as error:
-                    outcome = self._judge(item, error)
-                    if outcome is None:
+                    reason = self._judge(item, error)
+                    if reason is None:
                         full = judge(error) is Outcome.FULL
                         self._workers[queue_id].full = full
                         await (full_pause if full else pause).wait(wake)
                         self._workers[queue_id].full = False
-                    else:
-                        self._give_up(queue, item, outcome)
-                    continue
-                pause.reset()
-                full_pause.reset()
+                        continue
                 try:
-                    with self._store.database.transaction():
-                        if self._store.delete_outbox(item.id):
-                            self._listener.sent(queue, item)
-                except sqlite3.OperationalError as error:
-                    # a full disk, say: the same bytes go again, and the recipient recognises them
-                    _log.critical("what was sent cannot be noted: %s", type(error).__name__)
+                    self._settle(queue, item, reason)
+                except Exception as error:  # noqa: BLE001 - a full disk, or a fault above, must not stop the queue
+                    # the same bytes go again, and the recipient recognises them
+                    _log.critical("what became of an entry cannot be noted: %s", type(error).__name__)
                     await pause.wait(wake)
+                else:
+                    pause.reset()
+                    full_pause.reset()
         finally:
             # nothing is awaited between the last look into the outbox and this, so no entry is overlooked
             self._workers.pop(queue_id, None)
@@ -249,15 +246,19 @@ class Delivery:
             Outcome.REFUSED: FailureReason.REFUSED,
         }[outcome]
 
-    def _give_up(self, queue: SndQueue, item: OutboxItem, reason: FailureReason) -> None:
+    def _settle(self, queue: SndQueue, item: OutboxItem, reason: FailureReason | None) -> None:
+        """Take an entry out and tell what became of it; ``reason`` is why it failed, if it did."""
         handshake = item.kind not in (OutboxKind.MESSAGE, OutboxKind.SERVICE)
         with self._store.database.transaction():
-            if reason is FailureReason.QUEUE_GONE or handshake:
+            if reason is FailureReason.QUEUE_GONE or (reason is not None and handshake):
                 items = self._store.take_outbox(queue.id)
                 if items:
                     self._listener.gone(queue, items, reason)
             elif self._store.delete_outbox(item.id):
-                self._listener.failed(queue, item, reason)
+                if reason is None:
+                    self._listener.sent(queue, item)
+                else:
+                    self._listener.failed(queue, item, reason)
 
     async def _perform(self, queue: SndQueue, item: OutboxItem) -> None:
         network = self._network

@@ -1,0 +1,154 @@
+"""Agents, network and relay together: nothing is fake here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from simplex_calls.agent import Agent, AgentEvent, DeliveryConfig
+from simplex_calls.agent.events import (
+    ConfirmationReceived,
+    Connected,
+    InfoReceived,
+    MessageDelivered,
+    MessageReceived,
+    ServerConnected,
+    ServerDisconnected,
+)
+from simplex_calls.agent.port import NetworkPort
+from simplex_calls.database import Database
+from simplex_calls.relay import Relay, RelayConfig
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.network import Network
+from simplex_calls.smp.queues import NetworkConfig, NetworkHandler
+
+QUICK = NetworkConfig(reconnect_first=0.02, reconnect_max=0.2, retry_pause=0.02)
+SOON = DeliveryConfig(first_pause=0.02, longest_pause=0.2)
+
+
+class Side:
+    """One person: answers confirmations and remembers what happened."""
+
+    def __init__(self, server: ServerAddress, path: Path, network: Callable[[NetworkHandler], NetworkPort]) -> None:
+        self._server, self._path, self._network = server, path, network
+        self.events: list[AgentEvent] = []
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        self.database = Database(self._path)
+        self.agent = Agent(self.database, [self._server], self._handle, network=self._network, delivery=SOON)
+        await self.agent.start()
+
+    async def stop(self) -> None:
+        await self.agent.stop()
+        self.database.close()
+
+    def _handle(self, event: AgentEvent) -> None:
+        if isinstance(event, ConfirmationReceived):
+            self.agent.allow_connection(event.connection_id, b"from the inviter")
+        self.events.append(event)
+        self._changed.set()
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [event.body for event in self.events if isinstance(event, MessageReceived)]
+
+    @property
+    def intact(self) -> bool:
+        return all(event.integrity.ok for event in self.events if isinstance(event, MessageReceived))
+
+    def count(self, kind: type[AgentEvent]) -> int:
+        return sum(isinstance(event, kind) for event in self.events)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def two_sides(
+    server: ServerAddress, folder: Path, network: Callable[[NetworkHandler], NetworkPort]
+) -> AsyncIterator[tuple[Side, Side, int, int]]:
+    """Two people who are connected."""
+    alice, bob = (Side(server, folder / f"{name}.db", network) for name in ("alice", "bob"))
+    await alice.start()
+    await bob.start()
+    try:
+        from_alice, link = await alice.agent.create_connection()
+        from_bob = await bob.agent.join_connection(link, b"from the joiner")
+        await alice.until(lambda: alice.count(Connected) == 1)
+        await bob.until(lambda: bob.count(Connected) == 1)
+        assert InfoReceived(from_bob, b"from the inviter") in bob.events
+        assert ConfirmationReceived(from_alice, b"from the joiner") in alice.events
+        yield alice, bob, from_alice, from_bob
+    finally:
+        await alice.stop()
+        await bob.stop()
+
+
+async def test_in_memory(tmp_path: Path) -> None:
+    async with Relay(RelayConfig(port=0)) as relay:
+
+        async def connector(*_: object) -> object:
+            return relay.connect_in_memory()
+
+        def network(handler: NetworkHandler) -> NetworkPort:
+            return Network(handler=handler, config=QUICK, connector=connector)  # type: ignore[arg-type]
+
+        async with two_sides(relay.address, tmp_path, network) as (alice, bob, from_alice, from_bob):
+            for number in range(20):
+                alice.agent.send(from_alice, b"a%d" % number)
+                bob.agent.send(from_bob, b"b%d" % number)
+            await alice.until(lambda: len(alice.bodies) == 20)
+            await bob.until(lambda: len(bob.bodies) == 20)
+            assert alice.bodies == [b"b%d" % number for number in range(20)]
+            assert bob.bodies == [b"a%d" % number for number in range(20)]
+            await alice.agent.delete_connection(from_alice)
+            # the relay tells its next message that nobody reads it any more
+            bob.agent.send(from_bob, b"gone?")
+            await bob.until(lambda: "QUEUE_GONE" in repr(bob.events[-1]))
+
+
+async def test_over_tls_with_restarts_of_the_relay_and_of_one_side(tmp_path: Path) -> None:
+    """Two hundred messages each way; the relay is restarted in the middle, and one agent, too."""
+    total = 200
+    relay = Relay(RelayConfig(port=0, data=tmp_path / "relay"))
+    await relay.start()
+    address = relay.address
+
+    def network(handler: NetworkHandler) -> NetworkPort:
+        return Network(handler=handler, config=QUICK)
+
+    async with two_sides(address, tmp_path, network) as (alice, bob, from_alice, from_bob):
+        expected_by_bob = [b"a%d" % number for number in range(total)]
+        expected_by_alice = [b"b%d" % number for number in range(total)]
+        for number in range(total // 2):
+            alice.agent.send(from_alice, expected_by_bob[number])
+            bob.agent.send(from_bob, expected_by_alice[number])
+        await bob.until(lambda: len(bob.bodies) >= 10)
+
+        await relay.stop()
+        await alice.until(lambda: alice.count(ServerDisconnected) > 0)
+        for number in range(total // 2, total):
+            alice.agent.send(from_alice, expected_by_bob[number])
+            bob.agent.send(from_bob, expected_by_alice[number])
+        # Bob's process ends while nobody can be reached, and starts again
+        await bob.stop()
+        await bob.start()
+        assert address.port is not None
+        relay = Relay(RelayConfig(port=address.port, data=tmp_path / "relay"))
+        await relay.start()
+        assert relay.address == address
+
+        await alice.until(lambda: len(alice.bodies) >= total and alice.count(MessageDelivered) == total)
+        await bob.until(lambda: len(bob.bodies) >= total and bob.count(MessageDelivered) == total)
+        assert alice.bodies == expected_by_alice
+        assert bob.bodies == expected_by_bob
+        assert alice.intact
+        assert bob.intact
+        assert alice.count(ServerConnected) >= 2
+    await relay.stop()

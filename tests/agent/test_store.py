@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from simplex_calls.agent import store as store_module
+from simplex_calls.agent.connection import ConnectionState
+from simplex_calls.agent.errors import UnknownConnection
+from simplex_calls.agent.ratchet import MessageKey, SkippedDelta, SkippedKey
+from simplex_calls.agent.records import NewRcvQueue, OutboxKind
+from simplex_calls.agent.store import Store
+from simplex_calls.crypto import CryptoError, Ed25519PrivateKey, X25519PrivateKey, X25519PublicKey
+from simplex_calls.database import Database
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.queues import QueueIds
+
+SERVER = ServerAddress(("a.example", "b.onion"), 5224, bytes(range(32)), "secret")
+BARE = ServerAddress(SERVER.hosts, SERVER.port, SERVER.fingerprint)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    database = Database()
+    yield Store(database)
+    database.close()
+
+
+@pytest.fixture
+def connection(store: Store) -> int:
+    return store.add_connection(ConnectionState.CONNECTED, 7)
+
+
+def new_queue(recipient_id: bytes = b"r" * 24) -> NewRcvQueue:
+    ids = QueueIds(recipient_id, b"s" * 24, X25519PrivateKey.generate().public, sender_can_secure=True)
+    keys = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    return NewRcvQueue(SERVER, ids, Ed25519PrivateKey.generate(), *keys, 3)
+
+
+def add_snd_queue(store: Store, connection: int, sender_id: bytes = b"t" * 24) -> int:
+    return store.add_snd_queue(
+        connection,
+        SERVER,
+        sender_id,
+        auth_key=X25519PrivateKey.generate(),
+        e2e_key=X25519PrivateKey.generate(),
+        their_key=X25519PrivateKey.generate().public,
+        client_version=3,
+        sender_can_secure=True,
+    ).id
+
+
+def test_queues_are_found_by_server_and_id_and_keep_no_password(store: Store, connection: int) -> None:
+    stored = store.add_rcv_queue(connection, new_queue())
+    assert store.rcv_queue(BARE, b"r" * 24) == stored
+    assert stored.server.password is None
+    assert store.rcv_queue(SERVER, b"x" * 24) is None
+    assert store.connections_of_server(SERVER) == (connection,)
+    assert store.has_own_queue(BARE, b"s" * 24)
+    assert not store.has_own_queue(ServerAddress(("a.example",), None, bytes(32)), b"s" * 24)
+    add_snd_queue(store, connection)
+    assert store.has_snd_queue(BARE, b"t" * 24)
+    assert not store.has_snd_queue(BARE, b"s" * 24)
+    dump = "\n".join(store.database._connection.iterdump())
+    assert "secret@" not in dump
+    assert "smp://" in dump
+
+
+def test_an_unsafe_key_of_a_server_is_refused(store: Store, connection: int) -> None:
+    queue = new_queue()
+    bad = QueueIds(queue.ids.recipient_id, queue.ids.sender_id, X25519PublicKey(bytes(32)), sender_can_secure=True)
+    with pytest.raises(CryptoError):
+        store.add_rcv_queue(
+            connection, NewRcvQueue(SERVER, bad, queue.auth_key, queue.dh_key, queue.e2e_key, queue.client_version)
+        )
+    assert store.rcv_queues() == []
+
+
+def test_deleting_a_connection_leaves_no_row(store: Store, connection: int) -> None:
+    store.add_rcv_queue(connection, new_queue())
+    queue = store.snd_queue(add_snd_queue(store, connection))
+    assert queue is not None
+    store.add_outbox(queue, OutboxKind.MESSAGE, 2, b"body", notify=True, now=1.0)
+    store.add_message_hash(connection, bytes(32))
+    key = SkippedKey(bytes(32), 1, MessageKey(bytes(32), bytes(16)))
+    store.change_skipped_keys(connection, SkippedDelta((key,)))
+    store.delete_connection(connection)
+    for table in ("connections", "rcv_queues", "snd_queues", "outbox", "rcv_messages", "skipped_keys"):
+        assert store.database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] == 0
+    with pytest.raises(UnknownConnection, match=f"connection {connection} "):
+        store.connection(connection)
+    assert store.add_connection(ConnectionState.INVITED, 7) > connection
+
+
+def test_hashes_of_messages_are_bounded_per_connection(
+    store: Store, connection: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "REMEMBERED_MESSAGES", 3)
+    other = store.add_connection(ConnectionState.CONNECTED, 7)
+    store.add_message_hash(other, b"other")
+    for number in range(10):
+        store.add_message_hash(connection, b"%d" % number)
+    seen = [number for number in range(10) if store.message_seen(connection, b"%d" % number)]
+    assert seen == [7, 8, 9]
+    assert store.message_seen(other, b"other")
+    assert not store.message_seen(other, b"9")
+
+
+def test_skipped_keys_keep_their_order(store: Store, connection: int) -> None:
+    keys = [SkippedKey(bytes([number]) * 32, number, MessageKey(bytes(32), bytes(16))) for number in (5, 3, 9)]
+    store.change_skipped_keys(connection, SkippedDelta(tuple(keys)))
+    assert list(store.skipped_keys(connection)) == keys
+    store.change_skipped_keys(connection, SkippedDelta((), ((keys[1].header_key, 3),)))
+    assert list(store.skipped_keys(connection)) == [keys[0], keys[2]]
+
+
+def test_outbox_is_a_queue(store: Store, connection: int) -> None:
+    first, second = add_snd_queue(store, connection), add_snd_queue(store, connection, b"u" * 24)
+    for queue_id, number in ((first, 1), (second, 2), (first, 3)):
+        queue = store.snd_queue(queue_id)
+        assert queue is not None
+        store.add_outbox(queue, OutboxKind.MESSAGE, number, b"body", notify=False, now=5.0)
+    assert sorted(store.queues_with_outbox()) == [first, second]
+    item = store.first_outbox(first)
+    assert item is not None
+    assert (item.number, item.created, item.body) == (1, 5.0, b"body")
+    assert store.delete_outbox(item.id)
+    assert not store.delete_outbox(item.id)
+    assert [item.number for item in store.take_outbox(first)] == [3]
+    assert store.first_outbox(first) is None
+    assert store.queues_with_outbox() == [second]
+
+
+def test_join_keys_are_kept_until_used_or_old(store: Store) -> None:
+    first, second = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    assert store.join_key(SERVER, b"s", first, 10.0) == first
+    assert store.join_key(BARE, b"s", second, 20.0) == first
+    store.delete_join_keys(before=10.0)
+    assert store.join_key(BARE, b"s", second, 20.0) == first
+    store.delete_join_keys(before=11.0)
+    assert store.join_key(BARE, b"s", second, 20.0) == second
+    store.delete_join_key(BARE, b"s")
+    assert store.join_key(BARE, b"s", first, 30.0) == first
+
+
+def test_deletions_wait_until_done(store: Store, connection: int) -> None:
+    queue = store.add_rcv_queue(connection, new_queue())
+    store.add_deletion(queue.subscription, 7.0)
+    (deletion,) = store.deletions()
+    assert deletion.queue == queue.subscription
+    assert deletion.created == 7.0
+    store.delete_deletion(deletion.id)
+    assert store.deletions() == []
