@@ -39,7 +39,7 @@ test("every text that the call page uses is in the catalogue, and no other", () 
 
 test("every code has its texts", () => {
   const texts = JSON.parse(readFileSync(new URL("../../app/simplex_calls/locales/en/call.json", import.meta.url), "utf8"));
-  for (const code of ["camera-denied", "no-camera", "camera-busy", "camera-lost", "microphone-lost", "old-peer"]) {
+  for (const code of ["camera-denied", "no-camera", "camera-busy", "camera-lost", "microphone-lost", "old-peer", "undecryptable"]) {
     assert.ok(texts[`call.notice.${code}`], code);
   }
   for (const code of ["permission-denied", "no-microphone", "microphone-busy", "no-encryption", "connection-failed", "setup-failed"]) {

@@ -598,6 +598,22 @@ test("a peer without a camera: the statistics calm down all the same", async () 
   assert.equal(bench.said("stats").at(-1).resp.stats.firstFrameAt, undefined);
 });
 
+test("when not one frame can be decrypted, it is said, once", async () => {
+  const bench = await new Bench().connected();
+  const { failed, decrypted } = bench.workers[0]?.counters ?? assert.fail();
+  failed.audio = 100;
+  await bench.clock.advance(STATS_MS);
+  assert.equal(bench.shot.notice, "undecryptable");
+  bench.session.dismissNotice();
+  await bench.clock.advance(STATS_MS);
+  assert.equal(bench.shot.notice, null);
+
+  const fine = await new Bench().connected();
+  Object.assign(fine.workers[0]?.counters ?? {}, { failed: { audio: 100, video: 0 }, decrypted: { ...decrypted, audio: 1 } });
+  await fine.clock.advance(STATS_MS);
+  assert.equal(fine.shot.notice, null);
+});
+
 test("an audio call's first sound counts as its first frame", async () => {
   const bench = new Bench();
   await bench.start({ media: "audio" });

@@ -47,7 +47,7 @@ import { PeerMedia } from "./statistics.js";
  * @property {string} reason  why it ended, once it has
  * @property {OtherCall[]} others  other calls that ring now
  *
- * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer"} NoticeCode
+ * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
  *
  * @typedef {object} Snapshot
  * @property {import("./phases.js").Phase} phase
@@ -77,6 +77,8 @@ export const FIRST_FRAME_POLL_MS = 50;
 /** … but no longer than this. */
 const FIRST_FRAME_MS = 3000;
 const MAX_EARLY_CANDIDATES = 256;
+/** So many frames that fail, and none that does not, are no accident: a second or two of sound. */
+const HOPELESS_FRAMES = 60;
 
 /** A command cannot be carried out; the call goes on. */
 class CommandError extends Error {
@@ -110,6 +112,7 @@ export class Session {
   #statsTimer = null;
   #peerMedia = new PeerMedia();
   #wasConnected = false;
+  #wasHopeless = false;
   /** @type {number | null} */
   #firstFrameAt = null;
   #statsAt = 0;
@@ -468,10 +471,24 @@ export class Session {
         this.#update({ peer, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
       }
       if (stats.path !== this.#state.path) this.#update({ path: stats.path });
+      this.#watchDecryption(counters);
     } catch {
       // statistics of a connection that is closing: the next round, if there is one, reads them again
     }
     if (connection === this.#connection) this.#statsTimer = clock.setTimeout(() => void this.#poll(connection), next);
+  }
+
+  /**
+   * Single frames may fail; when not one can be decrypted, silence needs an explanation.
+   *
+   * @param {import("./encryption.js").FrameCounters | null | undefined} counters
+   */
+  #watchDecryption(counters) {
+    if (!counters) return;
+    const { decrypted, failed } = counters;
+    const isHopeless = decrypted.audio + decrypted.video === 0 && failed.audio + failed.video >= HOPELESS_FRAMES;
+    if (isHopeless && !this.#wasHopeless) this.#update({ notice: "undecryptable" });
+    this.#wasHopeless = isHopeless;
   }
 
   /**
@@ -682,6 +699,7 @@ export class Session {
     this.#early = [];
     this.#peerMedia = new PeerMedia();
     this.#wasConnected = false;
+    this.#wasHopeless = false;
     this.#firstFrameAt = null;
     this.#statsAt = 0;
   }

@@ -288,7 +288,7 @@ export class CallView {
     root.classList.remove("is-idle");
     clearTimeout(this.#idleTimer);
     this.#idleTimer = setTimeout(() => {
-      const isBusy = /** @type {HTMLDetailsElement} */ (this.#find("lock")).open || root.querySelector(":focus-visible, .card:hover");
+      const isBusy = root.querySelector("[open], :focus-visible, .cards .card:not([hidden])");
       if (root.dataset.stage !== "none" && root.dataset.phase === "connected" && !isBusy) root.classList.add("is-idle");
     }, IDLE_MS);
   }
