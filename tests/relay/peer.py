@@ -131,6 +131,7 @@ class Queue:
     def bodies(self, peer: Peer) -> list[bytes]:
         """Subscribe, receive and acknowledge everything that is in the queue."""
         bodies = []
+        peer.core_session.room = 1000
         message = self.ask(peer, Sub())
         while message != Ok():
             assert isinstance(message, Msg), message

@@ -113,6 +113,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     alice, bob = server.peer(), server.peer()
     queue = Queue(alice)
     queue.send(bob, b"one")
+    assert (tmp_path / "relay.db").stat().st_mode & 0o777 == 0o600
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count={pages + 1}")
     with pytest.raises(StoreError, match="disk is full"):
@@ -155,5 +156,6 @@ def test_a_file_in_use_newer_or_broken_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, and never was one. " * 100)
     with pytest.raises(StoreError, match="cannot be used"):
         Store(path)
-    with pytest.raises(StoreError, match="cannot be written"):
-        Store(tmp_path)
+    for folder in (tmp_path, tmp_path / "none" / "relay.db"):
+        with pytest.raises(StoreError, match="cannot be written"):
+            Store(folder)

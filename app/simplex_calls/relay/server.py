@@ -214,11 +214,12 @@ class Relay:
             ) from None
 
     def _accept_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        keep_alive(writer)
         try:
+            keep_alive(writer)
             connection = TLSConnection(reader, writer)
-        except NetworkError as error:
-            _log.debug("a connection was refused: %s", error)
+        except (NetworkError, OSError):
+            writer.transport.abort()
+            _log.debug("a connection was lost as soon as it was open")
         else:
             self._accept(connection)
 
@@ -302,7 +303,7 @@ class Relay:
             self._carry_out(group, outgoing)
             changes = self._core.take_changes()
             if changes:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._store.write, changes)
+                await self._on_disk(lambda: self._store.write(changes))
         except Exception as error:  # noqa: BLE001 (one client's commands must not end the relay of the others)
             # Nothing of the group is stored and nobody was told that it is: to the clients that had a part in it the
             # connection is lost, and they will try again.
@@ -315,7 +316,14 @@ class Relay:
             return
         self._send(outgoing)
         if expired:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self._store.shrink)
+            await self._on_disk(self._store.shrink)
+
+    async def _on_disk(self, action: Callable[[], None]) -> None:
+        """Let the disk's thread do it, unless there is no disk: new blocks are read meanwhile."""
+        if self._config.data is None:
+            action()
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._disk, action)
 
     def _carry_out(self, group: list[_Connected], outgoing: list[Outgoing]) -> None:
         """Carry out what the clients sent; those that had a part in it are added to ``group``."""

@@ -101,6 +101,11 @@ class Store:
         self._path = path
         self._changes = Changes()
         try:
+            if path is not None:
+                path.touch(mode=0o600)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+        try:
             # autocommit, and any thread: `write` opens the transactions and may run in a worker thread
             self._connection = sqlite3.connect(
                 path or ":memory:", isolation_level=None, timeout=busy_seconds, check_same_thread=False
