@@ -274,8 +274,6 @@ class Client:
     async def create_invitation(self) -> str:
         """Make a one-time link for one person; a pending contact waits for them."""
         self._check_can_connect()
-        if not self._servers:
-            raise ClientError("client.error.no-server")
         with _user_errors():
             return (await self._chat.create_invitation()).link
 
@@ -294,6 +292,9 @@ class Client:
     def _check_can_connect(self) -> None:
         if self.profile is None:
             raise ClientError("client.error.no-profile")
+        if not self._servers:
+            # their messages come to a queue on a server of ours, whoever made the link
+            raise ClientError("client.error.no-server")
 
     def contacts(self) -> list[Contact]:
         """All contacts, the oldest first."""

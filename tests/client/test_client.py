@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simplex_calls import client as client_module
+from simplex_calls.agent.events import AgentEvent, FailureReason, ServerConnected, ServerDisconnected
+from simplex_calls.agent.links import LinkError, LinkFault
+from simplex_calls.calls.call import CallFailure
+from simplex_calls.calls.state import EndReason
+from simplex_calls.catalogue import texts
+from simplex_calls.chat.history import CallDetails, CallStatus
+from simplex_calls.client import CallMedia, CallPhase, Client, ClientError, ServerStatus, Settings
+from simplex_calls.database import Database
+from simplex_calls.events import CallChanged, ContactConnected, ItemAdded, MessageReceived, PageWanted
+from simplex_calls.events import ServerConnected as ServerConnectedEvent
+from simplex_calls.events import ServerDisconnected as ServerDisconnectedEvent
+from simplex_calls.relay import Relay, RelayConfig
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.errors import NetworkError, ServerIdentityError
+from tests.calls.pages import ScriptedPage
+from tests.chat import fake_agent
+from tests.chat.fake_agent import FakeAgent, Wire
+
+SERVER = "smp://" + "A" * 43 + "=@127.0.0.1:1"
+
+
+class Agents:
+    """Makes agents without servers that are linked to one another."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.made: list[FakeAgent] = []
+
+    def __call__(
+        self, database: Database, _servers: Sequence[ServerAddress], handler: Callable[[AgentEvent], None]
+    ) -> FakeAgent:
+        self.made.append(FakeAgent(self.wire, database, handler))
+        return self.made[-1]
+
+
+@pytest.fixture
+def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
+    # the client's clock is the real one: what arrives must not be hours old
+    monkeypatch.setattr(fake_agent, "BROKER_TIME", datetime.now(UTC))
+    return Agents()
+
+
+@pytest.fixture
+async def alice(tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
+    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents) as client:
+        yield client
+
+
+@pytest.fixture
+async def bob(alice: Client, tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
+    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents) as client:
+        await client.connect(await alice.create_invitation())
+        agents.wire.run()
+        yield client
+
+
+def refused(caught: pytest.ExceptionInfo[ClientError]) -> str:
+    return caught.value.message_id
+
+
+async def next_event(
+    events: client_module.Events, kind: type[Any], test: Callable[[Any], bool] = lambda _: True
+) -> Any:
+    async with asyncio.timeout(10):
+        async for event in events:
+            if isinstance(event, kind) and test(event):
+                return event
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def call_items(client: Client) -> list[CallDetails]:
+    items = client.history(client.contacts()[0].id)
+    return [item.details for item in items if isinstance(item.details, CallDetails)]
+
+
+async def test_texts_and_events(alice: Client, bob: Client, agents: Agents) -> None:
+    first, second = alice.events(), alice.events()
+    item = bob.send_text(bob.contacts()[0].id, "Hello")
+    agents.wire.run()
+    added = await anext(first)
+    assert isinstance(added, ItemAdded)
+    assert await anext(first) == MessageReceived(added.item)
+    assert await anext(second) == added
+    assert alice.contacts()[0].name == "Bob"
+    edited = bob.edit_text(item.id, "Hello there")
+    assert edited.details.text == "Hello there"  # type: ignore[union-attr]
+    bob.delete_item(item.id, for_everyone=True)
+    agents.wire.run()
+    assert [found.details.deleted for found in alice.history(alice.contacts()[0].id)] == [True]  # type: ignore[union-attr]
+    alice.clear_history(alice.contacts()[0].id)
+    assert alice.history(alice.contacts()[0].id) == []
+    await alice.stop()
+    rest = [event async for event in second]
+    assert len(rest) == 4
+    with pytest.raises(StopAsyncIteration):
+        await anext(second)
+
+
+async def test_a_reader_that_sleeps_is_told_that_it_lost_events(
+    alice: Client, bob: Client, agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_EVENTS", 3)
+    events = alice.events()
+    for number in range(3):
+        bob.send_text(bob.contacts()[0].id, str(number))
+    agents.wire.run()
+    assert [type(await anext(events)) for _ in range(3)] == [ItemAdded, MessageReceived, ItemAdded]
+    for _ in range(2):
+        with pytest.raises(ClientError) as caught:
+            await anext(events)
+        assert refused(caught) == "client.error.events-lost"
+
+
+async def test_a_call(alice: Client, bob: Client, agents: Agents) -> None:
+    events = bob.events()
+    call = await alice.start_call(alice.contacts()[0].id, "video")
+    assert (call.state, call.contact_name, call.media) == (CallPhase.CALLING, "Bob", CallMedia.VIDEO)
+    page = ScriptedPage()
+    task = asyncio.create_task(alice.attach_page(call.id, page))
+    while not agents.wire.moving:
+        await asyncio.sleep(0)
+    agents.wire.run()
+    changed = await next_event(events, CallChanged)
+    assert changed.call.state is CallPhase.RINGING
+    assert (await bob.accept(changed.call.id)).state is CallPhase.CONNECTING
+    assert (await next_event(events, PageWanted)).call_id == changed.call.id
+    with pytest.raises(ClientError) as caught:
+        await alice.start_call(alice.contacts()[0].id, "audio")
+    assert refused(caught) == "client.error.line-busy"
+    with pytest.raises(ClientError) as caught:
+        await alice.accept(call.id)
+    assert refused(caught) == "client.error.call-state"
+    assert (await bob.hang_up(changed.call.id)).end_reason is EndReason.ENDED
+    agents.wire.run()
+    await task
+    assert alice.call(call.id).end_reason is EndReason.DECLINED
+    assert [found.id for found in alice.calls()] == [call.id]
+    with pytest.raises(ClientError) as caught:
+        await alice.attach_page(call.id, page)
+    assert refused(caught) == "client.error.call-gone"
+    assert call_items(alice) == [CallDetails(CallMedia.VIDEO, CallStatus.DECLINED)]
+    with pytest.raises(ClientError) as caught:
+        alice.delete_item(alice.history(alice.contacts()[0].id)[-1].id)
+    assert refused(caught) == "client.error.not-possible"
+
+
+async def test_rejecting_and_messages_that_never_arrive(alice: Client, bob: Client, agents: Agents) -> None:
+    call = await alice.start_call(alice.contacts()[0].id, CallMedia.AUDIO)
+    page = ScriptedPage()
+    task = asyncio.create_task(alice.attach_page(call.id, page))
+    while not agents.wire.moving:
+        await asyncio.sleep(0)
+    agents.made[0].next_failure = FailureReason.QUEUE_GONE
+    agents.wire.run()
+    await task
+    assert alice.call(call.id).failure is CallFailure.NOT_SENT
+
+    call = await bob.start_call(bob.contacts()[0].id, CallMedia.AUDIO)
+    task = asyncio.create_task(bob.attach_page(call.id, ScriptedPage()))
+    while not agents.wire.moving:
+        await asyncio.sleep(0)
+    agents.wire.run()
+    assert (await alice.reject(alice.calls()[0].id)).end_reason is EndReason.DECLINED
+    agents.wire.run()
+    await task
+    assert bob.call(call.id).end_reason is EndReason.DECLINED
+
+
+async def test_a_contact_who_is_removed_takes_calls_along(alice: Client, bob: Client, agents: Agents) -> None:
+    call = await alice.start_call(alice.contacts()[0].id, "audio")
+    task = asyncio.create_task(alice.attach_page(call.id, ScriptedPage()))
+    while not agents.wire.moving:
+        await asyncio.sleep(0)
+    agents.wire.run()
+    assert bob.calls()[0].state is CallPhase.RINGING
+    await alice.delete_contact(alice.contacts()[0].id)
+    assert alice.call(call.id).state is CallPhase.ENDED
+    agents.wire.run()
+    assert bob.calls()[0].end_reason is EndReason.MISSED
+    assert alice.contacts() == []
+    assert not bob.contacts()[0].is_connected
+    await task
+    for refuse in (
+        lambda: bob.send_text(bob.contacts()[0].id, "are you there?"),
+        lambda: alice.contact(1),
+        lambda: alice.history(1),
+        lambda: alice.send_text(1, "x"),
+        lambda: alice.send_text(1, " "),
+        lambda: alice.edit_text(1, ""),
+        lambda: alice.set_profile("\u200b"),
+        lambda: alice.call("nothing"),
+    ):
+        with pytest.raises(ClientError):
+            refuse()
+    with pytest.raises(ClientError) as caught:
+        await bob.start_call(bob.contacts()[0].id, "audio")
+    assert refused(caught) == "client.error.not-connected"
+
+
+async def test_a_contact_who_takes_no_calls(alice: Client, bob: Client, agents: Agents) -> None:
+    profile = {"displayName": "Bob", "fullName": "", "preferences": {"calls": {"allow": "no"}}}
+    body = json.dumps({"event": "x.info", "params": {"profile": profile}}).encode()
+    connection = alice.contacts()[0].connection_id
+    assert connection is not None
+    assert agents.made[0].receive(connection, body)
+    with pytest.raises(ClientError) as caught:
+        await alice.start_call(alice.contacts()[0].id, "audio")
+    assert refused(caught) == "client.error.calls-not-allowed"
+    with pytest.raises(ClientError) as caught:
+        await alice.start_call(alice.contacts()[0].id, "smell")
+    assert refused(caught) == "client.error.media"
+
+
+async def test_what_is_stored_survives(tmp_path: Path, agents: Agents) -> None:
+    client = Client(tmp_path / "deep" / "alice", "Alice", [SERVER], agent=agents)
+    async with client:
+        await client.start()
+        assert not client.is_ip_exposure_confirmed
+        client.confirm_ip_exposure()
+        client.set_profile("Alicia")
+        link = await client.create_invitation()
+        assert client.invitation_link(client.contacts()[0].id) == link
+        with pytest.raises(ClientError, match="in use"):
+            await Client(tmp_path / "deep" / "alice", agent=agents).start()
+    await client.stop()
+    for use in (client.contacts, client.events, client.calls, client.confirm_ip_exposure):
+        with pytest.raises(ClientError) as caught:
+            use()
+        assert refused(caught) == "client.error.closed"
+    async with Client(tmp_path / "deep" / "alice", "Somebody", agent=agents) as again:
+        assert again.profile is not None
+        assert again.profile.display_name == "Alicia"
+        assert again.is_ip_exposure_confirmed
+        assert len(again.contacts()) == 1
+    assert (tmp_path / "deep" / "alice" / "profile.db").stat().st_mode & 0o077 == 0
+
+
+async def test_what_a_client_cannot_start_with(tmp_path: Path, agents: Agents) -> None:
+    for arguments, message_id in (
+        ({"servers": ["smp://nonsense"]}, "client.error.server-address"),
+        ({"settings": Settings(ice_servers=("nonsense",))}, "client.error.ice-servers"),
+        ({"settings": Settings(relay_only=True)}, "client.error.ice-servers"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            Client(tmp_path, **arguments)
+        assert refused(caught) == message_id
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ClientError) as caught:
+        await Client(tmp_path / "file" / "x", agent=agents).start()
+    assert refused(caught) == "client.error.profile"
+    async with Client(tmp_path / "nameless", agent=agents) as client:
+        assert client.profile is None
+        for work in (client.create_invitation(), client.connect("simplex:/")):
+            with pytest.raises(ClientError) as caught:
+                await work
+            assert refused(caught) == "client.error.no-profile"
+        client.set_profile("Carol")
+        for work in (client.create_invitation(), client.connect("simplex:/")):
+            with pytest.raises(ClientError) as caught:
+                await work
+            assert refused(caught) == "client.error.no-server"
+
+
+@pytest.mark.parametrize(
+    ("error", "message_id"),
+    [
+        *((LinkError(fault), f"client.error.link.{fault.value.replace(' ', '-')}") for fault in LinkFault),
+        (NetworkError("x"), "client.error.server.unreachable"),
+        (ServerIdentityError("x"), "client.error.server.identity"),
+    ],
+)
+async def test_errors_below_become_texts_for_users(
+    alice: Client, agents: Agents, monkeypatch: pytest.MonkeyPatch, error: Exception, message_id: str
+) -> None:
+    async def fail(*_: object, **__: object) -> int:
+        raise error
+
+    monkeypatch.setattr(agents.made[0], "join_connection", fail)
+    with pytest.raises(ClientError) as caught:
+        await alice.connect("simplex:/secret")
+    assert refused(caught) == message_id
+    assert "secret" not in str(caught.value)
+
+
+async def test_server_status(alice: Client, agents: Agents) -> None:
+    events = alice.events()
+    address = ServerAddress.parse(SERVER)
+    with alice._opened().transaction():
+        agents.made[0].handler(ServerConnected(address, ()))
+    assert alice.server_status() == [ServerStatus("127.0.0.1", is_connected=True)]
+    assert await anext(events) == ServerConnectedEvent("127.0.0.1", ())
+    with alice._opened().transaction():
+        agents.made[0].handler(ServerDisconnected(address, ()))
+    assert alice.server_status() == [ServerStatus("127.0.0.1", is_connected=False)]
+    assert await anext(events) == ServerDisconnectedEvent("127.0.0.1", ())
+
+
+def test_every_text_exists() -> None:
+    known = texts("en")
+    for reason in EndReason:
+        assert f"client.end.{reason.value}" in known
+    for failure in CallFailure:
+        assert f"client.failure.{failure.value}" in known
+    for phase in CallPhase:
+        assert f"client.state.{phase.value}" in known
+    for fault in LinkFault:
+        assert f"client.error.link.{fault.value.replace(' ', '-')}" in known
+    for _, message_id in client_module._MESSAGES:
+        assert message_id in known
+
+
+CHILD = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from simplex_calls.client import CallPhase, Client
+from simplex_calls.events import CallChanged, ContactConnected, PageWanted
+from tests.calls.pages import ScriptedPage
+
+async def main():
+    tasks = []
+    async with Client(Path(sys.argv[1]), "Bob", [sys.argv[2]]) as bob:
+        events = bob.events()
+        await bob.connect(sys.stdin.readline())
+        async for event in events:
+            if isinstance(event, PageWanted):
+                tasks.append(asyncio.create_task(bob.attach_page(event.call_id, ScriptedPage())))
+            elif isinstance(event, CallChanged) and event.call.state is CallPhase.RINGING:
+                await bob.accept(event.call.id)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_peer_ends_its_call_at_the_next_start(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    async with Relay(RelayConfig(port=0)) as relay:
+        server = relay.address.uri()
+        async with Client(tmp_path / "alice", "Alice", [server]) as alice:
+            events = alice.events()
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", CHILD, tmp_path / "bob", server, root, stdin=asyncio.subprocess.PIPE
+            )
+            assert child.stdin is not None
+            try:
+                child.stdin.write((await alice.create_invitation()).encode() + b"\n")
+                await next_event(events, ContactConnected)
+                call = await alice.start_call(alice.contacts()[0].id, "video")
+                page = asyncio.create_task(alice.attach_page(call.id, ScriptedPage()))
+                await next_event(events, CallChanged, lambda event: event.call.state is CallPhase.CONNECTED)
+            finally:
+                child.kill()
+                await child.wait()
+                child.stdin.close()
+            async with Client(tmp_path / "bob") as bob:
+                ended = await next_event(events, CallChanged, lambda event: event.call.state is CallPhase.ENDED)
+                assert ended.call.end_reason is EndReason.ENDED
+                await page
+                (details,) = call_items(bob)
+                assert (details.status, details.media) == (CallStatus.ENDED, CallMedia.VIDEO)
