@@ -1,9 +1,9 @@
 """What the chat page can ask, and what it is told: JSON over either carrier. No sockets, no windows.
 
 A request is ``{"id": n, "method": name, "params": {…}}``; its answer ``{"id": n, "result": …}`` or
-``{"id": n, "error": {"text": for the user, "code": an id of the catalogue}}``. ``id`` is any whole number ≥ 0; ``params``
-may be left out where there are none. Answers may come in another order than their requests; requests that only touch
-this machine (all but ``create_invitation``, ``connect``, ``delete_contact``) are done in order.
+``{"id": n, "error": {"text": for the user, "code": an id of the catalogue}}``. ``id`` is any whole number ≥ 0;
+``params`` may be left out where there are none. Answers may come in another order than their requests; requests that
+only touch this machine (all but ``create_invitation``, ``connect``, ``delete_contact``) are done in order.
 
 Methods (what they give is the ``result``):
 
@@ -26,7 +26,7 @@ method                    params                                               r
 ``accept``                ``callId``                                           *call*
 ``reject``                ``callId``                                           *call*
 ``hang_up``               ``callId``                                           *call*
-``show_call``             ``callId``                                           ``null``: the call's page comes to the front
+``show_call``             ``callId``                                           ``null``: its page comes to the front
 ========================  ===================================================  =====================================
 
 ``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` until ``confirm_ip_exposure`` was
@@ -51,10 +51,10 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     ``duration?`` (seconds);
     ``notice``: ``notice`` (``messages-lost, out-of-step, unreadable, renamed, contact-deleted``), ``count, text``
 *call*
-    ``id, contactId, contactName, media, direction`` (``incoming, outgoing``), ``state`` (``calling, ringing, connecting,
-    connected, ended``), ``isActive, hasPage, encrypted?, startedAt, connectedAt?, endedAt?, endReason?, failure?,
-    itemId?, duration?`` (seconds); ``client.state.<state>``, ``client.end.<endReason>`` and ``client.failure.<failure>``
-    are texts of the catalogue
+    ``id, contactId, contactName, media, direction`` (``incoming, outgoing``), ``state`` (``calling, ringing,
+    connecting, connected, ended``), ``isActive, hasPage, encrypted?, startedAt, connectedAt?, endedAt?, endReason?,
+    failure?, itemId?, duration?`` (seconds); ``client.state.<state>``, ``client.end.<endReason>`` and
+    ``client.failure.<failure>`` are texts of the catalogue
 *server*
     ``server`` (host name), ``isConnected``
 *invitation*

@@ -1,0 +1,283 @@
+"""Serves the pages on 127.0.0.1, each once, and carries their messages.
+
+A page is opened by an address with a one-time token. It gets a secret, with which it begins its session: the first
+message over ``/ws``, or through the window's bridge (:meth:`Bridge.serve`). Neither is taken from anybody else: Host
+and Origin must be ours, which rules out other sites and names that were made to point here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+
+import jinja2
+from aiohttp import WSCloseCode, web
+
+from simplex_calls.bridge.files import find, web_folder
+from simplex_calls.bridge.methods import ChatMethods, Json, Shell
+from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, PageGoneError, WebSocketPage
+from simplex_calls.bridge.sessions import CarriedPage, ChatSession
+from simplex_calls.bridge.tickets import PageKind, Ticket, Tickets
+from simplex_calls.catalogue import text, texts, user_language
+from simplex_calls.client import CallPhase, Client, ClientError
+
+logger = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+BEGIN_SECONDS = 60.0
+"""How long a page that was connected may take to begin its session."""
+MAX_SOCKETS = 64
+_TEXTS = {PageKind.CALL: ("call.", "client."), PageKind.CHAT: ("chat.", "client.", "bridge.")}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Bridge:
+    """The pages of one client: ``async with Bridge(client, shell) as bridge: …``."""
+
+    def __init__(self, client: Client, shell: Shell, *, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._client = client
+        self._shell = shell
+        self._methods = ChatMethods(client, shell)
+        self._web = web_folder()
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(self._web / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+        )
+        self._addresses = Tickets(random)
+        self._sessions = Tickets(random)
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._chats: set[ChatSession] = set()
+        self._finishing: set[ChatSession] = set()
+        self.has_chat = asyncio.Event()
+        """Set while a chat page is open."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen on a port that the system chooses."""
+        application = web.Application(middlewares=[self._guard], client_max_size=1024)
+        application.router.add_get("/open/{token}", self._open, allow_head=False)
+        application.router.add_get("/static/{path:.+}", self._file, allow_head=False)
+        application.router.add_get("/ws", self._socket, allow_head=False)
+        # no log of requests: their addresses hold tokens
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, 0)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close all pages and stop listening."""
+        for socket in list(self._sockets):
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await socket.close(code=WSCloseCode.GOING_AWAY)
+        for session in self._chats | self._finishing:
+            await session.finish()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    # what the program around it uses
+
+    @property
+    def origin(self) -> str:
+        """The pages' origin."""
+        return f"http://{HOST}:{self._port}"
+
+    def chat_url(self, transport: str) -> str:
+        """An address that opens the chat page once; ``transport`` is ``websocket`` or ``webview``."""
+        return self._url(Ticket(PageKind.CHAT, transport))
+
+    def call_url(self, call_id: str, transport: str) -> str:
+        """An address that opens a call's page once."""
+        return self._url(Ticket(PageKind.CALL, transport, call_id))
+
+    def _url(self, ticket: Ticket) -> str:
+        return f"{self.origin}/open/{self._addresses.issue(ticket)}"
+
+    def push(self, message: Json) -> None:
+        """Tell all chat pages something."""
+        for session in self._chats:
+            session.push(message)
+
+    def push_to_latest(self, message: Json) -> bool:
+        """Tell the chat page that was used last something; ``False`` if there is none."""
+        latest = max(self._chats, key=lambda session: session.last_request, default=None)
+        if latest is not None:
+            latest.push(message)
+        return latest is not None
+
+    async def serve(self, page: CarriedPage) -> None:
+        """Serve a page, from the message that begins its session until it is gone; closes it."""
+        try:
+            ticket = await self._begin(page)
+            if ticket is None:
+                logger.warning("a page began no session")
+            elif ticket.call_id is None:
+                await self._serve_chat(page)
+            else:
+                await self._client.attach_page(ticket.call_id, page)
+        except ClientError as error:
+            logger.info("a page was not wanted any more: %s", error.message_id)
+        except PageGoneError:
+            logger.info("a page is gone")
+        finally:
+            with contextlib.suppress(PageGoneError, ConnectionError, RuntimeError):
+                await page.close()
+
+    async def _begin(self, page: CarriedPage) -> Ticket | None:
+        messages = page.responses()
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                message = await anext(messages)
+        except (TimeoutError, StopAsyncIteration):
+            return None
+        secret = message.get("session")
+        ticket = self._sessions.use(secret) if isinstance(secret, str) else None
+        return ticket if ticket is not None and ticket.transport == page.transport else None
+
+    async def _serve_chat(self, page: CarriedPage) -> None:
+        session = ChatSession(self._client, self._methods, page, self.push)
+        session.last_request = asyncio.get_running_loop().time()
+        self._chats.add(session)
+        # so that the page can be loaded again: this one's address is used up
+        session.push({"event": "next_url", "url": self.chat_url(page.transport)})
+        self.has_chat.set()
+        try:
+            await session.run()
+        finally:
+            self._chats.discard(session)
+            if not self._chats:
+                self.has_chat.clear()
+            self._finishing = {it for it in self._finishing if it.is_busy}
+            if session.is_busy:
+                self._finishing.add(session)
+
+    # requests
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer our own pages only, and give every answer the headers that keep it among them."""
+        nonce = secrets.token_urlsafe(16)
+        request["nonce"] = nonce
+        origin = request.headers.get("Origin")
+        if request.headers.get("Host") != f"{HOST}:{self._port}" or (origin is not None and origin != self.origin):
+            response: web.StreamResponse = web.Response(status=403, text="Forbidden")
+        else:
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                response = self._error(request, "not-found" if error.status == 404 else "refused", error.status)
+        if not response.prepared:
+            response.headers.update(self._headers(nonce))
+        return response
+
+    def _headers(self, nonce: str) -> Mapping[str, str]:
+        policy = (
+            "default-src 'none'",
+            f"script-src 'self' 'nonce-{nonce}'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "media-src 'self' blob:",
+            "worker-src 'self'",
+            f"connect-src 'self' ws://{HOST}:{self._port}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+        return {
+            "Content-Security-Policy": "; ".join(policy),
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": (
+                "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), "
+                "geolocation=(), payment=(), usb=()"
+            ),
+        }
+
+    async def _open(self, request: web.Request) -> web.Response:
+        if "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", "")):
+            # a browser that only guesses must not use the address up
+            return web.Response(status=503, text="Not now")
+        token = request.match_info["token"]
+        ticket = self._addresses.use(token)
+        if ticket is None:
+            used = self._addresses.used(token)
+            return self._error(request, f"used.{used.kind.value}" if used is not None else "used", 403)
+        if ticket.call_id is not None and not self._is_going_on(ticket.call_id):
+            return self._error(request, "call-over", 410)
+        language = user_language()
+        prefixes = _TEXTS[ticket.kind]
+        page = self._templates.get_template(f"{ticket.kind.value}.html.j2").render(
+            language=language,
+            texts={name: value for name, value in texts(language).items() if name.startswith(prefixes)},
+            t=text,
+            nonce=request["nonce"],
+            transport=ticket.transport,
+            session=self._sessions.issue(ticket),
+            call_id=ticket.call_id,
+            mode=self._shell.mode.value,
+        )
+        return web.Response(text=page, content_type="text/html")
+
+    def _is_going_on(self, call_id: str) -> bool:
+        try:
+            return self._client.call(call_id).state is not CallPhase.ENDED
+        except ClientError:
+            return False
+
+    def _error(self, request: web.Request, name: str, status: int) -> web.Response:
+        page = self._templates.get_template("error.html.j2").render(
+            language=user_language(),
+            texts={},
+            t=text,
+            nonce=request["nonce"],
+            transport="none",
+            session=None,
+            call_id=None,
+            heading=text(f"bridge.page.{name}"),
+            help=text(f"bridge.page.{name}.help"),
+        )
+        return web.Response(text=page, content_type="text/html", status=status)
+
+    async def _file(self, request: web.Request) -> web.Response:
+        found = find(self._web, request.match_info["path"])
+        if found is None:
+            raise web.HTTPNotFound
+        file, content_type = found
+        return web.Response(body=await asyncio.to_thread(file.read_bytes), content_type=content_type, charset="utf-8")
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        # browsers always say where a WebSocket comes from; others have no business here
+        if request.headers.get("Origin") != self.origin:
+            raise web.HTTPForbidden
+        if len(self._sockets) >= MAX_SOCKETS:
+            raise web.HTTPServiceUnavailable
+        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_SIZE, compress=False)
+        if not socket.can_prepare(request).ok:
+            raise web.HTTPBadRequest
+        socket.headers.update({"Cache-Control": "no-store"})
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            await self.serve(WebSocketPage(socket))
+        finally:
+            self._sockets.discard(socket)
+        return socket
