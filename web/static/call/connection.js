@@ -45,6 +45,24 @@ export function preferredCodecs(kind, codecs) {
   return codecs.filter((codec) => rank(codec) >= 0).sort((a, b) => rank(a) - rank(b));
 }
 
+/**
+ * The description without feedback lines of codecs that it does not offer: Firefox (153) leaves those of codecs that
+ * were dropped by preference, and Chromium refuses the whole description for them.
+ *
+ * @param {string} sdp
+ * @returns {string}
+ */
+export function withoutStrayFeedback(sdp) {
+  /** @type {string[]} */
+  let offered = [];
+  const kept = sdp.split("\r\n").filter((line) => {
+    if (line.startsWith("m=")) offered = line.split(" ").slice(3);
+    const payload = /^a=rtcp-fb:(\S+)/.exec(line)?.[1];
+    return payload === undefined || payload === "*" || offered.includes(payload);
+  });
+  return kept.join("\r\n");
+}
+
 export class Connection {
   #engine;
   #encryption;
@@ -213,7 +231,7 @@ export class Connection {
   async #describe(description) {
     await this.#pc.setLocalDescription(description);
     const [candidates] = await Promise.all([this.#groups.first(), this.#encryption?.ready()]);
-    return { description: { type: description.type, sdp: description.sdp }, candidates };
+    return { description: { type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") }, candidates };
   }
 
   #addEarlyCandidates() {
