@@ -17,11 +17,13 @@ from simplex_calls.agent.agent import Agent
 from simplex_calls.agent.errors import AgentError, LinkUsed
 from simplex_calls.agent.events import AgentEvent
 from simplex_calls.agent.links import LinkError
+from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig, IceServerError
 from simplex_calls.calls.manager import CallManager
-from simplex_calls.calls.page import Page
+from simplex_calls.calls.page import MediaPath, MediaSource, Page, PageStats
+from simplex_calls.calls.state import CallState, EndReason
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
-from simplex_calls.calls.views import CallPhase, CallsEvent, CallView
+from simplex_calls.calls.views import CallDirection, CallPhase, CallsEvent, CallView
 from simplex_calls.catalogue import text
 from simplex_calls.chat.chat import Chat
 from simplex_calls.chat.contacts import Contact, ContactStatus
@@ -35,7 +37,17 @@ from simplex_calls.chat.events import (
     ItemAdded,
     ServerStateChanged,
 )
-from simplex_calls.chat.history import ChatItem, Direction, TextDetails
+from simplex_calls.chat.history import (
+    CallDetails,
+    CallStatus,
+    ChatItem,
+    Delivery,
+    Direction,
+    ItemKind,
+    Notice,
+    NoticeDetails,
+    TextDetails,
+)
 from simplex_calls.chat.messages import CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.database import Database, DatabaseError
@@ -44,20 +56,35 @@ from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
 __all__ = [
+    "CallDetails",
+    "CallDirection",
+    "CallFailure",
     "CallMedia",
     "CallPhase",
+    "CallState",
+    "CallStatus",
     "CallView",
     "ChatItem",
     "Client",
     "ClientError",
     "Contact",
     "ContactStatus",
+    "Delivery",
+    "Direction",
+    "EndReason",
     "Event",
     "Events",
+    "ItemKind",
+    "MediaPath",
+    "MediaSource",
+    "Notice",
+    "NoticeDetails",
     "Page",
+    "PageStats",
     "Profile",
     "ServerStatus",
     "Settings",
+    "TextDetails",
 ]
 
 logger = logging.getLogger(__name__)

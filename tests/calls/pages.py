@@ -18,7 +18,10 @@ OK = {"type": "ok"}
 class ScriptedPage:
     """A page; ``answers`` replaces what it says to a command (``None``: nothing)."""
 
-    def __init__(self, answers: Answers | None = None, *, happened: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, answers: Answers | None = None, *, connects: bool = True, happened: Callable[[], None] = lambda: None
+    ) -> None:
+        self._connects = connects
         self._answers: dict[str, Mapping[str, Any] | None] = {
             "capabilities": CAPABILITIES,
             "start": OFFER,
@@ -40,7 +43,12 @@ class ScriptedPage:
         answer = self._answers.get(command["type"], OK)
         if answer is not None:
             self._said.put_nowait({"corrId": message["corrId"], "resp": dict(answer), "command": command})
-        if command["type"] in {"offer", "answer"} and answer is not None and answer["type"] != "error":
+        if (
+            self._connects
+            and command["type"] in {"offer", "answer"}
+            and answer is not None
+            and answer["type"] != "error"
+        ):
             self.say(CONNECTION)
 
     def say(self, resp: Any, **more: Any) -> None:

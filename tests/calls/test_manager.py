@@ -73,6 +73,7 @@ class Party:
         self.pages: dict[str, ScriptedPage] = {}
         self.answers: dict[str, Any] = {}
         self.opens_pages = True
+        self.connects = True
         self.tasks: list[asyncio.Task[None]] = []
         self.now = NOW
         self.friend_id = 0
@@ -99,7 +100,9 @@ class Party:
         self.world.happened.set()
 
     def open_page(self, call_id: str) -> ScriptedPage:
-        page = self.pages[call_id] = ScriptedPage(self.answers, happened=self.world.happened.set)
+        page = self.pages[call_id] = ScriptedPage(
+            self.answers, happened=self.world.happened.set, connects=self.connects
+        )
         task = asyncio.create_task(self.manager.attach_page(call_id, page))
         task.add_done_callback(lambda _: self.world.happened.set())
         self.tasks.append(task)
@@ -357,6 +360,38 @@ async def test_a_killed_process_closes_its_calls_at_the_next_start(world: World)
     assert again.call.end_reason is EndReason.ENDED
     again.manager.start()
     assert len(again.manager.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "is_caller"),
+    [
+        *((state, True) for state in ("dialling", "preparing", "calling", "answering", "connecting", "connected")),
+        *((state, False) for state in ("ringing", "accepted", "offering", "offered", "connecting", "connected")),
+    ],
+)
+async def test_a_kill_in_any_state_ends_the_call_on_both_sides(world: World, state: str, is_caller: bool) -> None:
+    caller, called = (world.alice, world.bob) if is_caller else (world.bob, world.alice)
+    # alice's page does what leads to the state, and nothing after that; bob's is slow where his comes next
+    silent: dict[str, Any] = {"preparing": "capabilities", "answering": "offer", "offering": "start"}
+    world.alice.opens_pages = state not in {"dialling", "accepted"}
+    world.alice.answers = {silent[state]: None} if state in silent else {}
+    world.bob.answers = {"offer": None} if state == "offered" else {}
+    if state == "connecting":
+        world.alice.connects = False
+    caller.manager.start_call(caller.friend_id, CallMedia.AUDIO)
+    if state not in {"dialling", "preparing"}:
+        await world.until(lambda: called.manager.calls())
+        if state not in {"calling", "ringing"}:
+            called.manager.accept(called.call.id)
+    await world.until(lambda: world.alice.call.detail.value == state)
+    again = killed(world.alice)
+    again.manager.start()
+    assert again.call.state is CallPhase.ENDED
+    if state not in {"dialling", "preparing"}:
+        await world.until(lambda: world.bob.call.state is CallPhase.ENDED)
+    assert len(again.history()) == 1
+    assert again.history()[0].status not in {CallStatus.RINGING, CallStatus.ACTIVE}
+    assert again.person.database.execute("SELECT count(*) FROM calls").fetchone()[0] == 0
 
 
 async def test_a_killed_process_that_rang_has_missed_a_call(world: World) -> None:

@@ -53,7 +53,6 @@ class AttachedPage:
         self._nonsense = 0
         self._is_finished = False
         self._is_closed = False
-        self.done = asyncio.Event()
 
     def command(self, fields: Mapping[str, Any]) -> None:
         """Give the page a command; it is on its way when this returns."""
@@ -113,7 +112,6 @@ class AttachedPage:
             writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
             await self._close()
-            self.done.set()
         for task in (reader, writer):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error

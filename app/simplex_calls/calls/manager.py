@@ -127,7 +127,10 @@ class CallManager:
         self._random = random
         self._schedule = schedule
         self._timer: Timer | None = None
+        self._is_stopped = False
         self._pages: dict[str, AttachedPage] = {}
+        self._no_pages = asyncio.Event()
+        self._no_pages.set()
         self._recent: deque[CallView] = deque(maxlen=MAX_RECENT)
         # the states after the steps since the last commit, by step number: the database says which of them hold
         self._steps = {self._store.step_number(): _Stored(Switchboard(), MappingProxyType({}))}
@@ -145,15 +148,14 @@ class CallManager:
         logger.info("%d calls of an earlier run are closed", len(left))
 
     async def stop(self) -> None:
-        """End all calls; the other sides are told."""
+        """End all calls; the other sides are told. What still comes is stored for the next start to close."""
         if self._board.calls:
             self._change(lambda board: board.restart(self._clock()))
+        self._is_stopped = True
         self._set_timer()
-        pages = list(self._pages.values())
-        for page in pages:
+        for page in self._pages.values():
             page.abort()
-        for page in pages:
-            await page.done.wait()
+        await self._no_pages.wait()
 
     # what others ask
 
@@ -206,18 +208,23 @@ class CallManager:
         """Let ``page`` carry the call; returns when the page is gone. A page that closes hangs up."""
         if transition(self._board.get(call_id).state, CallEvent.PAGE_ATTACHED) is None:
             raise CallStateError("the call does not wait for a page")
+        if call_id in self._pages or self._is_stopped:
+            raise CallStateError("the call takes no other page")
         attached = AttachedPage(
             page,
             on_response=lambda response: self._page_said(call_id, response),
             on_nonsense=lambda: self._page_nonsense(call_id),
         )
         self._pages[call_id] = attached
+        self._no_pages.clear()
         try:
             self._change(lambda board: board.page_attached(call_id, self._clock()))
             await attached.run()
         finally:
-            self._pages.pop(call_id, None)
+            del self._pages[call_id]
             self._end_quietly(call_id, CallEvent.PAGE_CLOSED)
+            if not self._pages:
+                self._no_pages.set()
 
     # what the chat floor tells
 
@@ -390,7 +397,7 @@ class CallManager:
             self._timer.cancel()
             self._timer = None
         deadline = self._board.next_deadline
-        if deadline is not None:
+        if deadline is not None and not self._is_stopped:
             self._timer = self._schedule(max(deadline - self._clock(), 0.0), self._tick)
 
     def _show_pages(self, changed: tuple[Call, ...]) -> None:
