@@ -37,6 +37,19 @@ test("every text that the call page uses is in the catalogue, and no other", () 
   }
 });
 
+test("the call page's template names all its modules, so that they load at once", () => {
+  const template = readFileSync(new URL("../templates/call.html.j2", import.meta.url), "utf8");
+  const named = [...template.matchAll(/"((?:call|common)\/[a-z-]+)"/g)].map(([, name]) => `${name}.js`);
+  const seen = new Set(["call/page.js"]);
+  for (const name of seen) {
+    const source = readFileSync(new URL(`../static/${name}`, import.meta.url), "utf8");
+    for (const [, path = ""] of source.matchAll(/^import .* from "(.*)";$/gm)) {
+      seen.add(new URL(path, `file:///${name}`).pathname.slice(1));
+    }
+  }
+  assert.deepEqual(named.sort(), [...seen].sort());
+});
+
 test("every code has its texts", () => {
   const texts = JSON.parse(readFileSync(new URL("../../app/simplex_calls/locales/en/call.json", import.meta.url), "utf8"));
   for (const code of ["camera-denied", "no-camera", "camera-busy", "camera-lost", "microphone-lost", "old-peer", "undecryptable"]) {

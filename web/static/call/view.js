@@ -14,7 +14,7 @@ import { clockText, fit, present } from "./model.js";
  * @property {() => void} dismissPermission
  */
 
-/** Controls over a picture fade away after this long without a movement. */
+/** In full screen the controls over a picture fade away after this long without a movement. */
 const IDLE_MS = 4000;
 
 export class CallView {
@@ -282,14 +282,15 @@ export class CallView {
     else if (key === "h" && event.shiftKey && !this.#find("controls").hidden) press("hang-up");
   }
 
-  /** Shows the controls, and lets them go after a while where they would stand before a picture. */
+  /** Shows the controls, and lets them go after a while where they stand before a picture that fills the screen. */
   #wake() {
     const root = this.#find("call");
     root.classList.remove("is-idle");
     clearTimeout(this.#idleTimer);
     this.#idleTimer = setTimeout(() => {
       const isBusy = root.querySelector("[open], :focus-visible, .cards .card:not([hidden])");
-      if (root.dataset.stage !== "none" && root.dataset.phase === "connected" && !isBusy) root.classList.add("is-idle");
+      const isPicture = this.#page.fullscreenElement && root.dataset.stage !== "none" && root.dataset.phase === "connected";
+      if (isPicture && !isBusy) root.classList.add("is-idle");
     }, IDLE_MS);
   }
 
