@@ -227,6 +227,23 @@ async def test_the_same_message_again_from_the_server(alice: Person, bob: Person
     assert MessageRejected not in kinds(bob)
 
 
+async def test_a_lost_acknowledgement_is_repeated(alice: Person, bob: Person) -> None:
+    await connect(alice, bob)
+    for faults in ({"lose_request": 1.0}, {"lose_answer": 1.0}):
+        for name, chance in faults.items():
+            setattr(bob.faults, name, chance)
+        alice.send(b"one")
+        alice.send(b"two")
+        await until(lambda: alice.undelivered == 0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        bob.faults.lose_request = bob.faults.lose_answer = 0.0
+        await until(lambda: alice.servers.idle)
+        assert bob.received[-2:] == [b"one", b"two"]
+    assert len(bob.received) == 4
+    assert MessageRejected not in kinds(bob)
+
+
 async def test_the_same_message_again_from_the_peer(alice: Person, bob: Person) -> None:
     await connect(alice, bob)
     alice.send(b"one")

@@ -131,7 +131,7 @@ async def test_a_join_that_died_leaves_nothing_and_can_be_repeated() -> None:
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["send", "send", "send", "restart", "die at", "offline", "online", "turn"]),
+        st.sampled_from(["send", "send", "send", "restart", "die at", "die at", "offline", "online", "turn"]),
         st.sampled_from(["alice", "bob"]),
         st.integers(1, 8),
         st.booleans(),
@@ -140,8 +140,8 @@ ACTIONS = st.lists(
 )
 
 
-async def _schedule(actions: list[tuple[str, str, int, bool]], seed: int) -> None:
-    servers = FakeServers()
+async def _schedule(actions: list[tuple[str, str, int, bool]], seed: int, *, securable: bool, settled: bool) -> None:
+    servers = FakeServers(sender_can_secure=securable)
     people = {
         name: Person(name, servers, Faults(seed + index, lose_request=0.1, lose_answer=0.1, drop=0.05))
         for index, name in enumerate(("alice", "bob"))
@@ -158,6 +158,8 @@ async def _schedule(actions: list[tuple[str, str, int, bool]], seed: int) -> Non
                 await asyncio.sleep(0)
         while not bob.has_contact:
             await _attempt(bob, lambda: bob.join(link))
+        if settled:
+            await until(lambda: bool(alice.connected and bob.connected))
         count = 0
         for action, name, number, flag in actions:
             one = people[name]
@@ -177,7 +179,7 @@ async def _schedule(actions: list[tuple[str, str, int, bool]], seed: int) -> Non
                     one.network.go_offline()
                 case "online":
                     one.network.go_online()
-            for _ in range(number * 3):
+            for _ in range(number * 5):
                 await asyncio.sleep(0)
         for one in people.values():
             one.faults.lose_request = one.faults.lose_answer = one.faults.drop = 0.0
@@ -199,8 +201,9 @@ async def _schedule(actions: list[tuple[str, str, int, bool]], seed: int) -> Non
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(actions=ACTIONS, seed=st.integers(0, 1000))
+@given(actions=ACTIONS, seed=st.integers(0, 1000), securable=st.booleans(), settled=st.booleans())
 def test_any_schedule_delivers_everything_once_and_in_order(
-    actions: list[tuple[str, str, int, bool]], seed: int
+    actions: list[tuple[str, str, int, bool]], seed: int, securable: bool, settled: bool
 ) -> None:
-    asyncio.run(_schedule(actions, seed))
+    """``settled``: nobody dies before both are connected."""
+    asyncio.run(_schedule(actions, seed, securable=securable, settled=settled))

@@ -18,7 +18,7 @@ from typing import Any
 
 from simplex_calls.agent import ratchet
 from simplex_calls.agent.connection import ConnectionEvent, ConnectionState
-from simplex_calls.agent.delivery import Delivery, DeliveryConfig
+from simplex_calls.agent.delivery import Delivery, DeliveryConfig, Pause
 from simplex_calls.agent.envelopes import ConnInfoReply
 from simplex_calls.agent.errors import AgentError, LargeMessage, LinkUsed, WrongState
 from simplex_calls.agent.events import (
@@ -95,7 +95,8 @@ class Agent:
         self._delivery = Delivery(
             self._store, self._network, self._lifecycle, clock=clock, random=random, config=delivery
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._never = asyncio.Event()
         self._joining: set[tuple[bytes, bytes]] = set()
 
     async def start(self) -> None:
@@ -109,9 +110,10 @@ class Agent:
     async def stop(self) -> None:
         """Stop everything; what was not done is continued by the next start."""
         await self._delivery.stop()
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._network.close()
 
     # connections
@@ -248,7 +250,7 @@ class Agent:
                 self._receiver.receive(queue, message)
         except (sqlite3.OperationalError, sqlite3.InternalError) as error:
             _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
-            self._run(self._again_later(server, recipient_id, message))
+            self._run(queue.id, self._again_later(server, recipient_id, message))
             return
         except Exception as error:  # noqa: BLE001 - no message may block its queue for good
             _log.error("a message could not be processed: %s", type(error).__name__)
@@ -256,7 +258,7 @@ class Agent:
                 with self._database.transaction():
                     self._store.set_last_message(queue.id, message.message_id)
                     self._lifecycle.emit(MessageRejected(queue.connection_id, RejectionReason.NOT_PROCESSED))
-        self._run(self._acknowledge(queue.subscription, message.message_id))
+        self._run(queue.id, self._acknowledge(queue, message.message_id))
 
     def subscribed(self, queues: Sequence[RecipientQueue]) -> None:
         """Queues deliver (again)."""
@@ -384,6 +386,7 @@ class Agent:
     def _forget(self, queues: Sequence[RcvQueue]) -> None:
         for queue in queues:
             self._network.unsubscribe(queue.subscription)
+            self._stop_run(queue.id)
         self._delivery.wake_deletions()
 
     async def _again_later(self, server: ServerAddress, recipient_id: bytes, message: Msg) -> None:
@@ -391,18 +394,35 @@ class Agent:
         await asyncio.sleep(self._delivery.config.first_pause)
         self.message(server, recipient_id, message)
 
-    async def _acknowledge(self, queue: RecipientQueue, message_id: bytes) -> None:
-        try:
-            await self._network.acknowledge(queue, message_id)
-        except NetworkError:
-            _log.debug("an acknowledgement was lost: the server will send its message again")
-        except SMPError as error:
-            _log.warning("an acknowledgement was refused: %s", error)
+    async def _acknowledge(self, queue: RcvQueue, message_id: bytes) -> None:
+        """Acknowledge until the server answers: without that, nothing more comes in this queue."""
+        config = self._delivery.config
+        pause = Pause(config.first_pause, config.longest_pause, config.growth, self._random)
+        while True:
+            try:
+                await self._network.acknowledge(queue.subscription, message_id)
+            except NetworkError:
+                _log.debug("an acknowledgement was lost")
+                await pause.wait(self._never)
+            except SMPError as error:
+                _log.warning("an acknowledgement was refused: %s", error)
+                return
+            else:
+                return
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _run(self, queue_id: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do something about a queue's last message; what was at work for an earlier one is over then."""
+        previous = self._tasks.pop(queue_id, None)
+        if previous is not None:
+            previous.cancel()
+        task = asyncio.create_task(work, name="acknowledgement")
+        self._tasks[queue_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(queue_id) if self._tasks.get(queue_id) is task else None)
+
+    def _stop_run(self, queue_id: int) -> None:
+        task = self._tasks.pop(queue_id, None)
+        if task is not None:
+            task.cancel()
 
 
 def _usable_queue(invitation: Invitation) -> QueueInfo | None:

@@ -111,7 +111,9 @@ class Receiver:
             _log.warning("a message was not decrypted: %s", error)
             self._reject(queue, RejectionReason.NOT_DECRYPTED, time)
         except _Rejected as rejected:
-            _log.warning("a message was refused: %s", rejected)
+            # a repetition is what every interrupted delivery brings
+            level = logging.INFO if rejected.reason is RejectionReason.DUPLICATE else logging.WARNING
+            _log.log(level, "a message was refused: %s", rejected)
             self._reject(queue, rejected.reason, time)
         self._store.set_last_message(queue.id, message.message_id)
 
