@@ -5,29 +5,23 @@ Everything above (windows, bridge, demo, scripts, tests) uses this and nothing b
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from simplex_calls.agent.agent import Agent
-from simplex_calls.agent.errors import AgentError, LinkUsed
 from simplex_calls.agent.events import AgentEvent
-from simplex_calls.agent.links import LinkError
 from simplex_calls.calls.call import CallFailure
-from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig, IceServerError
+from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
 from simplex_calls.calls.manager import CallManager
 from simplex_calls.calls.page import MediaPath, MediaSource, Page, PageStats
 from simplex_calls.calls.state import CallState, EndReason
-from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.calls.views import CallDirection, CallPhase, CallsEvent, CallView
-from simplex_calls.catalogue import text
 from simplex_calls.chat.chat import Chat
 from simplex_calls.chat.contacts import Contact, ContactStatus
-from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
+from simplex_calls.chat.errors import ChatError
 from simplex_calls.chat.events import (
     CallMessageDelivered,
     CallMessageFailed,
@@ -50,10 +44,10 @@ from simplex_calls.chat.history import (
 )
 from simplex_calls.chat.messages import CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
-from simplex_calls.database import Database, DatabaseError
-from simplex_calls.events import Event, MessageReceived, ServerConnected, ServerDisconnected
+from simplex_calls.client_errors import ClientError, user_errors
+from simplex_calls.database import Database
+from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
 from simplex_calls.smp.address import ServerAddress
-from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
 __all__ = [
     "CallDetails",
@@ -90,19 +84,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 DATABASE_NAME = "profile.db"
-MAX_EVENTS = 10_000
-"""Most events that wait for one reader; a reader that is further behind loses its place."""
 
 MIGRATIONS = ("CREATE TABLE client_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);",)
 _IP_EXPOSURE = "ip-exposure-confirmed"
-
-
-class ClientError(Exception):
-    """Something cannot be done; the text is for the user and says what to do. ``message_id`` names it."""
-
-    def __init__(self, message_id: str, /, **names: object) -> None:
-        super().__init__(text(message_id, **names))
-        self.message_id = message_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,44 +105,6 @@ class ServerStatus:
 
     server: str
     is_connected: bool
-
-
-class Events(AsyncIterator[Event]):
-    """All events from the moment on at which :meth:`Client.events` was called; ends when the client stops.
-
-    A reader that falls :data:`MAX_EVENTS` behind gets a :class:`ClientError` after those.
-    """
-
-    def __init__(self, forget: Callable[[Events], None]) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._forget = forget
-        self._is_over = False
-        self._has_lost = False
-
-    def put(self, event: Event) -> None:
-        """Add an event."""
-        if self._queue.qsize() >= MAX_EVENTS:
-            self._has_lost = True
-            self.close()
-        elif not self._is_over:
-            self._queue.put_nowait(event)
-
-    def close(self) -> None:
-        """No more events: what is there can still be read."""
-        if not self._is_over:
-            self._is_over = True
-            self._forget(self)
-            self._queue.put_nowait(None)
-
-    async def __anext__(self) -> Event:
-        event = await self._queue.get()
-        if event is not None:
-            return event
-        # the next reader must not wait either
-        self._queue.put_nowait(None)
-        if self._has_lost:
-            raise ClientError("client.error.events-lost")
-        raise StopAsyncIteration
 
 
 class Client:
@@ -183,7 +129,7 @@ class Client:
         self._data_dir = data_dir
         self._name = profile
         settings = settings or Settings()
-        with _user_errors():
+        with user_errors():
             self._servers = tuple(ServerAddress.parse(server) for server in servers)
             self._ice = IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
         self._make_agent = agent
@@ -205,7 +151,7 @@ class Client:
         """Open the profile, close calls that a killed process left open, and connect to the servers."""
         if self._running is not None:
             return
-        with _user_errors():
+        with user_errors():
             database = self._open()
             try:
                 database.migrate("client", MIGRATIONS)
@@ -271,8 +217,11 @@ class Client:
 
     def set_profile(self, display_name: str, full_name: str = "") -> Profile:
         """Change the name; contacts are told."""
-        with _user_errors():
-            return self._chat.set_profile(display_name, full_name)
+        with user_errors():
+            try:
+                return self._chat.set_profile(display_name, full_name)
+            except ChatError:
+                raise ClientError("client.error.name") from None
 
     @property
     def is_ip_exposure_confirmed(self) -> bool:
@@ -301,19 +250,19 @@ class Client:
     async def create_invitation(self) -> str:
         """Make a one-time link for one person; a pending contact waits for them."""
         self._check_can_connect()
-        with _user_errors():
+        with user_errors():
             return (await self._chat.create_invitation()).link
 
     def invitation_link(self, contact_id: int) -> str | None:
         """The link that a pending contact waits on; ``None`` once it was used."""
-        with _user_errors():
+        with user_errors():
             invitation = self._chat.invitation(self.contact(contact_id).id)
         return invitation.link if invitation else None
 
     async def connect(self, link: str) -> Contact:
         """Use somebody's link. :class:`ContactConnected` tells when texts and calls can go."""
         self._check_can_connect()
-        with _user_errors():
+        with user_errors():
             return await self._chat.connect(link)
 
     def _check_can_connect(self) -> None:
@@ -338,7 +287,7 @@ class Client:
         """Remove a contact with their history; they are told, calls with them end."""
         contact = self.contact(contact_id)
         self._manager.contact_lost(contact.id)
-        with _user_errors():
+        with user_errors():
             await self._chat.delete_contact(contact.id)
 
     # texts
@@ -347,29 +296,29 @@ class Client:
         """Send a text; :class:`ItemUpdated` tells of its delivery."""
         if not text.strip():
             raise ClientError("client.error.empty-text")
-        with _user_errors():
+        with user_errors():
             return self._chat.send_text(self.contact(contact_id).id, text)
 
     def edit_text(self, item_id: int, text: str) -> ChatItem:
         """Change an own text. Calls cannot be changed."""
         if not text.strip():
             raise ClientError("client.error.empty-text")
-        with _user_errors():
+        with user_errors():
             return self._chat.edit_text(item_id, text)
 
     def delete_item(self, item_id: int, *, for_everyone: bool = False) -> None:
         """Remove a text here, and an own one at the contact's too if ``for_everyone``. Calls cannot be removed."""
-        with _user_errors():
+        with user_errors():
             self._chat.delete_item(item_id, for_everyone=for_everyone)
 
     def history(self, contact_id: int, *, limit: int = 50, before: int | None = None) -> list[ChatItem]:
         """The newest ``limit`` texts, calls and notices (of those with ids below ``before``), the oldest first."""
-        with _user_errors():
+        with user_errors():
             return self._chat.history(self.contact(contact_id).id, limit=limit, before=before)
 
     def clear_history(self, contact_id: int) -> None:
         """Remove the whole conversation with a contact, calls included."""
-        with _user_errors():
+        with user_errors():
             self._chat.clear_history(self.contact(contact_id).id)
 
     # calls
@@ -380,7 +329,7 @@ class Client:
 
     def call(self, call_id: str) -> CallView:
         """One of :meth:`calls`."""
-        with _user_errors():
+        with user_errors():
             return self._manager.call(call_id)
 
     async def start_call(self, contact_id: int, media: CallMedia | str) -> CallView:
@@ -394,27 +343,27 @@ class Client:
             raise ClientError("client.error.not-connected")
         if not contact.calls_allowed:
             raise ClientError("client.error.calls-not-allowed")
-        with _user_errors():
+        with user_errors():
             return self._manager.start_call(contact.id, media)
 
     async def accept(self, call_id: str) -> CallView:
         """Take a call that rings; an active one ends. :class:`PageWanted` follows: attach a page."""
-        with _user_errors():
+        with user_errors():
             return self._manager.accept(call_id)
 
     async def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""
-        with _user_errors():
+        with user_errors():
             return self._manager.reject(call_id)
 
     async def hang_up(self, call_id: str) -> CallView:
         """End a call."""
-        with _user_errors():
+        with user_errors():
             return self._manager.hang_up(call_id)
 
     async def attach_page(self, call_id: str, page: Page) -> None:
         """Let a page carry the call's media; returns when the page is gone. A page that closes hangs up."""
-        with _user_errors():
+        with user_errors():
             await self._manager.attach_page(call_id, page)
 
     # events
@@ -459,39 +408,3 @@ class Client:
 
 def _is_received_text(item: ChatItem) -> bool:
     return item.direction is Direction.RECEIVED and isinstance(item.details, TextDetails)
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Turn the floors' errors into what a user can read and act upon."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise ClientError("client.error.profile", detail=error) from None
-    except AddressError as error:
-        raise ClientError("client.error.server-address", detail=error) from None
-    except IceServerError as error:
-        raise ClientError("client.error.ice-servers", detail=error) from None
-    except LinkError as error:
-        raise ClientError(f"client.error.link.{error.fault.value.replace(' ', '-')}") from None
-    except (SMPError, AgentError, ChatError, CallMissingError, CallStateError, LineBusyError) as error:
-        logger.info("refused: %s", type(error).__name__)
-        for kind, message_id in _MESSAGES:
-            if isinstance(error, kind):
-                raise ClientError(message_id) from None
-        raise ClientError("client.error.not-possible", detail=error) from None
-
-
-_MESSAGES: tuple[tuple[type[Exception], str], ...] = (
-    (LinkUsed, "client.error.link-used"),
-    (AgentError, "client.error.connection"),
-    (NetworkError, "client.error.server.unreachable"),
-    (ServerIdentityError, "client.error.server.identity"),
-    (BrokerError, "client.error.server.refused"),
-    (SMPError, "client.error.server.failed"),
-    (NotConnectedError, "client.error.not-connected"),
-    (TooLargeError, "client.error.too-large"),
-    (CallMissingError, "client.error.call-gone"),
-    (CallStateError, "client.error.call-state"),
-    (LineBusyError, "client.error.line-busy"),
-)

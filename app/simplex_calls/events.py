@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from simplex_calls.calls.views import CallChanged, CallMediaChanged, CallStats, PageWanted
@@ -17,6 +19,7 @@ from simplex_calls.chat.events import (
     ItemUpdated,
 )
 from simplex_calls.chat.history import ChatItem
+from simplex_calls.client_errors import ClientError
 
 __all__ = [
     "CallChanged",
@@ -28,6 +31,7 @@ __all__ = [
     "ContactTakenElsewhere",
     "ContactUpdated",
     "Event",
+    "Events",
     "HistoryCleared",
     "ItemAdded",
     "ItemRemoved",
@@ -37,6 +41,9 @@ __all__ = [
     "ServerConnected",
     "ServerDisconnected",
 ]
+
+MAX_EVENTS = 10_000
+"""Most events that wait for one reader; a reader that is further behind loses its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +87,41 @@ Event = (
     | ServerConnected
     | ServerDisconnected
 )
+
+
+class Events(AsyncIterator[Event]):
+    """All events from the moment on at which :meth:`Client.events` was called; ends when the client stops.
+
+    A reader that falls :data:`MAX_EVENTS` behind gets a :class:`ClientError` after those.
+    """
+
+    def __init__(self, forget: Callable[[Events], None]) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._forget = forget
+        self._is_over = False
+        self._has_lost = False
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        if self._queue.qsize() >= MAX_EVENTS:
+            self._has_lost = True
+            self.close()
+        elif not self._is_over:
+            self._queue.put_nowait(event)
+
+    def close(self) -> None:
+        """No more events: what is there can still be read."""
+        if not self._is_over:
+            self._is_over = True
+            self._forget(self)
+            self._queue.put_nowait(None)
+
+    async def __anext__(self) -> Event:
+        event = await self._queue.get()
+        if event is not None:
+            return event
+        # the next reader must not wait either
+        self._queue.put_nowait(None)
+        if self._has_lost:
+            raise ClientError("client.error.events-lost")
+        raise StopAsyncIteration

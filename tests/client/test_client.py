@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from simplex_calls import client as client_module
+from simplex_calls import client_errors
+from simplex_calls import events as events_module
 from simplex_calls.agent.events import AgentEvent, FailureReason, ServerConnected, ServerDisconnected
 from simplex_calls.agent.links import LinkError, LinkFault
 from simplex_calls.calls.call import CallFailure
@@ -72,7 +73,7 @@ def refused(caught: pytest.ExceptionInfo[ClientError]) -> str:
 
 
 async def next_event(
-    events: client_module.Events, kind: type[Any], test: Callable[[Any], bool] = lambda _: True
+    events: events_module.Events, kind: type[Any], test: Callable[[Any], bool] = lambda _: True
 ) -> Any:
     async with asyncio.timeout(10):
         async for event in events:
@@ -112,7 +113,7 @@ async def test_texts_and_events(alice: Client, bob: Client, agents: Agents) -> N
 async def test_a_reader_that_sleeps_is_told_that_it_lost_events(
     alice: Client, bob: Client, agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "MAX_EVENTS", 3)
+    monkeypatch.setattr(events_module, "MAX_EVENTS", 3)
     events = alice.events()
     for number in range(3):
         bob.send_text(bob.contacts()[0].id, str(number))
@@ -318,7 +319,7 @@ def test_every_text_exists() -> None:
         assert f"client.state.{phase.value}" in known
     for fault in LinkFault:
         assert f"client.error.link.{fault.value.replace(' ', '-')}" in known
-    for _, message_id in client_module._MESSAGES:
+    for _, message_id in client_errors._MESSAGES:
         assert message_id in known
 
 

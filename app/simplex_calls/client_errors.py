@@ -1,0 +1,62 @@
+"""The one kind of error that :class:`~simplex_calls.client.Client` raises, and how the floors' errors become it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from simplex_calls.agent.errors import AgentError, LinkUsed
+from simplex_calls.agent.links import LinkError
+from simplex_calls.calls.ice import IceServerError
+from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
+from simplex_calls.catalogue import text
+from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
+from simplex_calls.database import DatabaseError
+from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
+
+logger = logging.getLogger(__name__)
+
+
+class ClientError(Exception):
+    """Something cannot be done; the text is for the user and says what to do. ``message_id`` names it."""
+
+    def __init__(self, message_id: str, /, **names: object) -> None:
+        super().__init__(text(message_id, **names))
+        self.message_id = message_id
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn the floors' errors into what a user can read and act upon."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise ClientError("client.error.profile", detail=error) from None
+    except AddressError as error:
+        raise ClientError("client.error.server-address", detail=error) from None
+    except IceServerError as error:
+        raise ClientError("client.error.ice-servers", detail=error) from None
+    except LinkError as error:
+        raise ClientError(f"client.error.link.{error.fault.value.replace(' ', '-')}") from None
+    except (SMPError, AgentError, ChatError, CallMissingError, CallStateError, LineBusyError) as error:
+        logger.info("refused: %s", type(error).__name__)
+        for kind, message_id in _MESSAGES:
+            if isinstance(error, kind):
+                raise ClientError(message_id) from None
+        raise ClientError("client.error.not-possible", detail=error) from None
+
+
+_MESSAGES: tuple[tuple[type[Exception], str], ...] = (
+    (LinkUsed, "client.error.link-used"),
+    (AgentError, "client.error.connection"),
+    (NetworkError, "client.error.server.unreachable"),
+    (ServerIdentityError, "client.error.server.identity"),
+    (BrokerError, "client.error.server.refused"),
+    (SMPError, "client.error.server.failed"),
+    (NotConnectedError, "client.error.not-connected"),
+    (TooLargeError, "client.error.too-large"),
+    (CallMissingError, "client.error.call-gone"),
+    (CallStateError, "client.error.call-state"),
+    (LineBusyError, "client.error.line-busy"),
+)
