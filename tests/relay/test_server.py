@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey, pad
 from simplex_calls.relay import ClientLimits, Limits, Relay, RelayConfig, RelayError
+from simplex_calls.relay.core import RelayCore
 from simplex_calls.relay.store import Store, StoreError
 from simplex_calls.smp.commands import Ack, Get, New, Ping, Send, Sub
 from simplex_calls.smp.errors import CommandFault, DecodeError, ErrorCode, NetworkError, ServerError
@@ -310,6 +311,7 @@ async def test_a_client_that_does_not_read_is_disconnected_alone(connect: Connec
         async with asyncio.timeout(20):
             while len(relay._connected) > 1:
                 assert await bob.ask(Ping()) == Pong()
+                assert max(len(entry.client._outbox) for entry in relay._connected.values()) <= 64
         (entry,) = relay._connected.values()
         assert not entry.blocks
         await slow.close()
@@ -359,6 +361,29 @@ async def test_when_the_disk_fails_nothing_is_promised(
     ]
 
 
+async def test_a_fault_in_the_relay_harms_only_those_it_concerns(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with Relay(config()) as relay, await BlockClient.in_memory(relay) as other:
+        async with await BlockClient.in_memory(relay) as alice:
+            queue = await LiveQueue.create(alice, subscribe=False)
+            await queue.send(alice, b"one")
+            with monkeypatch.context() as patch:
+                patch.setattr(RelayCore, "_get", fault)
+                alice.send(alice.encode(Send(b"lost"), queue.sender_id), alice.encode(Ping()))
+                alice.send(alice.encode(Get(), queue.recipient_id, queue.key))
+                with pytest.raises(NetworkError):
+                    for _ in range(3):
+                        await alice.read()
+            assert (await queue.bodies(other))[0] == b"one"
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "a group of commands failed: ZeroDivisionError"
+    ]
+
+
 async def test_a_relay_whose_database_is_lost_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise StoreError("the disk is gone")
@@ -380,6 +405,8 @@ async def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(RelayError, match=f"port {port} of 127.0.0.1 cannot be opened: it is in use"):
             await Relay(RelayConfig(port=port, data=tmp_path)).start()
+    with pytest.raises(RelayError, match="host is not valid"):
+        await Relay(RelayConfig(host="", port=0)).start()
     with pytest.raises(RelayError, match="no such address"):
         await Relay(RelayConfig(host="host.invalid", port=0)).start()
     async with Relay(config(tmp_path)):

@@ -28,7 +28,7 @@ _AT_ONCE = 8
 class ClientLimits:
     """How much of one client is kept in memory, and how patient the relay is."""
 
-    blocks_in: int = 32
+    blocks_in: int = 16
     """Blocks that may wait to be carried out; then nothing more is read from the client."""
     blocks_out: int = 256
     """Blocks that may wait for the client to read them; then nothing more is read from it."""
@@ -83,7 +83,7 @@ class Client:
     async def receive(self, submit: Callable[[bytes], None]) -> None:
         """Hand every block to ``submit``, as fast as they are carried out, until the connection is closed."""
         try:
-            while True:
+            while not self._closed:
                 block = await self._connection.read_block()
                 self.active_at = self._clock()
                 self._unfinished += 1
@@ -94,7 +94,7 @@ class Client:
             return
 
     def finished(self) -> None:
-        """A submitted block was carried out."""
+        """A submitted block is being carried out."""
         self._unfinished -= 1
         self._update()
 
@@ -150,7 +150,8 @@ class Client:
         return now - self.active_at > self._limits.idle_seconds
 
     def _update(self) -> None:
-        if self._unfinished < self._limits.blocks_in and len(self._outbox) < self._limits.blocks_out:
+        room = self._unfinished < self._limits.blocks_in and len(self._outbox) < self._limits.blocks_out
+        if room or self._closed:
             self._may_read.set()
         else:
             self._may_read.clear()

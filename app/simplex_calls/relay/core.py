@@ -50,7 +50,7 @@ class Limits:
     """A queue that its recipient suspended and did not delete is deleted after this time."""
     queues: int = 200_000
     """All queues are kept in memory: with this many the relay creates no more."""
-    deliveries: int = 64
+    deliveries: int = 32
     """Messages that may be on their way to one session before it has read them; the others wait in their queues."""
 
 

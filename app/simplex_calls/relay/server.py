@@ -29,7 +29,7 @@ from simplex_calls.relay.core import Session as CoreSession
 from simplex_calls.relay.store import Store, StoreError
 from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
 from simplex_calls.smp.connection import Connection, MemoryConnection, connect_in_memory
-from simplex_calls.smp.errors import DecodeError, NetworkError
+from simplex_calls.smp.errors import AddressError, DecodeError, NetworkError
 from simplex_calls.smp.messages import Err, encode_message
 from simplex_calls.smp.tls import SHUTDOWN_TIMEOUT, STREAM_LIMIT, TLSConnection, keep_alive, server_context
 from simplex_calls.smp.transmission import (
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 _DATABASE = "relay.db"
 _GROUP = 512
-"""Blocks carried out at once at most, so that the first ones do not wait for too many others."""
+"""Commands carried out at once, a few more at most, so that the first ones do not wait for too many others."""
 
 
 class RelayError(Exception):
@@ -77,6 +77,8 @@ class _Connected:
     session: CoreSession
     blocks: deque[bytes] = field(default_factory=deque, repr=False)
     """Received, not carried out yet."""
+    commands: deque[bytes] = field(default_factory=deque, repr=False)
+    """The rest of a block that was begun."""
     gone: bool = False
     """Its connection is closed; what it sent before is carried out still."""
 
@@ -144,13 +146,15 @@ class Relay:
         try:
             self._core = RelayCore(self._store, limits=config.limits, password=config.password, random=self._random)
             self._server = await self._listen()
+            port = self._server.sockets[0].getsockname()[1]
+            self._address = ServerAddress((config.host,), port, self._identity.fingerprint)
         except BaseException as error:
+            if self._server is not None:
+                self._server.close()
             self._close_files()
-            if isinstance(error, StoreError):
+            if isinstance(error, StoreError | AddressError):
                 raise RelayError(str(error)) from None
             raise
-        port = self._server.sockets[0].getsockname()[1]
-        self._address = ServerAddress((config.host,), port, self._identity.fingerprint)
         self._worker = asyncio.create_task(self._work(), name="relay: commands")
         self._housekeeper = asyncio.create_task(self._keep_house(), name="relay: housekeeping")
         _log.info("relay started with %d queues", self._core.queue_count)
@@ -285,15 +289,18 @@ class Relay:
                 self._wake.clear()
                 while self._ready or self._expire_due:
                     await self._carry_out_group()
-        except StoreError as error:
-            _log.error("relay cannot go on: %s", error)
-            self._failure = RelayError(str(error))
-            self._stopping = True
-            if self._server is not None:
-                self._server.close()
-            for connected in self._connected.values():
-                connected.client.close()
-            self._ended.set()
+        except Exception as error:  # noqa: BLE001 (whatever it is, it must be told and not leave clients waiting)
+            self._fail(_name(error))
+
+    def _fail(self, reason: str) -> None:
+        _log.error("relay cannot go on: %s", reason)
+        self._failure = RelayError(reason)
+        self._stopping = True
+        if self._server is not None:
+            self._server.close()
+        for connected in self._connected.values():
+            connected.client.close()
+        self._ended.set()
 
     async def _carry_out_group(self) -> None:
         group: list[_Connected] = []
@@ -307,9 +314,7 @@ class Relay:
         except Exception as error:  # noqa: BLE001 (one client's commands must not end the relay of the others)
             # Nothing of the group is stored and nobody was told that it is: to the clients that had a part in it the
             # connection is lost, and they will try again.
-            _log.error(
-                "a group of commands failed: %s", error if isinstance(error, StoreError) else type(error).__name__
-            )
+            _log.error("a group of commands failed: %s", _name(error))
             self._core.recover()
             for session in {connected.session for connected in group} | {message.session for message in outgoing}:
                 self._drop(session)
@@ -334,38 +339,33 @@ class Relay:
         drained, self._drained = self._drained, {}
         for session in drained:
             outgoing += core.refill(session, now)
-        blocks = 0
-        while self._ready and blocks < _GROUP:
+        size = 0
+        while self._ready and size < _GROUP:
             connected = next(iter(self._ready))
             del self._ready[connected]
             group.append(connected)
             session = connected.session
+            if session not in self._connected:  # dropped
+                continue
             # A client that reads too slowly has its next commands wait, as their answers would need memory.
-            while connected.blocks and (session.room > 0 or connected.gone or self._stopping):
-                blocks += 1
-                if session in self._connected:
-                    self._carry_out_block(connected, connected.blocks.popleft(), now, outgoing)
-                else:
-                    connected.blocks.clear()
-                connected.client.finished()
+            while (connected.commands or connected.blocks) and (session.room > 0 or connected.gone or self._stopping):
+                self._carry_out_next(connected, now, outgoing)
+                size += 1
             if connected.gone:
                 self._connected.pop(session, None)
                 core.disconnect(session)
 
-    def _carry_out_block(self, connected: _Connected, block: bytes, now: float, outgoing: list[Outgoing]) -> None:
-        session = connected.session
+    def _carry_out_next(self, connected: _Connected, now: float, outgoing: list[Outgoing]) -> None:
+        """Carry out a client's next command."""
         try:
-            items = unpack_block(block)
+            if not connected.commands:
+                connected.client.finished()
+                connected.commands.extend(unpack_block(connected.blocks.popleft()))
+            transmission = decode_transmission(connected.transport, connected.commands.popleft())
         except TransmissionError as error:
-            outgoing.append(Outgoing(session, error.corr_id, b"", Err(error.error)))
-            return
-        for item in items:
-            try:
-                transmission = decode_transmission(connected.transport, item)
-            except TransmissionError as error:
-                outgoing.append(Outgoing(session, error.corr_id, b"", Err(error.error)))
-            else:
-                self._core.handle(session, transmission, now, outgoing)
+            outgoing.append(Outgoing(connected.session, error.corr_id, b"", Err(error.error)))
+        else:
+            self._core.handle(connected.session, transmission, now, outgoing)
 
     def _send(self, outgoing: list[Outgoing]) -> None:
         by_session: dict[CoreSession, list[bytes]] = {}
@@ -412,3 +412,8 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "it is in use"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else "there is no such address"
+
+
+def _name(error: Exception) -> str:
+    """What may be logged of an error: its text if it is one of ours."""
+    return str(error) if isinstance(error, StoreError) else type(error).__name__
