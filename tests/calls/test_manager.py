@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from simplex_calls.calls import attached
 from simplex_calls.calls.attached import MAX_COMMANDS, MAX_NONSENSE
 from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.ice import IceConfig, IceServer
@@ -498,3 +499,51 @@ async def test_no_secret_is_logged(world: World, caplog: pytest.LogCaptureFixtur
     shown = caplog.text + repr(world.alice.told) + repr(list(world.alice.manager._board.calls.values()))
     for secret in (key, OFFER["offer"], repr(wire_ids[0]), wire_ids[0].hex(), "bob"):
         assert str(secret) not in shown
+
+
+async def test_a_page_that_does_not_close_does_not_hold_anything_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attached, "CLOSE_SECONDS", 0.01)
+    await world.connect()
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.alice.page, "close", hang)
+    world.alice.manager.hang_up(world.alice.call.id)
+    await world.alice.tasks[0]
+    assert not world.alice.call.has_page
+
+
+async def test_a_page_that_takes_no_message_in_time_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.connect()
+    monkeypatch.setattr(attached, "SEND_SECONDS", 0.01)
+
+    async def hang(_message: dict[str, Any]) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.alice.page, "send", hang)
+    world.bob.page.say({"type": "ice", "iceCandidates": "Ym9i"})
+    await world.alice.tasks[0]
+    assert world.alice.call.end_reason is EndReason.ENDED
+    assert world.alice.page.closed
+
+
+async def test_a_cancelled_page_hangs_up(world: World) -> None:
+    await world.connect()
+    world.alice.tasks[0].cancel()
+    await world.until(lambda: world.bob.call.state is CallPhase.ENDED)
+    assert world.alice.page.closed
+    world.alice.tasks.clear()
+
+
+async def test_a_call_that_comes_while_the_profile_closes_is_closed_at_the_next_start(world: World) -> None:
+    alice = world.alice
+    await alice.manager.stop()
+    invitation = CallInvitation(b"i" * 16, CallMedia.AUDIO, encryption=False)
+    alice.manager.message_received(alice.friend_id, invitation, datetime.fromtimestamp(NOW, UTC))
+    assert alice.timers == []
+    again = killed(alice)
+    again.manager.start()
+    assert again.history() == [CallDetails(CallMedia.AUDIO, CallStatus.MISSED)]

@@ -8,7 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -166,7 +166,7 @@ class CallManager:
     def calls(self) -> list[CallView]:
         """The calls that are not over, and after them the latest that are, newest first."""
         now = [self._view(call) for call in self._board.calls.values()]
-        return now + list(reversed(self._recent))
+        return now + [replace(seen, has_page=seen.id in self._pages) for seen in reversed(self._recent)]
 
     def call(self, call_id: str) -> CallView:
         """One call, of :meth:`calls`; raises :class:`CallMissingError`."""
