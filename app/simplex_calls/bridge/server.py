@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from typing import Self
 
 import jinja2
 from aiohttp import WSCloseCode, web

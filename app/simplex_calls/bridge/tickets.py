@@ -1,4 +1,4 @@
-"""One-time secrets: the tokens in the addresses of pages, and the secrets that pages begin their sessions with. Pure."""
+"""One-time secrets: tokens in the addresses of pages, and what pages begin their sessions with. Pure."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+"""What the window and the browser have in common: a client with its bridge, and somebody who rings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from simplex_calls.bridge.server import Bridge
+from simplex_calls.catalogue import text
+from simplex_calls.client import CallPhase, CallView, Client, ClientError
+from simplex_calls.desktop.notifications import Notifications, Ring
+from simplex_calls.events import CallChanged, Event, PageWanted
+
+logger = logging.getLogger(__name__)
+
+
+class Program:
+    """Follows the client's events: opens calls' pages and shows what rings.
+
+    ``open_call`` opens a call's page, ``show`` brings the chat page to the front.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        bridge: Bridge,
+        notifications: Notifications | None,
+        *,
+        open_call: Callable[[str], Coroutine[Any, Any, None]],
+        show: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._bridge = bridge
+        self._notifications = notifications
+        self._open_call = open_call
+        self._show = show
+        self._work: set[asyncio.Task[None]] = set()
+        self._events = client.events()
+
+    async def run(self) -> None:
+        """Follow events until the client stops."""
+        try:
+            async for event in self._events:
+                self._happened(event)
+        finally:
+            self._events.close()
+            for task in self._work:
+                task.cancel()
+            await asyncio.gather(*self._work, return_exceptions=True)
+            if self._notifications is not None:
+                await self._notifications.stop()
+
+    def _happened(self, event: Event) -> None:
+        match event:
+            case PageWanted(call_id):
+                self._do(self._open_call(call_id))
+            case CallChanged(call) if self._notifications is not None:
+                self._rings(self._notifications, call)
+
+    def _rings(self, notifications: Notifications, call: CallView) -> None:
+        if call.state is not CallPhase.RINGING:
+            notifications.withdraw(call.id)
+            return
+        notifications.ring(
+            Ring(
+                call.id,
+                call.contact_name or text("desktop.ring.unnamed"),
+                text(f"desktop.ring.{call.media.value}"),
+                accept=lambda: self._do(self._accept(call.id)),
+                reject=lambda: self._do(self._reject(call.id)),
+                show=self._show,
+            )
+        )
+
+    async def _accept(self, call_id: str) -> None:
+        if self._client.is_ip_exposure_confirmed:
+            await self._client.accept(call_id)
+            return
+        # the warning comes first, and the page has it
+        self._show()
+        self._bridge.push_to_latest({"event": "ip_exposure_wanted", "callId": call_id})
+
+    async def _reject(self, call_id: str) -> None:
+        await self._client.reject(call_id)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._finish(work))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    @staticmethod
+    async def _finish(work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ClientError as error:
+            # the call ended in between; the page shows it
+            logger.info("not done: %s", error.message_id)
+        except Exception:
+            logger.exception("something that was asked for could not be done")
