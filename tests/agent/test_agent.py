@@ -121,6 +121,22 @@ async def test_a_queue_whose_connection_cannot_be_stored_is_deleted(alice: Perso
     assert alice.agent.connection_ids() == []
 
 
+async def test_a_fault_after_the_commit_of_a_connection_keeps_it(alice: Person, bob: Person) -> None:
+    link = await alice.invite()
+
+    def divide() -> None:
+        raise ZeroDivisionError
+
+    def created(connection_id: int) -> None:
+        bob._add_contact(connection_id)
+        bob.database.after_commit(divide)
+
+    with pytest.raises(ZeroDivisionError):
+        await bob.agent.join_connection(link, b"info of bob", created=created)
+    await until(lambda: bool(alice.connected and bob.connected))
+    assert len(alice.servers.queues) == 2
+
+
 async def test_sending_needs_a_connection(alice: Person, bob: Person) -> None:
     link = await alice.invite()
     with pytest.raises(WrongState):

@@ -6,19 +6,18 @@ What a connection may do is decided by the table in :mod:`.connection`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from simplex_calls.agent import ratchet
+from simplex_calls.agent.acknowledging import Acknowledging
 from simplex_calls.agent.connection import ConnectionEvent, ConnectionState
-from simplex_calls.agent.delivery import Delivery, DeliveryConfig, Pause
+from simplex_calls.agent.delivery import Delivery, DeliveryConfig
 from simplex_calls.agent.envelopes import ConnInfoReply
 from simplex_calls.agent.errors import AgentError, LargeMessage, LinkUsed, WrongState
 from simplex_calls.agent.events import (
@@ -49,7 +48,7 @@ from simplex_calls.agent.x3dh import E2EPrivateKeys
 from simplex_calls.crypto import BoxKey, CryptoError, Ed25519PrivateKey, Random, X448PrivateKey, X25519PrivateKey
 from simplex_calls.database import Database
 from simplex_calls.smp.address import ServerAddress
-from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, SMPError
+from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
 from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.network import Network
 from simplex_calls.smp.queues import NetworkHandler, RecipientQueue
@@ -95,8 +94,7 @@ class Agent:
         self._delivery = Delivery(
             self._store, self._network, self._lifecycle, clock=clock, random=random, config=delivery
         )
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._never = asyncio.Event()
+        self._acknowledging = Acknowledging(self._network, random=random, config=self._delivery.config)
         self._joining: set[tuple[bytes, bytes]] = set()
 
     async def start(self) -> None:
@@ -110,10 +108,7 @@ class Agent:
     async def stop(self) -> None:
         """Stop everything; what was not done is continued by the next start."""
         await self._delivery.stop()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._acknowledging.stop()
         await self._network.close()
 
     # connections
@@ -126,7 +121,7 @@ class Agent:
         """
         queue = await self._create_queue(self._choose_server(), CLIENT_VERSIONS.maximum)
         keys = E2EPrivateKeys.generate(self._random)
-        with self._discarding(queue), self._database.transaction():
+        with self._storing(queue):
             connection_id = self._store.add_connection(ConnectionState.INVITED, AGENT_VERSIONS.maximum)
             self._store.add_invitation_keys(connection_id, keys)
             self._add_rcv_queue(connection_id, queue)
@@ -169,7 +164,7 @@ class Agent:
         finally:
             self._joining.discard(name)
         # nothing is awaited from here on
-        with self._discarding(queue), self._database.transaction():
+        with self._storing(queue):
             connection_id = self._store.add_connection(ConnectionState.JOINED, agent_version)
             self._add_rcv_queue(connection_id, queue)
             self._store.add_snd_queue(
@@ -250,7 +245,7 @@ class Agent:
                 self._receiver.receive(queue, message)
         except (sqlite3.OperationalError, sqlite3.InternalError) as error:
             _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
-            self._run(queue.id, self._again_later(server, recipient_id, message))
+            self._acknowledging.later(queue, lambda: self.message(server, recipient_id, message))
             return
         except Exception as error:  # noqa: BLE001 - no message may block its queue for good
             _log.error("a message could not be processed: %s", type(error).__name__)
@@ -258,7 +253,7 @@ class Agent:
                 with self._database.transaction():
                     self._store.set_last_message(queue.id, message.message_id)
                     self._lifecycle.emit(MessageRejected(queue.connection_id, RejectionReason.NOT_PROCESSED))
-        self._run(queue.id, self._acknowledge(queue, message.message_id))
+        self._acknowledging.start(queue, message.message_id)
 
     def subscribed(self, queues: Sequence[RecipientQueue]) -> None:
         """Queues deliver (again)."""
@@ -372,57 +367,26 @@ class Agent:
         return key
 
     @contextmanager
-    def _discarding(self, queue: NewRcvQueue) -> Iterator[None]:
-        """A queue was made: if its connection cannot be stored, it is deleted again."""
+    def _storing(self, queue: NewRcvQueue) -> Iterator[None]:
+        """A transaction for the connection of a queue that was just made: if it fails, the queue is deleted again."""
+        committed: list[bool] = []
         try:
-            yield
-        except Exception:
             with self._database.transaction():
-                recipient = RecipientQueue(queue.server, queue.ids.recipient_id, queue.auth_key)
-                self._store.add_deletion(recipient, self._clock())
-                self._database.after_commit(self._delivery.wake_deletions)
+                self._database.after_commit(lambda: committed.append(True))
+                yield
+        except Exception:
+            if not committed:
+                with self._database.transaction():
+                    recipient = RecipientQueue(queue.server, queue.ids.recipient_id, queue.auth_key)
+                    self._store.add_deletion(recipient, self._clock())
+                    self._database.after_commit(self._delivery.wake_deletions)
             raise
 
     def _forget(self, queues: Sequence[RcvQueue]) -> None:
         for queue in queues:
             self._network.unsubscribe(queue.subscription)
-            self._stop_run(queue.id)
+            self._acknowledging.forget(queue)
         self._delivery.wake_deletions()
-
-    async def _again_later(self, server: ServerAddress, recipient_id: bytes, message: Msg) -> None:
-        """The server sends nothing more in this queue before the message is acknowledged: so try it again."""
-        await asyncio.sleep(self._delivery.config.first_pause)
-        self.message(server, recipient_id, message)
-
-    async def _acknowledge(self, queue: RcvQueue, message_id: bytes) -> None:
-        """Acknowledge until the server answers: without that, nothing more comes in this queue."""
-        config = self._delivery.config
-        pause = Pause(config.first_pause, config.longest_pause, config.growth, self._random)
-        while True:
-            try:
-                await self._network.acknowledge(queue.subscription, message_id)
-            except NetworkError:
-                _log.debug("an acknowledgement was lost")
-                await pause.wait(self._never)
-            except SMPError as error:
-                _log.warning("an acknowledgement was refused: %s", error)
-                return
-            else:
-                return
-
-    def _run(self, queue_id: int, work: Coroutine[Any, Any, None]) -> None:
-        """Do something about a queue's last message; what was at work for an earlier one is over then."""
-        previous = self._tasks.pop(queue_id, None)
-        if previous is not None:
-            previous.cancel()
-        task = asyncio.create_task(work, name="acknowledgement")
-        self._tasks[queue_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(queue_id) if self._tasks.get(queue_id) is task else None)
-
-    def _stop_run(self, queue_id: int) -> None:
-        task = self._tasks.pop(queue_id, None)
-        if task is not None:
-            task.cancel()
 
 
 def _usable_queue(invitation: Invitation) -> QueueInfo | None:

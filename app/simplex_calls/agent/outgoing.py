@@ -5,7 +5,6 @@ All of it happens in the caller's transaction; the queue's worker is woken when 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from simplex_calls.agent import envelopes, ratchet
@@ -17,8 +16,6 @@ from simplex_calls.agent.x3dh import E2EParams
 from simplex_calls.crypto import PublicKey, Random
 from simplex_calls.crypto.box import NONCE_SIZE
 from simplex_calls.smp.body import ClientEnvelope, ClientMessage
-
-_log = logging.getLogger(__name__)
 
 
 class Outgoing:
@@ -74,7 +71,7 @@ class Outgoing:
         return self._message(connection, OutboxKind.MESSAGE, envelopes.AMsg(body), notify=notify)
 
     def service(self, connection: Connection, body: envelopes.MessageBody) -> None:
-        """A message between the agents, if the connection can send at all."""
+        """A message between the agents that nobody above waits for."""
         self._message(connection, OutboxKind.SERVICE, body, notify=False)
 
     def _message(self, connection: Connection, kind: OutboxKind, body: envelopes.MessageBody, *, notify: bool) -> int:
