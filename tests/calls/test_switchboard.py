@@ -149,6 +149,19 @@ def test_a_newer_invitation_replaces_the_first() -> None:
     assert side.states == [CallState.RINGING]
 
 
+def test_a_contact_who_calls_again_has_given_up_the_call_that_we_are_answering() -> None:
+    side = offered()
+    first = side.call.id
+    side.receive(invitation(b"j" * 16))
+    assert side.states == [CallState.RINGING]
+    assert (side.ended[0].id, side.ended[0].reason) == (first, EndReason.ENDED)
+    assert side.page is None
+    alice, bob = connected_pair()
+    alice.receive(invitation(b"j" * 16), alice.now + 1)
+    assert alice.states == [CallState.CONNECTED, CallState.WAITING]
+    assert bob.states == [CallState.CONNECTED]
+
+
 def test_an_end_that_overtakes_its_invitation() -> None:
     side = Side(b"\1")
     side.receive(CallEnd(b"i" * 16))
@@ -488,3 +501,39 @@ def test_anything_in_any_order_neither_crashes_nor_breaks_the_rules(events: list
             assert call.reason is not None
             assert (call.keys, call.frame_key) == (None, None)
             assert (call.failure is not None) == (call.reason is EndReason.FAILED)
+
+
+@settings(max_examples=200)
+@given(st.booleans(), st.lists(st.integers(0, 11), max_size=60), st.lists(st.integers(0, 5), max_size=30))
+def test_two_sides_whose_messages_come_in_any_order_end_up_agreed(
+    swapped: bool, choices: list[int], order: list[int]
+) -> None:
+    sides = [Side(b"\1"), Side(b"\2")]
+    if swapped:
+        sides.reverse()
+    for choice in choices:
+        side = sides[choice % 2]
+        exchange(*sides)
+        if order and len(side.inbox) > 1:
+            # one message overtakes the others, and comes twice
+            first = side.inbox[order.pop() % len(side.inbox)]
+            side.inbox = (first, *side.inbox)
+        moves = [*side.moves(), "dial", *(["accept"] if any(c.is_ringing for c in side.board.calls.values()) else [])]
+        if side.board.calls and choice > 9:
+            moves = ["hang up"]
+        side.move(moves[choice // 2 % len(moves)])
+        assert sum(call.is_active for call in side.board.calls.values()) <= 1
+    for _ in range(5):
+        run(*sides)
+        for side in sides:
+            side.now += 200
+            side.take(side.board.tick(side.now))
+    # whatever came of it: nobody is left ringing or waiting, and who is in a call is in the same one
+    for side in sides:
+        assert all(call.state is CallState.CONNECTED for call in side.board.calls.values())
+    for side in sides:
+        for call in list(side.board.calls.values()):
+            side.end(call.id)
+    run(*sides)
+    assert not sides[0].board.calls
+    assert not sides[1].board.calls

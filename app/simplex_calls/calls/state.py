@@ -245,6 +245,8 @@ def _table() -> _Table:
 
     agreeing = {s.ANSWERING, s.ACCEPTED, s.OFFERING, s.OFFERED, s.YIELDING, s.RETURNING, s.CONNECTING}
     rows.update(_ends(agreeing | {s.CONNECTED}, {e.PEER_END}, r.ENDED, a.PAGE_END))
+    # somebody who calls again has given up the call that we are answering; one that connects may be alive
+    rows.update(_ends({s.ACCEPTED, s.OFFERING, s.OFFERED}, {e.INVITATION_REPLACED}, r.ENDED, a.PAGE_END))
     rows.update(_ends(agreeing, {e.TIMEOUT}, r.FAILED, a.SEND_END, a.PAGE_END))
     known = agreeing | {s.CALLING, s.CONNECTED}
     rows.update(_ends(known, {e.HANG_UP, e.PAGE_CLOSED, e.RESTART}, r.ENDED, a.SEND_END, a.PAGE_END))

@@ -5,7 +5,7 @@ what to do. How one call moves is the table's business (:mod:`simplex_calls.call
 calls:
 
 * One call at a time is active; others ring as *waiting*. Accepting one ends the active one first.
-* A contact's newer invitation replaces their earlier one that still rings.
+* A contact's newer invitation replaces their earlier one that still rings, or that we are still answering.
 * **Both call each other at once.** The invitation with the lexicographically smaller call id goes on, on both sides,
   in whatever order the messages arrive; an invitation without encryption never wins. The side whose invitation gave way
   accepts the other at once, as its user wanted this call. An official app knows no such rule: when our invitation

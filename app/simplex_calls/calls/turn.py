@@ -249,7 +249,7 @@ class Turn:
                 return
         call = replace(call, keys=keys, frame_key=frame_key, encrypted=is_encrypted)
         for other in list(self.calls.values()):
-            if other.contact_id == contact_id and other.is_ringing:
+            if other.contact_id == contact_id and transition(other.state, CallEvent.INVITATION_REPLACED) is not None:
                 self.apply(other, CallEvent.INVITATION_REPLACED)
         if sum(other.is_ringing for other in self.calls.values()) >= MAX_RINGING:
             self.apply(call, CallEvent.INVITATION_TOO_MANY)
