@@ -53,6 +53,8 @@ def test_low_order_keys_are_refused() -> None:
     with pytest.raises(crypto.CryptoError, match="not safe"):
         crypto.X25519PrivateKey.generate().exchange(crypto.X25519PublicKey(bytes(32)))
     with pytest.raises(crypto.CryptoError, match="not safe"):
+        crypto.BoxKey.agree(crypto.X25519PrivateKey.generate(), crypto.X25519PublicKey(bytes(32)))
+    with pytest.raises(crypto.CryptoError, match="not safe"):
         crypto.X448PrivateKey.generate().exchange(crypto.X448PublicKey(bytes(56)))
 
 

@@ -30,7 +30,10 @@ class BoxKey:
     @classmethod
     def agree(cls, private: X25519PrivateKey, peer: X25519PublicKey) -> Self:
         """The key that ``crypto_box`` uses between the two; raises :class:`CryptoError` on a low-order key."""
-        return cls.from_secret(private.exchange(peer))
+        try:
+            return cls(nacl.bindings.crypto_box_beforenm(peer.raw, private.raw))
+        except nacl.exceptions.RuntimeError:
+            raise CryptoError("the other side's X25519 key is not safe to use") from None
 
     @classmethod
     def from_secret(cls, secret: bytes) -> Self:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Self
 
+import nacl.bindings
+import nacl.exceptions
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, x448, x25519
 
@@ -114,9 +116,12 @@ class Ed25519PublicKey(PublicKey):
 
     def verify(self, signature: bytes, message: bytes) -> bool:
         """Tell whether ``signature`` (64 bytes) of ``message`` is this key's."""
+        # PyNaCl verifies in half of cryptography's time; a relay does little else
+        if len(signature) != nacl.bindings.crypto_sign_BYTES:
+            return False
         try:
-            ed25519.Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
-        except (InvalidSignature, ValueError):
+            nacl.bindings.crypto_sign_open(signature + message, self.raw)
+        except nacl.exceptions.BadSignatureError:
             return False
         return True
 
