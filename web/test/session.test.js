@@ -25,6 +25,8 @@ class Bench {
   /** @type {"streams" | "script" | null} */
   support = "script";
   isWorkerSilent = false;
+  /** @type {string[]} */
+  refusedUrls = [];
   #corrId = 0;
 
   constructor() {
@@ -33,6 +35,8 @@ class Bench {
       {
         clock: this.clock,
         createConnection: (configuration) => {
+          const urls = (configuration.iceServers ?? []).flatMap((server) => server.urls);
+          if (urls.some((url) => this.refusedUrls.some((refused) => url.startsWith(refused)))) throw new SyntaxError("no");
           const connection = new FakeConnection(configuration);
           this.connections.push(connection);
           return /** @type {any} */ (connection);
@@ -253,6 +257,21 @@ test("start: four transceivers in the fixed order, ours to send and to receive, 
   assert.equal(configuration.iceTransportPolicy, "relay");
   assert.deepEqual(configuration.iceServers, [{ urls: "turn:t" }]);
   assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+});
+
+test("an engine that refuses stuns: gets the other servers; other refusals are errors", async () => {
+  const iceServers = [{ urls: "stuns:a" }, { urls: ["stuns:b", "stun:b"] }, { urls: "turn:c", username: "u", credential: "p" }];
+  const bench = new Bench();
+  bench.refusedUrls = ["stuns:"];
+  assert.equal((await bench.start({ iceServers })).type, "offer");
+  assert.deepEqual(bench.connection.configuration.iceServers, [
+    { urls: ["stun:b"] },
+    { urls: ["turn:c"], username: "u", credential: "p" },
+  ]);
+  const refusing = new Bench();
+  refusing.refusedUrls = ["turn:"];
+  assert.equal((await refusing.start({ iceServers })).code, "setup-failed");
+  assert.equal(refusing.shot.phase, "failed");
 });
 
 test("offer: the peer's transceivers are taken as they are, its candidates too", async () => {
@@ -491,22 +510,25 @@ test("the camera is given back when it is turned off, and opened anew", async ()
 
 test("turned off while it is still opening, the camera stays off", async () => {
   const bench = new Bench();
-  bench.devices.isHeld = true;
-  void bench.session.handle({ command: { type: "start", media: "video" } });
-  await settle();
-  bench.devices.release();
-  bench.devices.isHeld = true;
-  await settle();
-  await bench.clock.advance(FIRST_MS);
-  void bench.session.handle({ command: { type: "media", source: "camera", enable: false } });
-  await settle();
-  void bench.session.handle({ command: { type: "media", source: "camera", enable: true } });
-  await settle();
-  void bench.session.handle({ command: { type: "media", source: "camera", enable: false } });
+  bench.devices.isHeld = "camera";
+  assert.equal((await bench.start()).type, "offer");
+  assert.deepEqual(await bench.command({ type: "media", source: "camera", enable: false }), { type: "ok" });
   bench.devices.release();
   await settle();
   assert.equal(bench.shot.local.camera, false);
   assert.equal(bench.devices.open("video").length, 0);
+  assert.deepEqual(bench.sent(), ["audio", null, null, null]);
+});
+
+test("a camera that opens late is sent from then on", async () => {
+  const bench = new Bench();
+  bench.devices.isHeld = "camera";
+  await bench.start();
+  await bench.answer();
+  assert.deepEqual(bench.sent(), ["audio", null, null, null]);
+  bench.devices.release();
+  await settle();
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
 });
 
 test("another camera replaces the first", async () => {

@@ -63,6 +63,24 @@ export function withoutStrayFeedback(sdp) {
   return kept.join("\r\n");
 }
 
+/**
+ * SimpleX apps name STUN servers over TLS too; an engine that does not know `stuns:` refuses the whole configuration
+ * for it, so it gets the rest.
+ *
+ * @param {import("./session.js").Engine} engine
+ * @param {RTCConfiguration} configuration
+ */
+function createConnection(engine, configuration) {
+  try {
+    return engine.createConnection(configuration);
+  } catch {
+    const iceServers = (configuration.iceServers ?? [])
+      .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => !url.startsWith("stuns:")) }))
+      .filter(({ urls }) => urls.length > 0);
+    return engine.createConnection({ ...configuration, iceServers });
+  }
+}
+
 export class Connection {
   #engine;
   #encryption;
@@ -87,13 +105,13 @@ export class Connection {
     this.#encryption = encryption;
     this.#groups = new CandidateGroups(engine.clock, events.candidates);
     this.#stream = engine.createStream();
-    this.#pc = engine.createConnection({
+    const pc = createConnection(engine, {
       iceServers,
       iceTransportPolicy: relay ? "relay" : "all",
       bundlePolicy: "max-bundle",
       ...encryption?.configuration,
     });
-    const pc = this.#pc;
+    this.#pc = pc;
     pc.addEventListener("icecandidate", ({ candidate }) => {
       // an empty candidate says "no more of this generation": not for the wire
       if (candidate?.candidate) this.#groups.add(candidate.toJSON());

@@ -250,7 +250,7 @@ export class FakeWorker extends EventTarget {
   }
 }
 
-/** Microphone and camera; `failures` says which cannot be had, `hold` keeps requests open until `release`. */
+/** Microphone and camera; `failures` says which cannot be had, `isHeld` keeps requests open until `release`. */
 export class FakeDevices {
   /** @type {{microphone?: Error, camera?: Error}} */
   failures = {};
@@ -258,6 +258,7 @@ export class FakeDevices {
   tracks = [];
   /** @type {string[]} */
   asked = [];
+  /** @type {boolean | "camera"} */
   isHeld = false;
   /** @type {(() => void)[]} */
   #held = [];
@@ -285,7 +286,7 @@ export class FakeDevices {
    * @returns {Promise<any>}
    */
   async #open(what, kind) {
-    if (this.isHeld) await new Promise((resolve) => this.#held.push(() => resolve(undefined)));
+    if (this.isHeld === true || this.isHeld === what) await new Promise((resolve) => this.#held.push(() => resolve(undefined)));
     const failure = this.failures[what];
     if (failure) throw failure;
     const track = new FakeTrack(kind);
