@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.calls.frames import (
@@ -61,6 +61,7 @@ def test_vectors_decrypt() -> None:
         assert decrypt_frame(KEY, bytes.fromhex(case["encrypted"]), kind).hex() == case["clear"]
 
 
+@settings(deadline=None)
 @given(key=st.binary(min_size=32, max_size=32), frame=st.binary(max_size=3000), kind=kinds)
 def test_round_trip_and_layout(key: bytes, frame: bytes, kind: FrameKind) -> None:
     encrypted = encrypt_frame(key, frame, kind)
@@ -70,12 +71,14 @@ def test_round_trip_and_layout(key: bytes, frame: bytes, kind: FrameKind) -> Non
     assert len(encrypted) == (len(frame) + 12 + (16 if hidden else 0) if frame else 0)
 
 
+@settings(deadline=None)
 @given(frame=st.binary(max_size=200), kind=kinds, key=st.binary(min_size=32, max_size=32))
 def test_garbage_gives_frame_errors_only(frame: bytes, kind: FrameKind, key: bytes) -> None:
     with contextlib.suppress(FrameError):
         decrypt_frame(key, frame, kind)
 
 
+@settings(deadline=None)
 @given(frame=st.binary(min_size=20, max_size=200), kind=kinds, data=st.data())
 def test_a_changed_hidden_byte_is_noticed(frame: bytes, kind: FrameKind, data: st.DataObject) -> None:
     encrypted = bytearray(encrypt_frame(KEY, frame, kind))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig, IceServer, IceServerError
@@ -53,6 +53,7 @@ def test_limits_and_policy() -> None:
     assert "secret" not in repr(IceServer.parse("turn:me:secret@example.org"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_garbage_gives_this_error_only(text: str) -> None:
     with contextlib.suppress(IceServerError):

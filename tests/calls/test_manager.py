@@ -136,7 +136,7 @@ class World:
         self.bob = Party(self, "bob")
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             while not condition():
                 self.happened.clear()
                 await self.happened.wait()

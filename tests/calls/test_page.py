@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.calls.page import (
@@ -130,6 +130,7 @@ keys = st.sampled_from(
 types = st.sampled_from([resp["type"] for resp, _ in RESPONSES])
 
 
+@settings(deadline=None)
 @given(json | st.fixed_dictionaries({"resp": st.dictionaries(keys, json | types)}))
 def test_garbage_gives_page_errors_only(message: object) -> None:
     with contextlib.suppress(PageError):

@@ -458,7 +458,7 @@ def _message(what: CallMessage | str, wire_id: bytes) -> CallMessage:
     return what
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(messages | deeds | said, max_size=25), st.data())
 def test_anything_in_any_order_neither_crashes_nor_breaks_the_rules(events: list[object], data: st.DataObject) -> None:
     side = Side(b"\x80")
@@ -503,7 +503,7 @@ def test_anything_in_any_order_neither_crashes_nor_breaks_the_rules(events: list
             assert (call.failure is not None) == (call.reason is EndReason.FAILED)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.booleans(), st.lists(st.integers(0, 11), max_size=60), st.lists(st.integers(0, 5), max_size=30))
 def test_two_sides_whose_messages_come_in_any_order_end_up_agreed(
     swapped: bool, choices: list[int], order: list[int]

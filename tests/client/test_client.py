@@ -75,7 +75,7 @@ def refused(caught: pytest.ExceptionInfo[ClientError]) -> str:
 async def next_event(
     events: events_module.Events, kind: type[Any], test: Callable[[Any], bool] = lambda _: True
 ) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in events:
             if isinstance(event, kind) and test(event):
                 return event
