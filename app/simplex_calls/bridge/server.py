@@ -208,7 +208,7 @@ class Bridge:
             "Cross-Origin-Resource-Policy": "same-origin",
             "Permissions-Policy": (
                 "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), "
-                "geolocation=(), payment=(), usb=()"
+                "geolocation=()"
             ),
         }
 

@@ -196,7 +196,7 @@ class Desktop:
             port.close()
         self._stopping.set()
 
-    async def _open_call(self, call_id: str) -> None:
+    async def _open_call(self, call_id: str, *, from_page: bool) -> None:
         client, bridge, loop, make_window = self._client, self._bridge, self._loop, self._make_window
         if client is None or bridge is None or loop is None or make_window is None:
             raise RuntimeError("a call's window needs the main one")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
@@ -14,6 +14,13 @@ from simplex_calls.desktop.notifications import Notifications, Ring
 from simplex_calls.events import CallChanged, Event, PageWanted
 
 logger = logging.getLogger(__name__)
+
+
+class OpenCall(Protocol):
+    """Opens a call's page; ``from_page``: a chat page was clicked for it, not a notification."""
+
+    def __call__(self, call_id: str, *, from_page: bool) -> Coroutine[Any, Any, None]:
+        """Open it."""
 
 
 class Program:
@@ -28,7 +35,7 @@ class Program:
         bridge: Bridge,
         notifications: Notifications | None,
         *,
-        open_call: Callable[[str], Coroutine[Any, Any, None]],
+        open_call: OpenCall,
         show: Callable[[], None],
     ) -> None:
         self._client = client
@@ -37,6 +44,7 @@ class Program:
         self._open_call = open_call
         self._show = show
         self._work: set[asyncio.Task[None]] = set()
+        self._accepted_outside: set[str] = set()
         self._events = client.events()
 
     async def run(self) -> None:
@@ -55,7 +63,8 @@ class Program:
     def _happened(self, event: Event) -> None:
         match event:
             case PageWanted(call_id):
-                self._do(self._open_call(call_id))
+                self._do(self._open_call(call_id, from_page=call_id not in self._accepted_outside))
+                self._accepted_outside.discard(call_id)
             case CallChanged(call) if self._notifications is not None:
                 self._rings(self._notifications, call)
 
@@ -76,6 +85,7 @@ class Program:
 
     async def _accept(self, call_id: str) -> None:
         if self._client.is_ip_exposure_confirmed:
+            self._accepted_outside = {call_id}
             await self._client.accept(call_id)
             return
         # the warning comes first, and the page has it

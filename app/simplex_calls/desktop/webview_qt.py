@@ -129,7 +129,9 @@ class _Page(QWebEnginePage):
         self, level: QWebEnginePage.JavaScriptConsoleMessageLevel, message: str, line: int, source: str
     ) -> None:
         """Keep a page's own words out of the log unless somebody looks for faults."""
-        logger.debug("page, %s:%d: %s: %s", source.rpartition("/")[2], line, level.name, message)
+        # a page's own address is a secret
+        file = source.rpartition("/")[2] if "/static/" in source else "page"
+        logger.debug("%s:%d: %s: %s", file, line, level.name, message)
 
 
 class _Channel(QObject):
