@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from simplex_calls.agent.delivery import DeliveryConfig, Outcome, Pause, judge
 from simplex_calls.agent.events import ConnectionFailed, FailureReason, MessageFailed
-from simplex_calls.agent.records import OutboxKind
 from simplex_calls.smp.errors import (
     BrokerError,
     CommandFault,
@@ -20,7 +18,7 @@ from simplex_calls.smp.errors import (
     SMPError,
 )
 from tests.agent.fake_network import FakeServers
-from tests.agent.peers import AT_ONCE, Person, connect, until
+from tests.agent.peers import Person, connect, until
 
 
 def broker(code: ErrorCode) -> BrokerError:
@@ -165,7 +163,7 @@ async def test_deletions_of_unknown_or_ancient_queues_are_given_up(
 
 
 async def test_nothing_is_lost_if_the_worker_is_stopped_at_any_turn(person: Callable[..., Person]) -> None:
-    alice, bob = person("alice"), person("bob", delivery=replace(AT_ONCE))
+    alice, bob = person("alice"), person("bob")
     await alice.start()
     await bob.start()
     await connect(alice, bob)
@@ -177,4 +175,3 @@ async def test_nothing_is_lost_if_the_worker_is_stopped_at_any_turn(person: Call
     await until(lambda: bob.received == [b"%d" % turns for turns in range(8)])
     await until(lambda: alice.undelivered == 0)
     assert alice.agent._store.queues_with_outbox() == []
-    assert {kind.value for kind in OutboxKind} >= {"message", "confirmation"}
