@@ -1,0 +1,196 @@
+"""One of the demo's two people: a client with windows, which does what it is told in lines of JSON.
+
+Orders come on standard input, events go to standard output; both are pipes of the conductor
+(:mod:`simplex_calls.demo.conductor`), so that links never appear on a command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from simplex_calls.client import (
+    CallDetails,
+    CallDirection,
+    CallPhase,
+    CallState,
+    CallView,
+    ChatItem,
+    Client,
+    ClientError,
+    PageStats,
+    Settings,
+)
+from simplex_calls.desktop.app import Desktop, DesktopError
+from simplex_calls.events import CallChanged, CallStats, ContactConnected, Event
+
+_MOMENTS = {
+    CallState.OFFERED: "offered",
+    CallState.CONNECTING: "answered",
+    CallState.CONNECTED: "connected",
+}
+
+
+class Side:
+    """Turns orders into calls of the public API, and its events into lines."""
+
+    def __init__(self, output: int) -> None:
+        self._output = os.fdopen(output, "w", encoding="utf-8")
+        self._contact_id: int | None = None
+        self._call_id: str | None = None
+        self._told: set[str] = set()
+
+    def tell(self, event: str, **values: Any) -> None:
+        """Write an event."""
+        json.dump({"event": event, "at": time.time(), **values}, self._output)
+        self._output.write("\n")
+        self._output.flush()
+
+    async def run(self, client: Client, desktop: Desktop) -> None:
+        """Follow orders until told to quit, or until the conductor is gone."""
+        events = asyncio.create_task(self._watch(client))
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+        )
+        self.tell("ready")
+        try:
+            while line := await reader.readline():
+                order = json.loads(line)
+                if order["order"] == "quit":
+                    break
+                try:
+                    await self._follow(order, client, desktop)
+                except ClientError as error:
+                    self.tell("error", text=str(error))
+        finally:
+            events.cancel()
+            desktop.quit()
+
+    async def _follow(self, order: dict[str, Any], client: Client, desktop: Desktop) -> None:
+        match order["order"]:
+            case "invite":
+                self.tell("invitation", link=await client.create_invitation())
+            case "connect":
+                await client.connect(order["link"])
+            case "call" if self._contact_id is not None:
+                call = await client.start_call(self._contact_id, order["media"])
+                self._call_id = call.id
+            case "accept" if self._call_id is not None:
+                self.tell("accepted")
+                await client.accept(self._call_id)
+            case "hang_up" if self._call_id is not None:
+                await client.hang_up(self._call_id)
+            case "screenshot":
+                self.tell("screenshot", saved=await desktop.screenshot("call", Path(order["path"])))
+            case "history" if self._contact_id is not None:
+                self.tell("history", items=[_entry(item) for item in client.history(self._contact_id)])
+            case name:
+                self.tell("error", text=f"cannot follow the order {name} now")
+
+    async def _watch(self, client: Client) -> None:
+        async for event in client.events():
+            self._happened(event)
+
+    def _happened(self, event: Event) -> None:
+        match event:
+            case ContactConnected(contact):
+                self._contact_id = contact.id
+                self.tell("contact")
+            case CallChanged(call):
+                self._call_changed(call)
+            case CallStats(call_id, stats) if call_id == self._call_id:
+                self._counted(stats)
+
+    def _call_changed(self, call: CallView) -> None:
+        if self._call_id is None or call.is_active or call.state is CallPhase.RINGING:
+            self._call_id = call.id
+        if call.id != self._call_id:
+            return
+        if call.state is CallPhase.CALLING:
+            self._tell_once("called")
+        elif call.state is CallPhase.RINGING:
+            self._tell_once("ringing")
+        elif call.state is CallPhase.ENDED:
+            reason = call.end_reason.value if call.end_reason else ""
+            if call.failure is not None:
+                self.tell("failed", text=call.failure.value)
+            self._tell_once("ended", reason=reason)
+        # both sides pass "connecting"; the caller's is the answer
+        moment = _MOMENTS.get(call.detail)
+        if moment is not None and (moment != "answered" or call.direction is CallDirection.OUTGOING):
+            self._tell_once(moment, encrypted=call.encrypted)
+
+    def _counted(self, stats: PageStats) -> None:
+        self.tell(
+            "stats",
+            path=stats.path.value if stats.path else None,
+            counters={
+                "frames_sent": stats.frames_sent,
+                "frames_encrypted": stats.frames_encrypted,
+                "frames_decrypted": stats.frames_decrypted,
+                "frames_decoded": stats.frames_decoded,
+                "audio_packets_received": stats.audio_packets_received,
+            },
+        )
+        if stats.first_frame_at is not None and "first_frame" not in self._told:
+            self._told.add("first_frame")
+            self.tell("first_frame", first_frame_at=stats.first_frame_at)
+
+    def _tell_once(self, event: str, **values: Any) -> None:
+        if event not in self._told:
+            self._told.add(event)
+            self.tell(event, **values)
+
+
+def _entry(item: ChatItem) -> dict[str, Any]:
+    entry: dict[str, Any] = {"direction": item.direction.value, "kind": item.kind.value}
+    if isinstance(item.details, CallDetails):
+        entry |= {
+            "media": item.details.media.value,
+            "status": item.details.status.value,
+            "duration": item.details.duration,
+        }
+    return entry
+
+
+def main() -> int:
+    """Read the first order, which says who this is, open the windows and follow the others."""
+    logging.basicConfig(level=os.environ.get("SIMPLEX_CALLS_LOG", "WARNING").upper())
+    # Libraries may print; the conductor must only see events.
+    output = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    side = Side(output)
+    begin = json.loads(_first_line())
+    # On one machine nothing needs a STUN server, and nothing is asked of one.
+    settings = Settings(ice_servers=())
+    desktop = Desktop(
+        lambda: Client(Path(begin["folder"]), begin["name"], [begin["server"]], settings=settings),
+        offscreen=begin["offscreen"],
+        fake_devices=begin["fake_devices"],
+        column=begin["column"],
+        on_ready=side.run,
+    )
+    try:
+        return desktop.run()
+    except DesktopError as error:
+        side.tell("error", text=str(error))
+        return 1
+
+
+def _first_line() -> bytes:
+    # byte by byte: what follows is for the event loop's own reader
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(sys.stdin.fileno(), 1)):
+        line += byte
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())
