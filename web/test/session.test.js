@@ -724,6 +724,35 @@ test("a new call in the same page: the first is closed, nothing of it is left", 
   assert.equal(bench.devices.open("audio").length, 1);
 });
 
+test("what a call before still waits for does not touch the new one", async () => {
+  for (const aesKey of [KEY, undefined]) {
+    for (const isAsking of [true, false]) {
+      const bench = new Bench();
+      bench.devices.isHeld = isAsking;
+      bench.isWorkerSilent = true;
+      void bench.session.handle({ corrId: 9, command: { type: "start", media: "audio", aesKey } });
+      await settle();
+      bench.isWorkerSilent = false;
+      void bench.session.handle({ corrId: 10, command: { type: "capabilities", media: "audio" } });
+      bench.devices.release();
+      await settle();
+      await bench.clock.advance(60_000);
+      const answer = (/** @type {number} */ id) => bench.responses.find(({ corrId }) => corrId === id).resp;
+      assert.deepEqual([answer(9).type, answer(9).code], ["error", "ended"]);
+      assert.equal(answer(10).type, "capabilities");
+      assert.equal(bench.shot.phase, "waiting");
+      assert.equal(bench.devices.open("audio").length, 1);
+      assert.deepEqual(bench.connections.filter(({ isClosed }) => !isClosed), []);
+    }
+  }
+});
+
+test("the microphone is asked for before the camera", async () => {
+  const bench = new Bench();
+  await bench.start();
+  assert.deepEqual(bench.devices.tracks.map(({ kind }) => kind), ["audio", "video"]);
+});
+
 test("a description that the engine refuses, or nobody can read, ends the call with an error", async () => {
   for (const offer of [pack({ type: "offer", sdp: "broken" }), "%%%", pack("text")]) {
     const bench = new Bench();

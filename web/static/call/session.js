@@ -257,58 +257,72 @@ export class Session {
     return result;
   }
 
-  /** We call: devices are opened before anything rings at the contact's. @param {any} _command */
-  async #capabilities(_command) {
+  /**
+   * Runs a part of the call's set-up. Whatever comes of it after the call's end concerns no call any more: not the one
+   * that ended, and not one that has begun since.
+   *
+   * @template T
+   * @param {(generation: number) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async #during(work) {
     const generation = this.#generation;
-    await this.#openMicrophone();
-    this.#check(generation);
-    this.#move("prepared");
-    return { type: "capabilities", capabilities: this.#ownCapabilities() };
+    try {
+      return await work(generation);
+    } finally {
+      this.#check(generation);
+    }
+  }
+
+  /** We call: devices are opened before anything rings at the contact's. @param {any} command */
+  #capabilities({ media }) {
+    return this.#during(async () => {
+      await this.#openDevices(media);
+      this.#move("prepared");
+      return { type: "capabilities", capabilities: this.#ownCapabilities() };
+    });
   }
 
   /** We were called and have accepted: ours is the offer. @param {any} command */
-  async #start(command) {
-    const generation = this.#generation;
-    // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
-    // `.local` names, and nothing reaches the caller of a call that cannot take place.
-    const encryption = this.#createEncryption(command.aesKey);
-    await this.#openMicrophone();
-    this.#check(generation);
-    const connection = this.#connect(command, encryption);
-    const described = connection.createOffer();
-    this.#attachOwn();
-    const { description, candidates } = await described;
-    this.#check(generation);
-    this.#move("negotiate");
-    return {
-      type: "offer",
-      offer: this.#engine.pack(description),
-      iceCandidates: this.#engine.pack(candidates),
-      capabilities: this.#ownCapabilities(),
-    };
+  #start(command) {
+    return this.#during(async (generation) => {
+      const encryption = this.#createEncryption(command.aesKey);
+      // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
+      // `.local` names, and nothing reaches the caller of a call that cannot take place.
+      await this.#openDevices(command.media);
+      const connection = this.#connect(command, encryption);
+      const described = connection.createOffer();
+      this.#attachOwn();
+      const { description, candidates } = await described;
+      this.#check(generation);
+      this.#move("negotiate");
+      return {
+        type: "offer",
+        offer: this.#engine.pack(description),
+        iceCandidates: this.#engine.pack(candidates),
+        capabilities: this.#ownCapabilities(),
+      };
+    });
   }
 
   /** We called and the contact has accepted: here is its offer. @param {any} command */
   async #offer(command) {
     if (this.#connection) throw new CommandError("call already started");
-    const [offer, candidates] = [this.#unpack(command.offer), this.#unpackList(command.iceCandidates)];
-    if (this.#state.phase !== "waiting") this.#begin(command.media);
-    const generation = this.#generation;
-    const encryption = this.#createEncryption(command.aesKey);
-    await this.#openMicrophone();
-    this.#check(generation);
-    const connection = this.#connect(command, encryption);
-    connection.addCandidates(candidates);
-    const described = await connection.createAnswer(offer);
-    this.#check(generation);
-    this.#attachOwn();
-    this.#move("negotiate");
-    this.#negotiated(connection);
-    return {
-      type: "answer",
-      answer: this.#engine.pack(described.description),
-      iceCandidates: this.#engine.pack(described.candidates),
-    };
+    const [offer, early] = [this.#unpack(command.offer), this.#unpackList(command.iceCandidates)];
+    const isPrepared = this.#state.phase === "waiting";
+    if (!isPrepared) this.#begin(command.media);
+    return this.#during(async (generation) => {
+      const encryption = this.#createEncryption(command.aesKey);
+      await (isPrepared ? this.#openMicrophone() : this.#openDevices(command.media));
+      const connection = this.#connect(command, encryption);
+      connection.addCandidates(early);
+      const { description, candidates } = await connection.createAnswer(offer);
+      this.#check(generation);
+      this.#attachOwn();
+      this.#move("negotiate");
+      this.#negotiated(connection);
+      return { type: "answer", answer: this.#engine.pack(description), iceCandidates: this.#engine.pack(candidates) };
+    });
   }
 
   /** @param {any} command */
@@ -317,10 +331,12 @@ export class Session {
     if (!connection) throw new CommandError("call not started");
     if (connection.hasRemoteDescription) throw new CommandError("remote description already set");
     const [answer, candidates] = [this.#unpack(command.answer), this.#unpackList(command.iceCandidates)];
-    connection.addCandidates(candidates);
-    await connection.acceptAnswer(answer);
-    this.#negotiated(connection);
-    return { type: "ok" };
+    return this.#during(async () => {
+      connection.addCandidates(candidates);
+      await connection.acceptAnswer(answer);
+      this.#negotiated(connection);
+      return { type: "ok" };
+    });
   }
 
   /** @param {any} command */
@@ -365,8 +381,6 @@ export class Session {
     this.#early = early;
     this.#state = { ...freshState(), call: this.#state.call, media: media === "video" ? "video" : "audio" };
     this.#move("prepare");
-    // The camera is asked for at once too, but nothing waits for it.
-    if (media === "video") void this.#setCamera(true, "user").catch(() => {});
   }
 
   /** @param {unknown} key */
@@ -517,6 +531,20 @@ export class Session {
   }
 
   // Devices
+
+  /**
+   * Opens the microphone, and the camera of a video call. The camera is asked for at once too, but second, because
+   * engines open one after the other; and nothing waits for it.
+   *
+   * @param {unknown} media
+   */
+  async #openDevices(media) {
+    const generation = this.#generation;
+    const microphone = this.#openMicrophone();
+    if (media === "video") void this.#setCamera(true, "user").catch(() => {});
+    await microphone;
+    this.#check(generation);
+  }
 
   async #openMicrophone() {
     if (this.#microphone) return;
