@@ -1,0 +1,497 @@
+// @ts-check
+/**
+ * What the chat page knows: one immutable value, and how each event and each act of the user changes it. No DOM, no
+ * clock, no network.
+ *
+ * @typedef {import("./api.js").Contact} Contact
+ * @typedef {import("./api.js").Item} Item
+ * @typedef {import("./api.js").Call} Call
+ * @typedef {import("./api.js").Invitation} Invitation
+ *
+ * @typedef {object} Log  the open conversation: what was loaded of it, and which part stands on the page
+ * @property {Item[]} items  all that is loaded, the oldest first
+ * @property {number} start  the first of them that is shown
+ * @property {number} end  the one after the last that is shown
+ * @property {boolean} isLoaded  whether the first answer came
+ * @property {boolean} hasOlder  whether Python has more
+ * @property {boolean} isLoading
+ *
+ * @typedef {object} State
+ * @property {"loading" | "ready" | "over"} phase
+ * @property {import("./api.js").Profile | null} profile
+ * @property {boolean} isIpExposureConfirmed
+ * @property {"window" | "browser"} mode
+ * @property {ReadonlyMap<number, Contact>} contacts
+ * @property {ReadonlyMap<string, Call>} calls  those that ring or have the line
+ * @property {ReadonlyMap<string, boolean>} servers  name → whether it is connected
+ * @property {number | null} open  the contact whose conversation is open
+ * @property {Log} log
+ * @property {ReadonlyMap<number, number>} unread
+ * @property {ReadonlyMap<number, string>} drafts
+ * @property {ReadonlyMap<number, Invitation>} invitations  links that wait to be used
+ * @property {boolean} isVisible  whether the user can see the page
+ * @property {{callId: string, url: string} | null} blockedCall  a call's page that the browser did not let us open
+ */
+
+/** How many items one request asks for. */
+export const PAGE = 50;
+/** How many items stand on the page at most. */
+export const SHOWN = 200;
+
+/** @type {Log} */
+const NO_LOG = { items: [], start: 0, end: 0, isLoaded: false, hasOlder: false, isLoading: false };
+
+/** @type {State} */
+export const INITIAL = {
+  phase: "loading",
+  profile: null,
+  isIpExposureConfirmed: false,
+  mode: "window",
+  contacts: new Map(),
+  calls: new Map(),
+  servers: new Map(),
+  open: null,
+  log: NO_LOG,
+  unread: new Map(),
+  drafts: new Map(),
+  invitations: new Map(),
+  isVisible: true,
+  blockedCall: null,
+};
+
+/**
+ * @template K, V
+ * @param {ReadonlyMap<K, V>} map
+ * @param {K} key
+ * @param {V} value
+ */
+function having(map, key, value) {
+  return new Map(map).set(key, value);
+}
+
+/**
+ * @template K, V
+ * @param {ReadonlyMap<K, V>} map
+ * @param {K} key
+ * @returns {ReadonlyMap<K, V>}
+ */
+function without(map, key) {
+  if (!map.has(key)) return map;
+  const copy = new Map(map);
+  copy.delete(key);
+  return copy;
+}
+
+// What the user does, and what Python answers
+
+/**
+ * The first answer.
+ *
+ * @param {State} state
+ * @param {import("./api.js").Snapshot} snapshot
+ * @returns {State}
+ */
+export function loaded(state, snapshot) {
+  return {
+    ...state,
+    phase: state.phase === "over" ? "over" : "ready",
+    profile: snapshot.profile,
+    isIpExposureConfirmed: snapshot.isIpExposureConfirmed,
+    mode: snapshot.mode,
+    contacts: new Map(snapshot.contacts.map((contact) => [contact.id, contact])),
+    calls: new Map(snapshot.calls.filter(isLive).map((call) => [call.id, call])),
+    servers: new Map(snapshot.servers.map(({ server, isConnected }) => [server, isConnected])),
+  };
+}
+
+/**
+ * The connection to Python is gone.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function over(state) {
+  return { ...state, phase: "over", calls: new Map(), blockedCall: null };
+}
+
+/**
+ * Opens a conversation; its history must be asked for.
+ *
+ * @param {State} state
+ * @param {number} contactId
+ * @returns {State}
+ */
+export function opened(state, contactId) {
+  if (state.open === contactId || !state.contacts.has(contactId)) return state;
+  return seen({ ...state, open: contactId, log: { ...NO_LOG, isLoading: true } });
+}
+
+/**
+ * Closes the conversation.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function closed(state) {
+  return { ...state, open: null, log: NO_LOG };
+}
+
+/**
+ * Whether the user can see the page now.
+ *
+ * @param {State} state
+ * @param {boolean} isVisible
+ * @returns {State}
+ */
+export function visible(state, isVisible) {
+  return seen({ ...state, isVisible });
+}
+
+/**
+ * What stands on a page that is seen is read.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+function seen(state) {
+  if (!state.isVisible || state.open === null) return state;
+  return { ...state, unread: without(state.unread, state.open) };
+}
+
+/**
+ * What is written and not sent yet.
+ *
+ * @param {State} state
+ * @param {number} contactId
+ * @param {string} text
+ * @returns {State}
+ */
+export function drafted(state, contactId, text) {
+  const drafts = text ? having(state.drafts, contactId, text) : without(state.drafts, contactId);
+  return { ...state, drafts };
+}
+
+/**
+ * @param {State} state
+ * @param {Invitation | null} invitation
+ * @returns {State}
+ */
+export function invited(state, invitation) {
+  if (!invitation || invitation.contactId === null) return state;
+  return { ...state, invitations: having(state.invitations, invitation.contactId, invitation) };
+}
+
+// The conversation's log
+
+/**
+ * Older items are asked for; `null` if there is nothing to ask.
+ *
+ * @param {State} state
+ * @returns {State | null}
+ */
+export function asking(state) {
+  const { log } = state;
+  if (state.open === null || !log.isLoaded || log.isLoading || !log.hasOlder) return null;
+  return { ...state, log: { ...log, isLoading: true } };
+}
+
+/**
+ * A page of history came: the newest, or the one before what is there.
+ *
+ * @param {State} state
+ * @param {number} contactId
+ * @param {Item[]} items
+ * @returns {State}
+ */
+export function historyCame(state, contactId, items) {
+  if (state.open !== contactId) return state;
+  const { log } = state;
+  const known = new Map(log.items.map((item) => [item.id, item]));
+  const added = items.filter((item) => !known.has(item.id)).length;
+  for (const item of items) known.set(item.id, item);
+  const all = [...known.values()].sort((one, other) => one.id - other.id);
+  const hasOlder = items.length >= PAGE;
+  if (!log.isLoaded) {
+    return { ...state, log: { items: all, start: 0, end: all.length, isLoaded: true, hasOlder, isLoading: false } };
+  }
+  const end = Math.min(log.end + added, SHOWN);
+  return { ...state, log: { ...log, items: all, start: 0, end, hasOlder, isLoading: false } };
+}
+
+/**
+ * A page of history did not come.
+ *
+ * @param {State} state
+ * @param {number} contactId
+ * @returns {State}
+ */
+export function historyFailed(state, contactId) {
+  if (state.open !== contactId) return state;
+  return { ...state, log: { ...state.log, isLoaded: true, isLoading: false } };
+}
+
+/**
+ * The user looks further up: what is loaded already comes onto the page.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function earlier(state) {
+  const { log } = state;
+  if (log.start === 0) return state;
+  const start = Math.max(0, log.start - PAGE);
+  return { ...state, log: { ...log, start, end: Math.min(log.end, start + SHOWN) } };
+}
+
+/**
+ * The user looks further down.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function later(state) {
+  const { log } = state;
+  if (log.end === log.items.length) return state;
+  const end = Math.min(log.items.length, log.end + PAGE);
+  return { ...state, log: { ...log, start: Math.max(log.start, end - SHOWN), end } };
+}
+
+/**
+ * The user is at the newest item: what is far above goes from the page.
+ *
+ * @param {State} state
+ * @returns {State}
+ */
+export function newest(state) {
+  const { log } = state;
+  const end = log.items.length;
+  const isFar = log.end !== end;
+  if (!isFar && end - log.start <= SHOWN) return state;
+  return { ...state, log: { ...log, start: Math.max(0, end - PAGE), end } };
+}
+
+/**
+ * @param {Log} log
+ * @param {Item} item
+ * @returns {Log}
+ */
+function logWith(log, item) {
+  const { items } = log;
+  const index = items.findIndex(({ id }) => id === item.id);
+  if (index >= 0) return { ...log, items: items.map((other) => (other.id === item.id ? item : other)) };
+  const last = items.at(-1);
+  if (last && item.id < last.id) return log; // older than what is loaded
+  const end = log.end === items.length ? log.end + 1 : log.end;
+  return { ...log, items: [...items, item], end };
+}
+
+/**
+ * @param {Log} log
+ * @param {number} itemId
+ * @returns {Log}
+ */
+function logWithout(log, itemId) {
+  const index = log.items.findIndex(({ id }) => id === itemId);
+  if (index < 0) return log;
+  return {
+    ...log,
+    items: log.items.filter(({ id }) => id !== itemId),
+    start: index < log.start ? log.start - 1 : log.start,
+    end: index < log.end ? log.end - 1 : log.end,
+  };
+}
+
+// Events
+
+/**
+ * What Python tells.
+ *
+ * @param {State} state
+ * @param {Record<string, any>} event
+ * @returns {State}
+ */
+export function happened(state, event) {
+  switch (event.event) {
+    case "contact":
+      return contactCame(state, event.contact);
+    case "contact_removed":
+      return contactRemoved(state, event.contactId);
+    case "item":
+      return itemCame(state, event.item);
+    case "item_removed":
+      return state.open === event.contactId ? { ...state, log: logWithout(state.log, event.itemId) } : state;
+    case "history_cleared":
+      return historyCleared(state, event.contactId);
+    case "call":
+      return callCame(state, event.call);
+    case "server":
+      return { ...state, servers: having(state.servers, event.server, event.isConnected) };
+    case "profile":
+      return { ...state, profile: event.profile };
+    default:
+      return state;
+  }
+}
+
+/**
+ * @param {State} state
+ * @param {Contact} contact
+ * @returns {State}
+ */
+export function contactCame(state, contact) {
+  return {
+    ...state,
+    contacts: having(state.contacts, contact.id, contact),
+    invitations: contact.status === "pending" ? state.invitations : without(state.invitations, contact.id),
+  };
+}
+
+/**
+ * @param {State} state
+ * @param {number} contactId
+ * @returns {State}
+ */
+function contactRemoved(state, contactId) {
+  const rest = {
+    ...state,
+    contacts: without(state.contacts, contactId),
+    unread: without(state.unread, contactId),
+    drafts: without(state.drafts, contactId),
+    invitations: without(state.invitations, contactId),
+  };
+  return state.open === contactId ? closed(rest) : rest;
+}
+
+/**
+ * @param {State} state
+ * @param {Item} item
+ * @returns {State}
+ */
+export function itemCame(state, item) {
+  const contact = state.contacts.get(item.contactId);
+  if (!contact) return state;
+  const isNew = !contact.lastItem || item.id > contact.lastItem.id;
+  let next = state;
+  if (isNew || item.id === contact.lastItem?.id) {
+    next = { ...next, contacts: having(next.contacts, contact.id, { ...contact, lastItem: item }) };
+  }
+  if (state.open === item.contactId) next = { ...next, log: logWith(next.log, item) };
+  const isRead = state.open === item.contactId && state.isVisible;
+  if (isNew && !isRead && item.direction === "received" && item.kind !== "notice") {
+    next = { ...next, unread: having(next.unread, contact.id, (next.unread.get(contact.id) ?? 0) + 1) };
+  }
+  return next;
+}
+
+/**
+ * A contact's newest item, after a newer one was removed.
+ *
+ * @param {State} state
+ * @param {number} contactId
+ * @param {Item | null} item
+ * @returns {State}
+ */
+export function lastItemIs(state, contactId, item) {
+  const contact = state.contacts.get(contactId);
+  if (!contact) return state;
+  return { ...state, contacts: having(state.contacts, contactId, { ...contact, lastItem: item }) };
+}
+
+/**
+ * @param {State} state
+ * @param {number} contactId
+ * @returns {State}
+ */
+function historyCleared(state, contactId) {
+  const next = lastItemIs({ ...state, unread: without(state.unread, contactId) }, contactId, null);
+  return state.open === contactId ? { ...next, log: { ...NO_LOG, isLoaded: true } } : next;
+}
+
+/** @param {Call} call */
+function isLive(call) {
+  return call.state !== "ended";
+}
+
+/**
+ * @param {State} state
+ * @param {Call} call
+ * @returns {State}
+ */
+export function callCame(state, call) {
+  const calls = isLive(call) ? having(state.calls, call.id, call) : without(state.calls, call.id);
+  const isBlocked = state.blockedCall?.callId === call.id && isLive(call) && !call.hasPage;
+  return { ...state, calls, blockedCall: isBlocked || state.blockedCall?.callId !== call.id ? state.blockedCall : null };
+}
+
+/**
+ * The browser did not let us open a call's page: the user must.
+ *
+ * @param {State} state
+ * @param {string} callId
+ * @param {string} url
+ * @returns {State}
+ */
+export function callBlocked(state, callId, url) {
+  return { ...state, blockedCall: { callId, url } };
+}
+
+// Questions
+
+/**
+ * The calls that ring here, the first one first.
+ *
+ * @param {State} state
+ * @returns {Call[]}
+ */
+export function ringing(state) {
+  return [...state.calls.values()]
+    .filter((call) => call.state === "ringing")
+    .sort((one, other) => one.startedAt - other.startedAt);
+}
+
+/**
+ * The call that has the line.
+ *
+ * @param {State} state
+ * @returns {Call | null}
+ */
+export function activeCall(state) {
+  return [...state.calls.values()].find((call) => call.isActive && call.state !== "ringing") ?? null;
+}
+
+/**
+ * Contacts, the one with the latest event first.
+ *
+ * @param {State} state
+ * @returns {Contact[]}
+ */
+export function sortedContacts(state) {
+  const time = (/** @type {Contact} */ contact) => contact.lastItem?.createdAt ?? contact.createdAt;
+  return [...state.contacts.values()].sort((one, other) => time(other) - time(one) || other.id - one.id);
+}
+
+/**
+ * Why a contact cannot be called now, as the last part of the text's id; `null` if they can.
+ *
+ * @param {State} state
+ * @param {Contact} contact
+ * @returns {"pending" | "gone" | "refused" | "busy" | "ringing" | null}
+ */
+export function callObstacle(state, contact) {
+  if (contact.status === "pending" || contact.status === "connecting") return "pending";
+  if (!contact.isConnected) return "gone";
+  if (!contact.callsAllowed) return "refused";
+  if (ringing(state).some((call) => call.contactId === contact.id)) return "ringing";
+  if (activeCall(state)) return "busy";
+  return null;
+}
+
+/**
+ * How many items nobody has seen.
+ *
+ * @param {State} state
+ * @returns {number}
+ */
+export function unreadCount(state) {
+  return [...state.unread.values()].reduce((sum, count) => sum + count, 0);
+}
