@@ -28,11 +28,11 @@ check: .make/dev ## style, types and import contracts of Python and JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tools/make_diagrams.py --check
 	npm --prefix web run check
 
 docs: .make/dev ## draw the state diagrams of docs/ again from their tables
-	$(BIN)/python tools/make_diagrams.py
+	$(BIN)/python -m simplex_calls.calls.diagram > docs/call-states.md
+	$(BIN)/python -m simplex_calls.agent.diagram > docs/connection-states.md
 
 bench: .make/dev ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench $(ARGS)

@@ -69,6 +69,19 @@ def test_after_commit_runs_at_once_outside(database: Database) -> None:
     assert done == [1]
 
 
+def test_a_failing_action_after_the_commit_spares_the_others(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[int] = []
+    with database.transaction():
+        database.execute("INSERT INTO t VALUES (1)")
+        database.after_commit(lambda: [][0])
+        database.after_commit(lambda: done.append(1))
+    assert done == [1]
+    assert values(database) == [1]
+    assert "an action after a commit failed" in caplog.text
+
+
 def test_migrations_run_once_and_newer_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "profile.db"
     first = "CREATE TABLE t (v INTEGER PRIMARY KEY);\nINSERT INTO t VALUES (1);"

@@ -8,11 +8,14 @@ the process before that commit (:meth:`Database.after_commit`).
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 
 class DatabaseError(Exception):
@@ -136,7 +139,12 @@ class Database:
 
     def _run_after(self) -> None:
         while self._after:
-            self._after.pop(0)()
+            action = self._after.pop(0)
+            try:
+                action()
+            except Exception:
+                # what is committed stays so: neither the others nor the caller may suffer
+                logger.exception("an action after a commit failed")
 
     def close(self) -> None:
         """Close the file; the database cannot be used after this."""

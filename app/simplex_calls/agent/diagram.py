@@ -1,0 +1,42 @@
+"""Draw the table of connection states: ``python -m simplex_calls.agent.diagram > docs/connection-states.md``."""
+
+from __future__ import annotations
+
+import sys
+
+from simplex_calls.agent.connection import TRANSITIONS, ConnectionState
+from simplex_calls.diagrams import Row, page, state_diagram
+
+
+def rows() -> list[Row]:
+    """The table's transitions, in the order of the states."""
+    order = {state: number for number, state in enumerate(ConnectionState)}
+    table = sorted(TRANSITIONS.items(), key=lambda row: (order[row[0][0]], order[row[1].state], row[0][1].name))
+    return [
+        Row(
+            state.value,
+            event.value,
+            transition.state.value,
+            [action.value for action in transition.actions],
+            label=event.name.lower().replace("_", " "),
+        )
+        for (state, event), transition in table
+    ]
+
+
+def document() -> str:
+    """The page of the documentation."""
+    starts = [ConnectionState.INVITED.value, ConnectionState.JOINED.value]
+    diagram = state_diagram(rows(), starts, ends=[ConnectionState.FAILED.value])
+    return page(
+        "The states of a connection",
+        "app/simplex_calls/agent/connection.py",
+        "simplex_calls.agent.diagram",
+        "docs/connection-states.md",
+        rows(),
+        diagram,
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
