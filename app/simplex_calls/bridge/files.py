@@ -17,6 +17,8 @@ CONTENT_TYPES = {
 }
 """By suffix, whatever this machine's own tables say; nothing else is served."""
 
+MAX_PATH_LENGTH = 200
+
 VENDORED = {"vendor/lz-string.min.js": "node_modules/lz-string/libs/lz-string.min.js"}
 """Files that come from elsewhere than ``static``."""
 
@@ -39,7 +41,7 @@ def web_folder() -> Path:
 def find(web: Path, path: str) -> tuple[Path, str] | None:
     """The file below ``/static/`` that ``path`` names, with its content type; ``None`` if none is served."""
     content_type = CONTENT_TYPES.get(PurePosixPath(path).suffix)
-    if content_type is None or "\\" in path or "\0" in path:
+    if content_type is None or len(path) > MAX_PATH_LENGTH or "\\" in path or "\0" in path:
         return None
     if path in VENDORED:
         return web / VENDORED[path], content_type

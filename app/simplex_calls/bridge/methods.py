@@ -90,6 +90,7 @@ from typing import Any, Protocol
 
 import segno
 
+from simplex_calls.bridge.faults import describe
 from simplex_calls.catalogue import text
 from simplex_calls.chat.history import CallDetails, TextDetails
 from simplex_calls.client import CallView, ChatItem, Client, ClientError, Contact, Profile
@@ -330,9 +331,8 @@ class ChatMethods:
             return self.refusal(number, error.message_id, str(error))
         except RequestError as error:
             return self.refusal(number, error.code, str(error))
-        except Exception:
-            # a fault of ours must neither hang the page nor end the others' requests
-            logger.exception("a request of the chat page failed")
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not hang the page
+            logger.error("a request of the chat page failed: %s", describe(error))  # noqa: TRY400 - no text
             return self.refusal(number, "bridge.error.internal", text("bridge.error.internal"))
 
     @staticmethod

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 import jinja2
 from aiohttp import WSCloseCode, web
@@ -170,8 +170,6 @@ class Bridge:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer our own pages only, and give every answer the headers that keep it among them."""
-        nonce = secrets.token_urlsafe(16)
-        request["nonce"] = nonce
         origin = request.headers.get("Origin")
         if request.headers.get("Host") != f"{HOST}:{self._port}" or (origin is not None and origin != self.origin):
             response: web.StreamResponse = web.Response(status=403, text="Forbidden")
@@ -179,12 +177,13 @@ class Bridge:
             try:
                 response = await handler(request)
             except web.HTTPException as error:
-                response = self._error(request, "not-found" if error.status == 404 else "refused", error.status)
+                response = self._error("not-found" if error.status == 404 else "refused", error.status)
         if not response.prepared:
-            response.headers.update(self._headers(nonce))
+            for name, value in self._headers().items():
+                response.headers.setdefault(name, value)
         return response
 
-    def _headers(self, nonce: str) -> Mapping[str, str]:
+    def _policy(self, nonce: str) -> str:
         policy = (
             "default-src 'none'",
             f"script-src 'self' 'nonce-{nonce}'",
@@ -198,8 +197,11 @@ class Bridge:
             "form-action 'none'",
             "frame-ancestors 'none'",
         )
+        return "; ".join(policy)
+
+    def _headers(self) -> Mapping[str, str]:
         return {
-            "Content-Security-Policy": "; ".join(policy),
+            "Content-Security-Policy": self._policy(secrets.token_urlsafe(16)),
             "Cache-Control": "no-store",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
@@ -220,22 +222,21 @@ class Bridge:
         ticket = self._addresses.use(token)
         if ticket is None:
             used = self._addresses.used(token)
-            return self._error(request, f"used.{used.kind.value}" if used is not None else "used", 403)
+            return self._error(f"used.{used.kind.value}" if used is not None else "used", 403)
         if ticket.call_id is not None and not self._is_going_on(ticket.call_id):
-            return self._error(request, "call-over", 410)
+            return self._error("call-over", 410)
         language = user_language()
         prefixes = _TEXTS[ticket.kind]
-        page = self._templates.get_template(f"{ticket.kind.value}.html.j2").render(
+        return self._page(
+            ticket.kind.value,
+            200,
             language=language,
             texts={name: value for name, value in texts(language).items() if name.startswith(prefixes)},
-            t=text,
-            nonce=request["nonce"],
             transport=ticket.transport,
             session=self._sessions.issue(ticket),
             call_id=ticket.call_id,
             mode=self._shell.mode.value,
         )
-        return web.Response(text=page, content_type="text/html")
 
     def _is_going_on(self, call_id: str) -> bool:
         try:
@@ -243,19 +244,24 @@ class Bridge:
         except ClientError:
             return False
 
-    def _error(self, request: web.Request, name: str, status: int) -> web.Response:
-        page = self._templates.get_template("error.html.j2").render(
+    def _error(self, name: str, status: int) -> web.Response:
+        return self._page(
+            "error",
+            status,
             language=user_language(),
             texts={},
-            t=text,
-            nonce=request["nonce"],
             transport="none",
             session=None,
             call_id=None,
             heading=text(f"bridge.page.{name}"),
             help=text(f"bridge.page.{name}.help"),
         )
-        return web.Response(text=page, content_type="text/html", status=status)
+
+    def _page(self, template: str, status: int, **values: Any) -> web.Response:
+        nonce = secrets.token_urlsafe(16)
+        page = self._templates.get_template(f"{template}.html.j2").render(t=text, nonce=nonce, **values)
+        headers = {"Content-Security-Policy": self._policy(nonce)}
+        return web.Response(text=page, content_type="text/html", status=status, headers=headers)
 
     async def _file(self, request: web.Request) -> web.Response:
         found = find(self._web, request.match_info["path"])

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from simplex_calls.bridge.faults import describe
 from simplex_calls.bridge.methods import ChatMethods, Json
 from simplex_calls.bridge.pages import PageGoneError
 from simplex_calls.catalogue import text
@@ -63,7 +64,7 @@ class ChatSession:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception) and not isinstance(result, PageGoneError):
-                    logger.error("a chat page's session failed", exc_info=result)
+                    logger.error("a chat page's session failed: %s", describe(result))
 
     async def finish(self) -> None:
         """Give up the requests that are still being done; those of a page that is gone are done to their end."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
+from simplex_calls.bridge.faults import describe
 from simplex_calls.bridge.files import PagesMissingError
 from simplex_calls.bridge.methods import Mode
 from simplex_calls.bridge.pages import WebviewPage
@@ -116,11 +117,11 @@ class Desktop:
     def _serve(self, started: concurrent.futures.Future[tuple[str, WindowPort]]) -> None:
         try:
             asyncio.run(self._run(started))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread waits
             if not started.done():
                 started.set_exception(error)
                 return
-            logger.exception("the program broke")
+            logger.error("the program broke: %s", describe(error))  # noqa: TRY400 - no text
             self._status = 1
             self.quit()
 
@@ -169,8 +170,8 @@ class Desktop:
         self._name_main()
         try:
             await on_ready(client, self)
-        except Exception:
-            logger.exception("the program's driver failed")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the windows must close
+            logger.error("the program's driver failed: %s", describe(error))  # noqa: TRY400 - no text
             self._status = 1
             self.quit()
 

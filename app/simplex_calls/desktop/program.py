@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from simplex_calls.bridge.faults import describe
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, CallView, Client, ClientError
@@ -107,5 +108,5 @@ class Program:
         except ClientError as error:
             # the call ended in between; the page shows it
             logger.info("not done: %s", error.message_id)
-        except Exception:
-            logger.exception("something that was asked for could not be done")
+        except Exception as error:  # noqa: BLE001 - one thing that fails must not end the others
+            logger.error("something that was asked for was not done: %s", describe(error))  # noqa: TRY400 - no text

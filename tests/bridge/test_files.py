@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simplex_calls.bridge.files import VENDORED, find, web_folder
+
+
+def test_the_pages_files_are_found() -> None:
+    web = web_folder()
+    assert find(web, "common/transport.js") == (web / "static/common/transport.js", "text/javascript")
+    assert find(web, "common/base.css") == (web / "static/common/base.css", "text/css")
+    assert find(web, "common/icon.svg") == (web / "static/common/icon.svg", "image/svg+xml")
+    assert find(web, "vendor/lz-string.min.js") == (web / VENDORED["vendor/lz-string.min.js"], "text/javascript")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "common",
+        "common/",
+        "../templates/base.html.j2",
+        "../package.json",
+        "../../pyproject.toml",
+        "common/../../eslint.config.js",
+        "/etc/passwd.js",
+        "//etc/passwd.js",
+        "common\\transport.js",
+        "common/transport.js\0.css",
+        "./common/transport.js",
+        "common//transport.js",
+        "vendor/other.js",
+        "common/missing.js",
+        "common/.hidden.js",
+        "a" * 5000 + ".js",
+    ],
+)
+def test_nothing_else_is_served(path: str) -> None:
+    assert find(web_folder(), path) is None
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "secret.js").write_text("secret")
+    (tmp_path / "static/link.js").symlink_to(tmp_path / "secret.js")
+    (tmp_path / "static/own.js").write_text("own")
+    assert find(tmp_path, "own.js") is not None
+    assert find(tmp_path, "link.js") is None
+
+
+@given(st.lists(st.sampled_from(["..", ".", "", "a", "static", "%2e%2e", "x.js", "\\", "/"])).map("/".join))
+def test_no_path_leaves_the_folder(path: str) -> None:
+    web = web_folder()
+    found = find(web, path)
+    assert found is None or found[0].is_relative_to(web / "static")
