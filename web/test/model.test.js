@@ -5,8 +5,8 @@ import { clockText, fit, present } from "../static/call/model.js";
 import { noSources } from "../static/call/sources.js";
 
 /**
- * @param {Partial<import("../static/call/session.js").Snapshot>} changes
- * @returns {import("../static/call/session.js").Snapshot}
+ * @param {Partial<import("../static/call/snapshot.js").Snapshot>} changes
+ * @returns {import("../static/call/snapshot.js").Snapshot}
  */
 function snapshot(changes) {
   return {

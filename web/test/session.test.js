@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FIRST_MS } from "../static/call/candidates.js";
 import { DeviceError } from "../static/call/devices.js";
+import { FIRST_FRAME_POLL_MS, STATS_MS } from "../static/call/monitor.js";
 import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
-import { CONNECT_MS, FIRST_FRAME_POLL_MS, Session, STATS_MS } from "../static/call/session.js";
+import { CONNECT_MS, Session } from "../static/call/session.js";
 import { FakeClock, FakeConnection, FakeDevices, FakeWorker, settle } from "./support/fakes.js";
 
 const KEY = Buffer.alloc(32, 1).toString("base64");

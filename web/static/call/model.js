@@ -2,7 +2,7 @@
 /** What the page shows of a session's snapshot: which texts, which parts. Pure; view.js puts it on the screen. */
 
 /**
- * @typedef {import("./session.js").Snapshot} Snapshot
+ * @typedef {import("./snapshot.js").Snapshot} Snapshot
  *
  * @typedef {object} Model
  * @property {string} name  the contact's; empty while it is not known

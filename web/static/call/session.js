@@ -11,13 +11,16 @@
 import { Connection } from "./connection.js";
 import { DeviceError } from "./devices.js";
 import { CallEncryption, EncryptionError } from "./encryption.js";
+import { Monitor } from "./monitor.js";
 import { nextPhase } from "./phases.js";
+import { callInfo, CommandError, text, withoutSecrets } from "./protocol.js";
+import { freshSnapshot, isCameraNotice, noticeOf } from "./snapshot.js";
 import { noSources } from "./sources.js";
-import { PeerMedia } from "./statistics.js";
 
 /**
  * @typedef {import("./sources.js").Source} Source
- * @typedef {import("./sources.js").Sources} Sources
+ * @typedef {import("./snapshot.js").Snapshot} Snapshot
+ * @typedef {import("./snapshot.js").NoticeCode} NoticeCode
  *
  * @typedef {object} Clock
  * @property {() => number} now  milliseconds since the epoch
@@ -33,57 +36,11 @@ import { PeerMedia } from "./statistics.js";
  * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
  * @property {(value: unknown) => string} pack  as descriptions and candidates travel
  * @property {(text: string) => any} unpack
- *
- * @typedef {object} OtherCall
- * @property {string | number} callId
- * @property {string} contactName
- * @property {"audio" | "video"} media
- *
- * @typedef {object} CallInfo  what Python tells about the call (command `call`)
- * @property {string} contactName
- * @property {"audio" | "video"} media
- * @property {string} state
- * @property {string} direction
- * @property {string} reason  why it ended, once it has
- * @property {OtherCall[]} others  other calls that ring now
- *
- * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
- *
- * @typedef {object} Snapshot
- * @property {import("./phases.js").Phase} phase
- * @property {"audio" | "video"} media
- * @property {Sources} local
- * @property {Sources} peer
- * @property {boolean} peerHasSpoken  the peer's microphone was on at some time
- * @property {MediaStreamTrack | null} camera  our own picture
- * @property {"user" | "environment"} facing
- * @property {Partial<Record<Source, MediaStreamTrack>>} tracks  the peer's
- * @property {boolean} encrypted  every frame goes through the cipher
- * @property {"direct" | "relay" | null} path
- * @property {number | null} connectedAt
- * @property {NoticeCode | null} notice
- * @property {string | null} error  the code of what ended the call
- * @property {Partial<CallInfo>} call
- * @property {"default" | "localVideo" | "remoteVideo"} layout
- * @property {{state: string, description: string} | null} description
- * @property {{title: string, chrome: string, safari: string} | null} permission
  */
 
 /** From both descriptions being there to a connection. */
 export const CONNECT_MS = 30_000;
-export const STATS_MS = 1000;
-/** Until the first frame the statistics are read this often, to see it in time … */
-export const FIRST_FRAME_POLL_MS = 50;
-/** … but no longer than this. */
-const FIRST_FRAME_MS = 3000;
 const MAX_EARLY_CANDIDATES = 256;
-/** So many frames that fail, and none that does not, are no accident: a second or two of sound. */
-const HOPELESS_FRAMES = 60;
-
-/** A command cannot be carried out; the call goes on. */
-class CommandError extends Error {
-  name = "CommandError";
-}
 
 /** The call ended while the command was at work. */
 class OverError extends Error {
@@ -108,14 +65,8 @@ export class Session {
   #microphone = null;
   /** @type {unknown} */
   #connectTimer = null;
-  /** @type {unknown} */
-  #statsTimer = null;
-  #peerMedia = new PeerMedia();
-  #wasConnected = false;
-  #wasHopeless = false;
-  /** @type {number | null} */
-  #firstFrameAt = null;
-  #statsAt = 0;
+  /** There from the first time that the connection stands. @type {Monitor | null} */
+  #monitor = null;
   /** The last request to turn the camera on or off: what an earlier one brings is too late. */
   #cameraRequest = 0;
   /** @type {Snapshot} */
@@ -130,7 +81,7 @@ export class Session {
     this.#engine = engine;
     this.#respond = respond;
     this.#changed = changed;
-    this.#state = freshState();
+    this.#state = freshSnapshot();
   }
 
   /** @returns {Readonly<Snapshot>} */
@@ -379,7 +330,7 @@ export class Session {
     const early = this.#state.phase === "idle" ? this.#early : [];
     this.#release();
     this.#early = early;
-    this.#state = { ...freshState(), call: this.#state.call, media: media === "video" ? "video" : "audio" };
+    this.#state = { ...freshSnapshot(), call: this.#state.call, media: media === "video" ? "video" : "audio" };
     this.#move("prepare");
   }
 
@@ -426,7 +377,7 @@ export class Session {
     if (connection !== this.#connection) return;
     this.#respond({ resp: { type: "connection", state: connection.state } });
     if (state === "connected") {
-      this.#stopTimer("connect");
+      this.#stopConnectTimer();
       const connectedAt = this.#state.connectedAt ?? this.#engine.clock.now();
       if (this.#move("connect", { connectedAt })) await this.#connected(connection);
     } else if (state === "disconnected") {
@@ -442,9 +393,17 @@ export class Session {
 
   /** @param {Connection} connection */
   async #connected(connection) {
-    if (this.#wasConnected) return;
-    this.#wasConnected = true;
-    this.#statsTimer = this.#engine.clock.setTimeout(() => void this.#poll(connection), FIRST_FRAME_POLL_MS);
+    if (this.#monitor) return;
+    const watched = { connection, encryption: this.#encryption, media: this.#state.media };
+    this.#monitor = new Monitor(this.#engine.clock, watched, {
+      stats: (stats) => this.#respond({ resp: { type: "stats", stats } }),
+      peerMedia: (source, enabled, peer) => {
+        this.#respond({ resp: { type: "peerMedia", source, enabled } });
+        this.#update({ peer, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
+      },
+      path: (path) => this.#update({ path }),
+      undecryptable: () => this.#update({ notice: "undecryptable" }),
+    });
     const { connectionInfo } = await connection.stats();
     if (connection === this.#connection) {
       this.#respond({ resp: { type: "connected", connectionInfo: connectionInfo ?? { iceCandidatePair: {} } } });
@@ -460,74 +419,6 @@ export class Session {
       () => this.#fail("connection-failed", "The connection could not be made in time."),
       CONNECT_MS,
     );
-  }
-
-  /** Reads the statistics, again and again: often until the first frame, then once a second. @param {Connection} connection */
-  async #poll(connection) {
-    const { clock } = this.#engine;
-    let next = STATS_MS;
-    try {
-      // In this order: a frame that was sent by now has been counted by the cipher by then.
-      const stats = await connection.stats();
-      const isFirst = this.#firstFrameAt === null && (stats.framesDecoded > 0 || isAudible(stats, this.#state.media));
-      if (isFirst) this.#firstFrameAt = clock.now();
-      const waited = clock.now() - (this.#state.connectedAt ?? 0);
-      const counters = await this.#encryption?.counters();
-      if (connection !== this.#connection) return;
-      if (this.#firstFrameAt === null && waited < FIRST_FRAME_MS) next = FIRST_FRAME_POLL_MS;
-      if (isFirst || clock.now() - this.#statsAt >= STATS_MS - FIRST_FRAME_POLL_MS) {
-        this.#statsAt = clock.now();
-        this.#respond({ resp: this.#statsResponse(stats, counters) });
-      }
-      for (const { source, enabled } of this.#peerMedia.update(stats.bytesReceived, clock.now())) {
-        this.#respond({ resp: { type: "peerMedia", source, enabled } });
-        const peer = this.#peerMedia.sources;
-        this.#update({ peer, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
-      }
-      if (stats.path !== this.#state.path) this.#update({ path: stats.path });
-      this.#watchDecryption(counters);
-    } catch {
-      // statistics of a connection that is closing: the next round, if there is one, reads them again
-    }
-    if (connection === this.#connection) this.#statsTimer = clock.setTimeout(() => void this.#poll(connection), next);
-  }
-
-  /**
-   * Single frames may fail; when not one can be decrypted, silence needs an explanation.
-   *
-   * @param {import("./encryption.js").FrameCounters | null | undefined} counters
-   */
-  #watchDecryption(counters) {
-    if (!counters) return;
-    const { decrypted, failed } = counters;
-    const isHopeless = decrypted.audio + decrypted.video === 0 && failed.audio + failed.video >= HOPELESS_FRAMES;
-    if (isHopeless && !this.#wasHopeless) this.#update({ notice: "undecryptable" });
-    this.#wasHopeless = isHopeless;
-  }
-
-  /**
-   * @param {import("./statistics.js").ConnectionStats} stats
-   * @param {import("./encryption.js").FrameCounters | null | undefined} counters
-   */
-  #statsResponse(stats, counters) {
-    const { framesSent, framesDecoded, audioPacketsReceived, audioPacketsSent, path, width, height } = stats;
-    return {
-      type: "stats",
-      stats: {
-        framesSent,
-        framesEncrypted: counters ? counters.encrypted.audio + counters.encrypted.video : 0,
-        framesDecrypted: counters ? counters.decrypted.audio + counters.decrypted.video : 0,
-        framesFailed: counters ? counters.failed.audio + counters.failed.video : 0,
-        framesDecoded,
-        audioPacketsReceived,
-        audioPacketsSent,
-        videoFramesDecrypted: counters?.decrypted.video ?? 0,
-        path,
-        width,
-        height,
-        ...(this.#firstFrameAt === null ? {} : { firstFrameAt: this.#firstFrameAt }),
-      },
-    };
   }
 
   // Devices
@@ -714,8 +605,9 @@ export class Session {
   #release() {
     this.#generation += 1;
     this.#queue = Promise.resolve();
-    this.#stopTimer("connect");
-    this.#stopTimer("stats");
+    this.#stopConnectTimer();
+    this.#monitor?.close();
+    this.#monitor = null;
     this.#connection?.close();
     this.#connection = null;
     this.#encryption?.close();
@@ -725,19 +617,11 @@ export class Session {
     microphone?.stop();
     this.#state.camera?.stop();
     this.#early = [];
-    this.#peerMedia = new PeerMedia();
-    this.#wasConnected = false;
-    this.#wasHopeless = false;
-    this.#firstFrameAt = null;
-    this.#statsAt = 0;
   }
 
-  /** @param {"connect" | "stats"} which */
-  #stopTimer(which) {
-    const timer = which === "connect" ? this.#connectTimer : this.#statsTimer;
-    if (timer !== null) this.#engine.clock.clearTimeout(timer);
-    if (which === "connect") this.#connectTimer = null;
-    else this.#statsTimer = null;
+  #stopConnectTimer() {
+    if (this.#connectTimer !== null) this.#engine.clock.clearTimeout(this.#connectTimer);
+    this.#connectTimer = null;
   }
 
   /**
@@ -782,86 +666,3 @@ export class Session {
     return list.filter((candidate) => typeof candidate?.candidate === "string");
   }
 }
-
-/** @returns {Snapshot} */
-function freshState() {
-  return {
-    phase: "idle",
-    media: "audio",
-    local: noSources(),
-    peer: noSources(),
-    peerHasSpoken: false,
-    camera: null,
-    facing: "user",
-    tracks: {},
-    encrypted: false,
-    path: null,
-    connectedAt: null,
-    notice: null,
-    error: null,
-    call: {},
-    layout: "default",
-    description: null,
-    permission: null,
-  };
-}
-
-/**
- * Of an audio call the first sound counts. A video call's first frame may never come (the contact has no camera): then
- * it has none.
- *
- * @param {import("./statistics.js").ConnectionStats} stats
- * @param {"audio" | "video"} media
- */
-function isAudible(stats, media) {
-  return media === "audio" && stats.audioPacketsReceived > 0;
-}
-
-/** @param {NoticeCode | null} notice */
-function isCameraNotice(notice) {
-  return notice !== null && notice !== "microphone-lost";
-}
-
-/**
- * @param {import("./devices.js").DeviceCode} code
- * @returns {NoticeCode}
- */
-function noticeOf(code) {
-  return code === "camera-denied" || code === "no-camera" || code === "camera-busy" ? code : "microphone-lost";
-}
-
-/** @param {unknown} value */
-function text(value) {
-  return typeof value === "string" ? value : "";
-}
-
-/**
- * @param {any} call
- * @returns {Partial<CallInfo>}
- */
-function callInfo(call) {
-  if (typeof call !== "object" || call === null) throw new CommandError("there is nothing to show");
-  const others = Array.isArray(call.others) ? call.others : [];
-  return {
-    contactName: text(call.contactName),
-    media: call.media === "video" ? "video" : "audio",
-    state: text(call.state),
-    direction: text(call.direction),
-    reason: text(call.reason),
-    others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
-  };
-}
-
-/**
- * Commands are sent back with their answer; keys, credentials and descriptions need not travel twice.
- *
- * @param {any} command
- */
-function withoutSecrets(command) {
-  if (typeof command !== "object" || command === null) return undefined;
-  const copy = { ...command };
-  delete copy.aesKey;
-  delete copy.iceServers;
-  return copy;
-}
-

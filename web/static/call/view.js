@@ -21,7 +21,7 @@ export class CallView {
   #page;
   #t;
   #actions;
-  /** @type {import("./session.js").Snapshot | null} */
+  /** @type {import("./snapshot.js").Snapshot | null} */
   #snapshot = null;
   /** @type {string} */
   #shownOthers = "";
@@ -43,7 +43,7 @@ export class CallView {
     this.#listen();
   }
 
-  /** @param {import("./session.js").Snapshot} snapshot */
+  /** @param {import("./snapshot.js").Snapshot} snapshot */
   render(snapshot) {
     this.#snapshot = snapshot;
     const model = present(snapshot);
@@ -133,7 +133,7 @@ export class CallView {
     if (path) this.#text("lock-path", t(`call.lock.path.${path}`));
   }
 
-  /** @param {import("./session.js").Snapshot["permission"]} permission */
+  /** @param {import("./snapshot.js").Snapshot["permission"]} permission */
   #permission(permission) {
     this.#show("permission", permission !== null);
     if (!permission) return;
@@ -142,7 +142,7 @@ export class CallView {
     this.#text("permission-text", isSafari ? permission.safari : permission.chrome);
   }
 
-  /** @param {import("./session.js").OtherCall[]} others */
+  /** @param {import("./snapshot.js").OtherCall[]} others */
   #others(others) {
     // Built anew only when they have changed: a button must not vanish under a finger, nor be read out twice.
     const shown = JSON.stringify(others);

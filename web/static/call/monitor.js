@@ -1,0 +1,154 @@
+// @ts-check
+/** Watches a connection from the moment it stands: numbers for Python, the peer's sources, the path, undecryptable media. */
+import { PeerMedia } from "./statistics.js";
+
+export const STATS_MS = 1000;
+/** Until the first frame the statistics are read this often, to see it in time … */
+export const FIRST_FRAME_POLL_MS = 50;
+/** … but no longer than this. */
+const FIRST_FRAME_MS = 3000;
+/** So many frames that fail, and none that does not, are no accident: a second or two of sound. */
+const HOPELESS_FRAMES = 60;
+
+/**
+ * @typedef {import("./encryption.js").FrameCounters} FrameCounters
+ * @typedef {import("./statistics.js").ConnectionStats} ConnectionStats
+ *
+ * @typedef {object} Watched
+ * @property {Pick<import("./connection.js").Connection, "stats">} connection
+ * @property {Pick<import("./encryption.js").CallEncryption, "counters"> | null} encryption
+ * @property {"audio" | "video"} media
+ *
+ * @typedef {object} Findings
+ * @property {(stats: object) => void} stats  once a second, and at the first frame
+ * @property {(source: import("./sources.js").Source, enabled: boolean, sources: import("./sources.js").Sources) => void} peerMedia
+ * @property {(path: "direct" | "relay" | null) => void} path
+ * @property {() => void} undecryptable  not one frame of many could be decrypted
+ */
+
+export class Monitor {
+  #clock;
+  #watched;
+  #findings;
+  #peerMedia = new PeerMedia();
+  #startedAt;
+  #isClosed = false;
+  /** @type {unknown} */
+  #timer = null;
+  /** @type {number | null} */
+  #firstFrameAt = null;
+  #statsAt = 0;
+  #wasHopeless = false;
+  /** @type {"direct" | "relay" | null} */
+  #path = null;
+
+  /**
+   * @param {import("./session.js").Clock} clock
+   * @param {Watched} watched
+   * @param {Findings} findings
+   */
+  constructor(clock, watched, findings) {
+    this.#clock = clock;
+    this.#watched = watched;
+    this.#findings = findings;
+    this.#startedAt = clock.now();
+    this.#pollAfter(FIRST_FRAME_POLL_MS);
+  }
+
+  close() {
+    this.#isClosed = true;
+    this.#clock.clearTimeout(this.#timer);
+  }
+
+  /** @param {number} delay */
+  #pollAfter(delay) {
+    this.#timer = this.#clock.setTimeout(() => void this.#poll(), delay);
+  }
+
+  async #poll() {
+    try {
+      // In this order: a frame that was sent by now has been counted by the cipher by then.
+      const stats = await this.#watched.connection.stats();
+      const at = this.#clock.now();
+      const counters = (await this.#watched.encryption?.counters()) ?? null;
+      if (this.#isClosed) return;
+      this.#report(stats, counters, at);
+    } catch {
+      // statistics of a connection that is closing: the next round, if there is one, reads them again
+    }
+    if (this.#isClosed) return;
+    const isWaiting = this.#firstFrameAt === null && this.#clock.now() - this.#startedAt < FIRST_FRAME_MS;
+    this.#pollAfter(isWaiting ? FIRST_FRAME_POLL_MS : STATS_MS);
+  }
+
+  /**
+   * @param {ConnectionStats} stats
+   * @param {FrameCounters | null} counters
+   * @param {number} at  when the statistics were read
+   */
+  #report(stats, counters, at) {
+    const isFirst = this.#firstFrameAt === null && this.#hasFrame(stats);
+    if (isFirst) this.#firstFrameAt = at;
+    if (isFirst || at - this.#statsAt >= STATS_MS - FIRST_FRAME_POLL_MS) {
+      this.#statsAt = at;
+      this.#findings.stats(numbers(stats, counters, this.#firstFrameAt));
+    }
+    for (const { source, enabled } of this.#peerMedia.update(stats.bytesReceived, at)) {
+      this.#findings.peerMedia(source, enabled, this.#peerMedia.sources);
+    }
+    if (stats.path !== this.#path) this.#findings.path((this.#path = stats.path));
+    this.#watchDecryption(counters);
+  }
+
+  /**
+   * Of an audio call the first sound counts. A video call's first frame may never come (the contact has no camera):
+   * then it has none.
+   *
+   * @param {ConnectionStats} stats
+   */
+  #hasFrame(stats) {
+    return stats.framesDecoded > 0 || (this.#watched.media === "audio" && stats.audioPacketsReceived > 0);
+  }
+
+  /**
+   * Single frames may fail; when not one can be decrypted, silence needs an explanation.
+   *
+   * @param {FrameCounters | null} counters
+   */
+  #watchDecryption(counters) {
+    if (!counters) return;
+    const isHopeless = sum(counters.decrypted) === 0 && sum(counters.failed) >= HOPELESS_FRAMES;
+    if (isHopeless && !this.#wasHopeless) this.#findings.undecryptable();
+    this.#wasHopeless = isHopeless;
+  }
+}
+
+/** @param {{audio: number, video: number}} frames */
+function sum({ audio, video }) {
+  return audio + video;
+}
+
+/**
+ * The numbers as Python gets them.
+ *
+ * @param {ConnectionStats} stats
+ * @param {FrameCounters | null} counters  null where frames are not encrypted
+ * @param {number | null} firstFrameAt
+ */
+function numbers(stats, counters, firstFrameAt) {
+  const { framesSent, framesDecoded, audioPacketsReceived, audioPacketsSent, path, width, height } = stats;
+  return {
+    framesSent,
+    framesEncrypted: counters ? sum(counters.encrypted) : 0,
+    framesDecrypted: counters ? sum(counters.decrypted) : 0,
+    framesFailed: counters ? sum(counters.failed) : 0,
+    framesDecoded,
+    audioPacketsReceived,
+    audioPacketsSent,
+    videoFramesDecrypted: counters?.decrypted.video ?? 0,
+    path,
+    width,
+    height,
+    ...(firstFrameAt === null ? {} : { firstFrameAt }),
+  };
+}

@@ -1,0 +1,78 @@
+// @ts-check
+/** What there is to show of a call, as plain values; session.js keeps it, model.js makes words and parts of it. */
+import { noSources } from "./sources.js";
+
+/**
+ * @typedef {import("./sources.js").Source} Source
+ * @typedef {import("./sources.js").Sources} Sources
+ *
+ * @typedef {object} OtherCall
+ * @property {string | number} callId
+ * @property {string} contactName
+ * @property {"audio" | "video"} media
+ *
+ * @typedef {object} CallInfo  what Python tells about the call (command `call`)
+ * @property {string} contactName
+ * @property {"audio" | "video"} media
+ * @property {string} state
+ * @property {string} direction
+ * @property {string} reason  why it ended, once it has
+ * @property {OtherCall[]} others  other calls that ring now
+ *
+ * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
+ *
+ * @typedef {object} Snapshot
+ * @property {import("./phases.js").Phase} phase
+ * @property {"audio" | "video"} media
+ * @property {Sources} local
+ * @property {Sources} peer
+ * @property {boolean} peerHasSpoken  the peer's microphone was on at some time
+ * @property {MediaStreamTrack | null} camera  our own picture
+ * @property {"user" | "environment"} facing
+ * @property {Partial<Record<Source, MediaStreamTrack>>} tracks  the peer's
+ * @property {boolean} encrypted  every frame goes through the cipher
+ * @property {"direct" | "relay" | null} path
+ * @property {number | null} connectedAt
+ * @property {NoticeCode | null} notice
+ * @property {string | null} error  the code of what ended the call
+ * @property {Partial<CallInfo>} call
+ * @property {"default" | "localVideo" | "remoteVideo"} layout
+ * @property {{state: string, description: string} | null} description
+ * @property {{title: string, chrome: string, safari: string} | null} permission
+ */
+
+/** @returns {Snapshot} */
+export function freshSnapshot() {
+  return {
+    phase: "idle",
+    media: "audio",
+    local: noSources(),
+    peer: noSources(),
+    peerHasSpoken: false,
+    camera: null,
+    facing: "user",
+    tracks: {},
+    encrypted: false,
+    path: null,
+    connectedAt: null,
+    notice: null,
+    error: null,
+    call: {},
+    layout: "default",
+    description: null,
+    permission: null,
+  };
+}
+
+/** @param {NoticeCode | null} notice */
+export function isCameraNotice(notice) {
+  return notice !== null && notice !== "microphone-lost";
+}
+
+/**
+ * @param {import("./devices.js").DeviceCode} code
+ * @returns {NoticeCode}
+ */
+export function noticeOf(code) {
+  return code === "camera-denied" || code === "no-camera" || code === "camera-busy" ? code : "microphone-lost";
+}
