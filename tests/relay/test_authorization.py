@@ -11,6 +11,7 @@ import pytest
 
 from simplex_calls.crypto import BoxKey, Ed448PrivateKey, Ed448PublicKey, Ed25519PrivateKey, Ed25519PublicKey
 from simplex_calls.crypto import X25519PrivateKey as BoxPrivateKey
+from simplex_calls.crypto import X25519PublicKey as BoxPublicKey
 from simplex_calls.relay.authorization import Verifier
 from simplex_calls.smp.commands import Ack, Command, Del, Get, Key, Off, Que, Send, SKey, Sub
 from simplex_calls.smp.messages import Ok
@@ -26,7 +27,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Counts the expensive operations."""
     counter: Counter[str] = Counter()
     verify_ed25519, verify_ed448 = Ed25519PublicKey.verify, Ed448PublicKey.verify
-    open_box, exchange = BoxKey.open, BoxPrivateKey.exchange
+    open_box, agree = BoxKey.open, BoxKey.agree
 
     def ed25519(self: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
         counter[f"Ed25519 {len(message)}"] += 1
@@ -40,14 +41,14 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counter["box"] += 1
         return open_box(self, nonce, box)
 
-    def exchanged(self: BoxPrivateKey, peer: object) -> bytes:
+    def agreed(private: BoxPrivateKey, peer: BoxPublicKey) -> BoxKey:
         counter["exchange"] += 1
-        return exchange(self, peer)  # type: ignore[arg-type]
+        return agree(private, peer)
 
     monkeypatch.setattr(Ed25519PublicKey, "verify", ed25519)
     monkeypatch.setattr(Ed448PublicKey, "verify", ed448)
     monkeypatch.setattr(BoxKey, "open", opened)
-    monkeypatch.setattr(BoxPrivateKey, "exchange", exchanged)
+    monkeypatch.setattr(BoxKey, "agree", agreed)
     return counter
 
 

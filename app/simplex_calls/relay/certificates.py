@@ -174,7 +174,7 @@ def _read(chain_pem: bytes, key_pem: bytes, where: str) -> Identity:
         key = load_pem_private_key(key_pem, None)
         online, authority = certificates
         online.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, x509.InvalidVersion):
         raise damaged from None
     if not isinstance(key, ed25519.Ed25519PrivateKey) or online.public_key() != key.public_key():
         raise damaged

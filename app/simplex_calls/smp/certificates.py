@@ -55,7 +55,7 @@ def verify_chain(chain: Sequence[bytes], expected: bytes, now: dt.datetime) -> V
             if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
                 raise ServerIdentityError("server's certificate is not valid at this time (is the clock right?)")
         key = certificates[0].public_key()
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion):
         raise ServerIdentityError("server's certificates are not signed as they must be") from None
     match key:
         case ed25519.Ed25519PublicKey():
