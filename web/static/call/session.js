@@ -11,6 +11,7 @@
 import { Connection } from "./connection.js";
 import { DeviceError } from "./devices.js";
 import { CallEncryption, EncryptionError } from "./encryption.js";
+import { LocalMedia } from "./local-media.js";
 import { Monitor } from "./monitor.js";
 import { nextPhase } from "./phases.js";
 import { callInfo, CommandError, text, withoutSecrets } from "./protocol.js";
@@ -61,14 +62,11 @@ export class Session {
   #encryption = null;
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
-  /** @type {MediaStreamTrack | null} */
-  #microphone = null;
+  #local;
   /** @type {unknown} */
   #connectTimer = null;
   /** There from the first time that the connection stands. @type {Monitor | null} */
   #monitor = null;
-  /** The last request to turn the camera on or off: what an earlier one brings is too late. */
-  #cameraRequest = 0;
   /** @type {Snapshot} */
   #state;
 
@@ -82,6 +80,7 @@ export class Session {
     this.#respond = respond;
     this.#changed = changed;
     this.#state = freshSnapshot();
+    this.#local = this.#createLocalMedia();
   }
 
   /** @returns {Readonly<Snapshot>} */
@@ -166,9 +165,9 @@ export class Session {
       case "ice":
         return this.#enqueue(() => this.#ice(command));
       case "media":
-        return this.#enqueue(() => this.#media(command));
+        return this.#enqueue(() => this.#during(() => this.#media(command)));
       case "camera":
-        return this.#enqueue(() => this.#switchCamera(command));
+        return this.#enqueue(() => this.#during(() => this.#switchCamera(command)));
       case "description":
         this.#update({ description: { state: text(command.state), description: text(command.description) } });
         return { type: "ok" };
@@ -264,7 +263,7 @@ export class Session {
     if (!isPrepared) this.#begin(command.media);
     return this.#during(async (generation) => {
       const encryption = this.#createEncryption(command.aesKey);
-      await (isPrepared ? this.#openMicrophone() : this.#openDevices(command.media));
+      await (isPrepared ? this.#local.openMicrophone() : this.#openDevices(command.media));
       const connection = this.#connect(command, encryption);
       connection.addCandidates(early);
       const { description, candidates } = await connection.createAnswer(offer);
@@ -404,16 +403,18 @@ export class Session {
       path: (path) => this.#update({ path }),
       undecryptable: () => this.#update({ notice: "undecryptable" }),
     });
-    const { connectionInfo } = await connection.stats();
-    if (connection === this.#connection) {
-      this.#respond({ resp: { type: "connected", connectionInfo: connectionInfo ?? { iceCandidatePair: {} } } });
-    }
+    const stats = await connection.stats().catch(() => null);
+    if (connection !== this.#connection) return;
+    this.#respond({ resp: { type: "connected", connectionInfo: stats?.connectionInfo ?? { iceCandidatePair: {} } } });
   }
 
   /** Both descriptions are there: what the peer has room for is known, and the connection has its time. @param {Connection} connection */
   #negotiated(connection) {
     if (connection !== this.#connection) return;
-    if (!connection.canSend("camera")) this.#dropCamera("old-peer");
+    if (!connection.canSend("camera") && this.#state.camera) {
+      this.#local.dropCamera();
+      this.#update({ notice: "old-peer" });
+    }
     if (this.#state.phase !== "connecting") return;
     this.#connectTimer = this.#engine.clock.setTimeout(
       () => this.#fail("connection-failed", "The connection could not be made in time."),
@@ -423,6 +424,18 @@ export class Session {
 
   // Devices
 
+  /** @returns {LocalMedia} */
+  #createLocalMedia() {
+    return new LocalMedia(this.#engine.devices, {
+      changed: ({ mic, camera, facing }) => {
+        const local = { ...this.#state.local, mic, camera: camera !== null };
+        this.#update({ local, camera, facing });
+      },
+      send: (source, track) => this.#attach(source, track),
+      lost: (source) => this.#update({ notice: source === "mic" ? "microphone-lost" : "camera-lost" }),
+    });
+  }
+
   /**
    * Opens the microphone, and the camera of a video call. The camera is asked for at once too, but second, because
    * engines open one after the other; and nothing waits for it.
@@ -431,94 +444,38 @@ export class Session {
    */
   async #openDevices(media) {
     const generation = this.#generation;
-    const microphone = this.#openMicrophone();
+    const microphone = this.#local.openMicrophone();
     if (media === "video") void this.#setCamera(true, "user").catch(() => {});
     await microphone;
     this.#check(generation);
   }
 
-  async #openMicrophone() {
-    if (this.#microphone) return;
-    const generation = this.#generation;
-    const track = await this.#engine.devices.microphone();
-    if (generation !== this.#generation || this.#microphone) {
-      track.stop();
-      this.#check(generation);
-      return;
-    }
-    this.#microphone = track;
-    track.addEventListener("ended", () => {
-      if (this.#microphone !== track) return;
-      this.#microphone = null;
-      this.#update({ local: { ...this.#state.local, mic: false }, notice: "microphone-lost" });
-      void this.#attach("mic", null);
-    });
-    this.#update({ local: { ...this.#state.local, mic: true } });
-  }
-
-  /**
-   * Mute keeps the microphone open, so that speaking again takes no time; but nothing of it is sent.
-   *
-   * @param {boolean} enable
-   */
+  /** @param {boolean} enable */
   async #setMicrophone(enable) {
-    if (enable) await this.#openMicrophone();
-    const track = this.#microphone;
-    if (track) track.enabled = enable;
-    const notice = enable && this.#state.notice === "microphone-lost" ? null : this.#state.notice;
-    this.#update({ local: { ...this.#state.local, mic: enable && track !== null }, notice });
-    await this.#attach("mic", enable ? track : null);
+    await this.#local.setMicrophone(enable);
+    if (enable && this.#state.notice === "microphone-lost") this.#update({ notice: null });
   }
 
   /**
-   * Turning the camera off gives it back: its light goes out.
-   *
    * @param {boolean} enable
    * @param {"user" | "environment"} facing
    */
   async #setCamera(enable, facing) {
-    const generation = this.#generation;
-    const request = ++this.#cameraRequest;
-    if (this.#connection?.hasRemoteDescription && !this.#connection.canSend("camera") && enable) {
+    if (enable && this.#connection?.hasRemoteDescription && !this.#connection.canSend("camera")) {
       this.#update({ notice: "old-peer" });
       throw new CommandError("cannot enable camera since the peer has an old version");
     }
-    if (enable && this.#state.camera && this.#state.facing === facing) return;
-    // The old one goes first: some systems open one camera at a time.
-    this.#state.camera?.stop();
-    this.#update({ camera: null, local: { ...this.#state.local, camera: false } });
-    if (!enable) {
-      await this.#attach("camera", null);
-      return;
-    }
+    const generation = this.#generation;
     try {
-      const track = await this.#engine.devices.camera(facing);
-      if (generation !== this.#generation || request !== this.#cameraRequest) {
-        track.stop();
-        return;
-      }
-      track.addEventListener("ended", () => {
-        if (this.#state.camera === track) this.#dropCamera("camera-lost");
-      });
-      const notice = isCameraNotice(this.#state.notice) ? null : this.#state.notice;
-      this.#update({ camera: track, facing, local: { ...this.#state.local, camera: true }, notice });
-      await this.#attach("camera", track);
+      await this.#local.setCamera(enable, facing);
+      if (this.#state.local.camera && isCameraNotice(this.#state.notice)) this.#update({ notice: null });
     } catch (error) {
-      if (generation !== this.#generation || request !== this.#cameraRequest) return;
-      if (!(error instanceof DeviceError)) throw error;
-      await this.#attach("camera", null);
-      this.#update({ notice: /** @type {NoticeCode} */ (error.code) });
-      this.#respond({ resp: { type: "info", code: error.code, message: error.message } });
+      if (generation === this.#generation && error instanceof DeviceError) {
+        this.#update({ notice: noticeOf(error.code) });
+        this.#respond({ resp: { type: "info", code: error.code, message: error.message } });
+      }
       throw error;
     }
-  }
-
-  /** @param {NoticeCode} notice */
-  #dropCamera(notice) {
-    if (!this.#state.camera) return;
-    this.#state.camera.stop();
-    this.#update({ camera: null, local: { ...this.#state.local, camera: false }, notice });
-    void this.#attach("camera", null);
   }
 
   /**
@@ -536,8 +493,9 @@ export class Session {
 
   /** Hands our tracks to a connection that has just got its transceivers. */
   #attachOwn() {
-    void this.#attach("mic", this.#state.local.mic ? this.#microphone : null).catch(() => {});
-    void this.#attach("camera", this.#state.camera).catch(() => {});
+    const { mic, camera } = this.#local.tracks;
+    void this.#attach("mic", mic).catch(() => {});
+    void this.#attach("camera", camera).catch(() => {});
   }
 
   // State
@@ -612,10 +570,8 @@ export class Session {
     this.#connection = null;
     this.#encryption?.close();
     this.#encryption = null;
-    const microphone = this.#microphone;
-    this.#microphone = null;
-    microphone?.stop();
-    this.#state.camera?.stop();
+    this.#local.close();
+    this.#local = this.#createLocalMedia();
     this.#early = [];
   }
 

@@ -66,7 +66,7 @@ export function freshSnapshot() {
 
 /** @param {NoticeCode | null} notice */
 export function isCameraNotice(notice) {
-  return notice !== null && notice !== "microphone-lost";
+  return notice !== null && ["camera-denied", "no-camera", "camera-busy", "camera-lost"].includes(notice);
 }
 
 /**

@@ -1,0 +1,138 @@
+// @ts-check
+/** Our own microphone and camera in one call: opened, muted, switched, lost, given back. */
+
+/**
+ * @typedef {"user" | "environment"} Facing
+ *
+ * @typedef {object} LocalState
+ * @property {boolean} mic  open, and not muted
+ * @property {MediaStreamTrack | null} camera
+ * @property {Facing} facing
+ *
+ * @typedef {object} LocalEvents
+ * @property {(state: LocalState) => void} changed
+ * @property {(source: "mic" | "camera", track: MediaStreamTrack | null) => Promise<void>} send  what is to be sent now
+ * @property {(source: "mic" | "camera") => void} lost  the device is gone
+ */
+
+export class LocalMedia {
+  #devices;
+  #events;
+  #isClosed = false;
+  /** @type {MediaStreamTrack | null} */
+  #microphone = null;
+  /** The last request to turn the camera on or off: what an earlier one brings is too late. */
+  #cameraRequest = 0;
+  /** @type {LocalState} */
+  #state = { mic: false, camera: null, facing: "user" };
+
+  /**
+   * @param {Pick<import("./devices.js").Devices, "microphone" | "camera">} devices
+   * @param {LocalEvents} events
+   */
+  constructor(devices, events) {
+    this.#devices = devices;
+    this.#events = events;
+  }
+
+  /** What is to be sent now. @returns {{mic: MediaStreamTrack | null, camera: MediaStreamTrack | null}} */
+  get tracks() {
+    return { mic: this.#state.mic ? this.#microphone : null, camera: this.#state.camera };
+  }
+
+  get facing() {
+    return this.#state.facing;
+  }
+
+  /** @throws {import("./devices.js").DeviceError} */
+  async openMicrophone() {
+    if (this.#microphone) return;
+    const track = await this.#devices.microphone();
+    if (this.#isClosed || this.#microphone) {
+      track.stop();
+      return;
+    }
+    this.#microphone = track;
+    track.addEventListener("ended", () => {
+      if (this.#microphone !== track) return;
+      this.#microphone = null;
+      this.#change({ mic: false });
+      this.#events.lost("mic");
+      void this.#events.send("mic", null);
+    });
+    this.#change({ mic: true });
+  }
+
+  /**
+   * Mute keeps the microphone open, so that speaking again takes no time; but nothing of it is sent.
+   *
+   * @param {boolean} enable
+   * @throws {import("./devices.js").DeviceError}
+   */
+  async setMicrophone(enable) {
+    if (enable) await this.openMicrophone();
+    const track = this.#microphone;
+    if (track) track.enabled = enable;
+    this.#change({ mic: enable && track !== null });
+    await this.#events.send("mic", this.tracks.mic);
+  }
+
+  /**
+   * Turning the camera off gives it back: its light goes out.
+   *
+   * @param {boolean} enable
+   * @param {Facing} facing
+   * @throws {import("./devices.js").DeviceError}  unless a later request has overtaken this one
+   */
+  async setCamera(enable, facing) {
+    const request = ++this.#cameraRequest;
+    const isCurrent = () => !this.#isClosed && request === this.#cameraRequest;
+    if (enable && this.#state.camera && this.#state.facing === facing) return;
+    // The old one goes first: some systems open one camera at a time.
+    this.#state.camera?.stop();
+    this.#change({ camera: null });
+    try {
+      const track = enable ? await this.#devices.camera(facing) : null;
+      if (!isCurrent()) {
+        track?.stop();
+        return;
+      }
+      track?.addEventListener("ended", () => {
+        if (this.#state.camera === track) this.dropCamera();
+      });
+      this.#change(track ? { camera: track, facing } : {});
+    } catch (error) {
+      if (!isCurrent()) return;
+      await this.#events.send("camera", null);
+      throw error;
+    }
+    await this.#events.send("camera", this.#state.camera);
+  }
+
+  /** The camera is gone, or of no use; `lost` is told. */
+  dropCamera() {
+    if (!this.#state.camera) return;
+    this.#state.camera.stop();
+    this.#change({ camera: null });
+    this.#events.lost("camera");
+    void this.#events.send("camera", null);
+  }
+
+  /** Gives everything back, also what is still being opened. */
+  close() {
+    this.#isClosed = true;
+    const microphone = this.#microphone;
+    this.#microphone = null;
+    microphone?.stop();
+    this.#state.camera?.stop();
+    this.#state = { ...this.#state, mic: false, camera: null };
+  }
+
+  /** @param {Partial<LocalState>} changes */
+  #change(changes) {
+    if (this.#isClosed) return;
+    this.#state = { ...this.#state, ...changes };
+    this.#events.changed(this.#state);
+  }
+}
+
