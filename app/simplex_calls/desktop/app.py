@@ -64,7 +64,8 @@ class Desktop:
         self._offscreen = offscreen
         self._fake_devices = fake_devices
         self._debugging_port = debugging_port
-        self._column = column
+        # off screen nothing covers anything
+        self._column = None if offscreen else column
         self._on_ready = on_ready
         self._notifies = not offscreen if notifications is None else notifications
         self._make_window: Callable[[str, str, WindowPort], None] | None = None

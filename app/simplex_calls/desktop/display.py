@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from simplex_calls.catalogue import text
 from simplex_calls.desktop.errors import DesktopError
@@ -41,9 +42,7 @@ def _answers(number: int) -> bool:
     return False
 
 
-def prepare_environment(
-    *, offscreen: bool, fake_devices: bool, debugging_port: int | None, flags: tuple[str, ...] = ()
-) -> None:
+def prepare_environment(*, offscreen: bool, fake_devices: bool, debugging_port: int | None) -> None:
     """Set what Qt reads from the environment when it starts; what the user has set there is kept."""
     os.environ["QT_API"] = "pyside6"
     if offscreen:
@@ -51,9 +50,24 @@ def prepare_environment(
     if sys.platform == "linux" and os.geteuid() == 0:
         # Chromium's sandbox does not work for root, and only for root is it turned off
         os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"
-    wanted = [os.environ.get("QTWEBENGINE_CHROMIUM_FLAGS", ""), *flags]
+    # Chromium's own log goes to the terminal: only what ends it is for there
+    wanted = ["--log-level=3", os.environ.get("QTWEBENGINE_CHROMIUM_FLAGS", "")]
+    if not _has_sound(os.environ):
+        # libasound would fill the terminal with errors on every attempt
+        wanted.append("--disable-audio-output")
     if fake_devices:
         wanted.append("--use-fake-device-for-media-stream=fps=30")
     if debugging_port is not None:
         wanted.append(f"--remote-debugging-port={debugging_port}")
     os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = " ".join(flag for flag in wanted if flag)
+
+
+def _has_sound(environment: Mapping[str, str]) -> bool:
+    """Whether there is anything to play sound on."""
+    if sys.platform != "linux" or environment.get("PULSE_SERVER"):
+        return True
+    runtime = Path(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}")
+    if (runtime / "pulse/native").exists():
+        return True
+    cards = Path("/dev/snd")
+    return cards.is_dir() and any(cards.glob("pcm*p"))

@@ -15,7 +15,21 @@ from collections.abc import Callable
 from typing import Any
 
 import webview
-from PySide6.QtCore import QBuffer, QByteArray, QCoreApplication, QFile, QIODevice, QObject, QTimer, QUrl, Signal, Slot
+from PySide6.QtCore import (
+    QBuffer,
+    QByteArray,
+    QCoreApplication,
+    QFile,
+    QIODevice,
+    QMessageLogContext,
+    QObject,
+    QTimer,
+    QtMsgType,
+    QUrl,
+    Signal,
+    Slot,
+    qInstallMessageHandler,
+)
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QGuiApplication
 from PySide6.QtWebEngineCore import (
     QWebEngineNewWindowRequest,
@@ -51,10 +65,16 @@ if (location.origin === %(origin)s) {
 
 
 def install() -> None:
-    """Let pywebview make our windows."""
+    """Let pywebview make our windows, and let Qt tell the log what it has to say."""
+    qInstallMessageHandler(_qt_says)
     pywebview_qt.BrowserView = _View
     # it would add --use-fake-ui-for-media-stream, which grants every device to every page
     pywebview_qt.environ_append = lambda *_: None
+
+
+def _qt_says(kind: QtMsgType, _context: QMessageLogContext, message: str | None) -> None:
+    is_bad = kind in {QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg}
+    logger.log(logging.ERROR if is_bad else logging.DEBUG, "Qt: %s", message)
 
 
 def _bridge_script(origin: str) -> QWebEngineScript:
