@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from simplex_calls.events import (
     ServerConnected,
     ServerDisconnected,
 )
-from tests.bridge.people import Agents, FakeShell
+from tests.bridge.people import SERVER, Agents, FakeShell
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NOON_MS = 1_795_348_800_000
@@ -290,3 +291,19 @@ async def test_events(methods: ChatMethods, alice: Client, bob: Client, agents: 
     ]
     for event, expected in others:
         assert methods.event(event) == expected
+
+
+async def test_who_has_just_connected_can_be_written_to(
+    methods: ChatMethods, alice: Client, agents: Agents, tmp_path: Path
+) -> None:
+    events = alice.events()
+    link = await alice.create_invitation()
+    async with Client(tmp_path / "carol", "Carol", [SERVER], agent=agents) as carol:
+        await carol.connect(link)
+        agents.wire.run()
+    events.close()
+    told = [methods.event(event) async for event in events]
+    # of the events that carry the contact, the last one is what the page goes on with
+    last = [message for message in told if message is not None and "contact" in message][-1]
+    assert last["event"] == "contact_connected"
+    assert (last["contact"]["name"], last["contact"]["isConnected"]) == ("Carol", True)

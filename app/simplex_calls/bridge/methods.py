@@ -64,7 +64,7 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
 Events, pushed at any time after the session stands:
 
 ``{"event": "contact", "contact": …}``            new or changed
-``{"event": "contact_connected", "contactId"}``   just now; a ``contact`` goes before or after it
+``{"event": "contact_connected", "contact": …}``  just now
 ``{"event": "contact_removed", "contactId"}``
 ``{"event": "contact_taken", "contactId"}``       another program uses this profile at the same time
 ``{"event": "item", "item": …}``                  new or changed (look the id up)
@@ -346,7 +346,7 @@ class ChatMethods:
             case ContactAdded(contact) | ContactUpdated(contact):
                 return {"event": "contact", "contact": self._contact(contact)}
             case ContactConnected(contact):
-                return {"event": "contact_connected", "contactId": contact.id}
+                return {"event": "contact_connected", "contact": self._contact(contact)}
             case ContactRemoved(contact_id):
                 return {"event": "contact_removed", "contactId": contact_id}
             case ContactTakenElsewhere(contact_id):

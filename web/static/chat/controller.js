@@ -87,11 +87,9 @@ export class Controller {
       case "contact":
         if (event.contact.status !== "pending" && view.invitationUsed(event.contact.id)) this.open(event.contact.id);
         break;
-      case "contact_connected": {
-        const contact = this.state.contacts.get(event.contactId);
-        if (contact) view.toastWithName("chat.toast.connected", contact.name);
+      case "contact_connected":
+        view.toastWithName("chat.toast.connected", event.contact.name);
         break;
-      }
       case "contact_taken":
         view.toast("bad", t("chat.toast.taken"));
         break;

@@ -313,6 +313,7 @@ function logWithout(log, itemId) {
 export function happened(state, event) {
   switch (event.event) {
     case "contact":
+    case "contact_connected":
       return contactCame(state, event.contact);
     case "contact_removed":
       return contactRemoved(state, event.contactId);
