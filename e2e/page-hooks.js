@@ -1,0 +1,72 @@
+// Runs in every page of a test before the page's own scripts: lets a test look at the connections of a call, and lets
+// the engine lack what the test wishes (localStorage "e2e-wishes": {name: value}).
+(() => {
+  /** @type {Record<string, any>} */
+  let wishes = {};
+  try {
+    wishes = JSON.parse(localStorage.getItem("e2e-wishes") ?? "{}");
+  } catch {
+    // an empty page has no storage
+  }
+  addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+    console.error(`Content security policy: ${violatedDirective} ${blockedURI}`);
+  });
+
+  const connections = [];
+  const NativeConnection = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends NativeConnection {
+    constructor(...given) {
+      super(...given);
+      connections.push(this);
+    }
+  };
+
+  if (wishes.noEncodedStreams) {
+    delete RTCRtpSender.prototype.createEncodedStreams;
+    delete RTCRtpReceiver.prototype.createEncodedStreams;
+  }
+  if (wishes.noScriptTransform) delete globalThis.RTCRtpScriptTransform;
+
+  if (wishes.wrongKey) {
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (message, ...rest) {
+      if (message?.type === "key") message.key[0] ^= 1;
+      return postMessage.call(this, message, ...rest);
+    };
+  }
+
+  const refused = { audio: wishes.microphoneError, video: wishes.cameraError };
+  const devices = globalThis.MediaDevices?.prototype;
+  if (devices) {
+    const { getUserMedia } = devices;
+    devices.getUserMedia = async function (constraints) {
+      for (const kind of ["audio", "video"]) {
+        if (constraints[kind] && refused[kind]) throw new DOMException("as the test wishes", refused[kind]);
+      }
+      return getUserMedia.call(this, constraints);
+    };
+  }
+
+  globalThis.e2e = {
+    // What the engine itself counts, over all connections of the page.
+    async stats() {
+      const sums = { framesSent: 0, framesDecoded: 0, framesReceived: 0, audioSent: 0, audioReceived: 0, energy: 0 };
+      for (const connection of connections) {
+        for (const report of (await connection.getStats()).values()) {
+          if (report.type === "outbound-rtp" && report.kind === "video") sums.framesSent += report.framesSent ?? 0;
+          if (report.type === "outbound-rtp" && report.kind === "audio") sums.audioSent += report.packetsSent ?? 0;
+          if (report.type !== "inbound-rtp") continue;
+          if (report.kind === "video") {
+            sums.framesDecoded += report.framesDecoded ?? 0;
+            sums.framesReceived += report.framesReceived ?? 0;
+          } else {
+            sums.audioReceived += report.packetsReceived ?? 0;
+            sums.energy += report.totalAudioEnergy ?? 0;
+          }
+        }
+      }
+      return sums;
+    },
+    states: () => connections.map(({ connectionState }) => connectionState),
+  };
+})();

@@ -1,0 +1,399 @@
+"""People in tests: each has the program in a process of its own, and clicks through its pages in a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Route,
+    WebError,
+    WebSocket,
+    expect,
+)
+
+from e2e.programs import Program
+
+HERE = Path(__file__).parent
+POLL_MS = 100
+
+Media = Literal["audio", "video"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One frame as a page's worker saw it; ``after`` is None if it was dropped."""
+
+    type: str
+    before: bytes
+    after: bytes | None
+
+
+class CallPage:
+    """The tab of one call."""
+
+    def __init__(self, page: Page, owner: Person) -> None:
+        self.page = page
+        self.owner = owner
+        self.mic = page.get_by_role("button", name=re.compile("microphone"))
+        self.camera = page.get_by_role("button", name=re.compile("Turn camera"))
+        self.hang_up_button = page.get_by_role("button", name="Hang up", exact=True)
+        self.status = page.locator("#status")
+        self.timer = page.get_by_role("timer")
+        self.peer_muted = page.locator("#peer-muted")
+        self.remote_video = page.locator("#remote-video")
+        self.notice = page.locator("#notice")
+        self.failure = page.locator("#failure")
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the page and its program said to each other."""
+        return self.owner.traffic[self.page]
+
+    def expect_connected(self) -> None:
+        """Wait until the call stands, and is said to be encrypted."""
+        expect(self.status).to_have_text("Connected")
+        expect(self.timer).to_be_visible()
+        expect(self.page.get_by_text("End-to-end encrypted", exact=True)).to_be_visible()
+
+    def expect_media(self, *, video: bool) -> None:
+        """Wait until sound, and pictures, come out of the decoders and go on coming."""
+        start = self.stats()
+        self.wait_for("s => s.audioReceived > {audioReceived} + 25 && s.energy > {energy}", start)
+        if video:
+            expect(self.remote_video).to_be_visible()
+            self.wait_for("s => s.framesDecoded > {framesDecoded} + 5", start)
+            self.page.wait_for_function(
+                "time => document.getElementById('remote-video').currentTime > time",
+                arg=self.page.evaluate("document.getElementById('remote-video').currentTime"),
+                polling=POLL_MS,
+            )
+        else:
+            expect(self.remote_video).to_be_hidden()
+
+    def expect_over(self, words: str | re.Pattern[str]) -> None:
+        """Wait until the page says that the call is over, and how."""
+        expect(self.status).to_have_text(words)
+        expect(self.page.get_by_text("You can close this window.")).to_be_visible()
+        expect(self.hang_up_button).to_be_hidden()
+
+    def stats(self) -> dict[str, float]:
+        """What the engine has counted (page-hooks.js)."""
+        stats: dict[str, float] = self.page.evaluate("e2e.stats()")
+        return stats
+
+    def wait_for(self, condition: str, values: dict[str, float] | None = None) -> None:
+        """Wait until the engine's counters fulfil ``condition``, a JavaScript function with ``{names}`` of values."""
+        for name, value in (values or {}).items():
+            condition = condition.replace("{" + name + "}", str(value))
+        self.page.wait_for_function(f"async () => ({condition})(await e2e.stats())", polling=POLL_MS)
+
+    def wait_for_report(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the statistics that the page reports to its program fulfil ``condition``."""
+        return self.traffic.wait_for_stats(condition)
+
+    def frames(self) -> list[Recorded]:
+        """What the page's worker has recorded; see :meth:`Person.record_frames`."""
+        (worker,) = self.page.workers
+        return [
+            Recorded(kind, base64.b64decode(before), None if after is None else base64.b64decode(after))
+            for kind, before, after in worker.evaluate("e2eRecorded()")
+        ]
+
+    def hang_up(self) -> None:
+        """Click on the red button."""
+        self.hang_up_button.click()
+
+    def close(self) -> None:
+        """Close the tab."""
+        self.page.close()
+
+
+class Traffic:
+    """The page protocol of one call page, as it went over its WebSocket."""
+
+    _socket: WebSocket
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+        self.responses: list[dict[str, Any]] = []
+
+    @property
+    def key(self) -> bytes:
+        """The key of the call's frames, as the page was given it."""
+        (key,) = {command["aesKey"] for command in self.commands if command.get("aesKey")}
+        return base64.urlsafe_b64decode(key)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What the page reported last."""
+        reports = [resp["stats"] for resp in self.responses if resp["type"] == "stats"]
+        return reports[-1] if reports else {}
+
+    def wait_for_stats(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait for a report that fulfils ``condition``; there is one a second."""
+
+        def fulfils(payload: str | bytes) -> bool:
+            resp = json.loads(payload).get("resp", {})
+            return resp.get("type") == "stats" and condition(resp["stats"])
+
+        if not (self.stats and condition(self.stats)):
+            self._socket.wait_for_event("framesent", predicate=fulfils)
+        return self.stats
+
+    def watch(self, socket: WebSocket) -> None:
+        """Listen."""
+        self._socket = socket
+        socket.on("framereceived", lambda payload: self._take(self.commands, payload, "command"))
+        socket.on("framesent", lambda payload: self._take(self.responses, payload, "resp"))
+
+    @staticmethod
+    def _take(into: list[dict[str, Any]], payload: str | bytes, name: str) -> None:
+        message = json.loads(payload)
+        if isinstance(message.get(name), dict):
+            into.append(message[name])
+
+
+class Person:
+    """Somebody with a profile."""
+
+    context: BrowserContext
+    chat: Page
+    _program: Program
+
+    def __init__(self, name: str, folder: Path, server: str, browser: Browser, artefacts: Path) -> None:
+        self.name = name
+        self.problems: list[str] = []
+        """What pages complained of: errors on the console, violations of policy, requests to elsewhere."""
+        self.traffic: dict[Page, Traffic] = {}
+        self._folder = folder
+        self._server = server
+        self._browser = browser
+        self._artefacts = artefacts
+        self._log = artefacts / "logs" / f"{name.lower()}.log"
+        self._log.unlink(missing_ok=True)
+        self._knows_of_ip = False
+        self._secrets: set[str] = set()
+
+    # the program
+
+    def start(self) -> None:
+        """Start the program, and open its page in a browser of one's own."""
+        self._program = Program(
+            *("window", "--browser", "--no-open", "--data", str(self._folder)),
+            *("--name", self.name, "--server", self._server),
+            log=self._log,
+        )
+        self.open_browser(self._program.wait_for_line(r"(http://127\.0\.0\.1:\d+/\S+)"))
+
+    def open_browser(self, url: str) -> None:
+        """A fresh browser profile with the chat page at ``url``."""
+        self.context = self._browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+        self.context.set_default_timeout(30_000)
+        self.context.add_init_script(path=HERE / "page-hooks.js")
+        self.context.on("console", self._console)
+        self.context.on("weberror", self._weberror)
+        self.context.on("request", self._request)
+        self.context.on("page", self._watch)
+        self.chat = self.context.new_page()
+        self.chat.goto(url)
+        expect(self.chat.locator("#app")).to_have_attribute("data-phase", "ready")
+
+    def stop(self) -> None:
+        """End the program politely, and close the browser."""
+        if hasattr(self, "context"):
+            self.context.close()
+        if hasattr(self, "_program") and self._program.runs:
+            assert self._program.stop() == 0
+
+    def kill(self) -> None:
+        """End the program at once; its pages stay."""
+        self._program.kill()
+
+    def restart(self) -> None:
+        """Start the program again after it was killed, with a browser that knows nothing."""
+        self.context.close()
+        self.start()
+
+    def check_log(self) -> None:
+        """Nothing unexpected was logged, and no secret."""
+        log = self._log.read_text("utf-8")
+        assert "Traceback" not in log
+        assert " ERROR " not in log
+        for secret in self._secrets:
+            assert secret not in log
+
+    # contacts
+
+    def befriend(self, other: Person) -> None:
+        """Create a link, and let the other paste it."""
+        other.use_link(self.create_link())
+        for person, contact in ((self, other), (other, self)):
+            person.open_conversation(contact)
+            expect(person.chat.locator("#head-state")).to_have_text("Connected")
+
+    def create_link(self) -> str:
+        """Click one's way to an invitation link."""
+        self.chat.get_by_role("button", name="Add contact").first.click()
+        dialog = self.chat.get_by_role("dialog", name="Add contact")
+        dialog.get_by_role("button", name="Create a link").click()
+        field = dialog.get_by_role("textbox", name="Invitation link")
+        expect(field).to_have_value(re.compile("invitation#/"))
+        link = field.input_value()
+        self._secrets.add(link.split("#", 1)[1])
+        return link
+
+    def use_link(self, link: str) -> None:
+        """Paste a link."""
+        self._secrets.add(link.split("#", 1)[1])
+        self.chat.get_by_role("button", name="Add contact").first.click()
+        dialog = self.chat.get_by_role("dialog", name="Add contact")
+        dialog.get_by_role("tab", name="Use a link").click()
+        dialog.get_by_role("textbox", name="Invitation link").fill(link)
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog).to_be_hidden()
+
+    def open_conversation(self, contact: Person) -> None:
+        """Click on a contact."""
+        contacts = self.chat.get_by_role("list", name="Contacts")
+        contacts.get_by_role("button", name=re.compile(f"^{contact.name}")).click()
+        expect(self.chat.get_by_role("heading", level=1, name=contact.name)).to_be_visible()
+
+    # texts
+
+    def write(self, contact: Person, text: str) -> None:
+        """Write a text and press Enter."""
+        self.open_conversation(contact)
+        self.chat.get_by_role("textbox", name=re.compile("Message to")).fill(text)
+        self.chat.keyboard.press("Enter")
+
+    def entries(self, contact: Person) -> Locator:
+        """The entries of the conversation, the newest last."""
+        self.open_conversation(contact)
+        return self.chat.get_by_role("region", name=re.compile("Messages and calls with")).locator("li.item")
+
+    # calls
+
+    def call(self, contact: Person, media: Media = "video") -> CallPage:
+        """Press the telephone or the camera."""
+        self.open_conversation(contact)
+        button = self.chat.get_by_role("button", name=re.compile(f"^{media.title()} call to"))
+        expect(button).to_be_enabled()
+        return self._in_new_tab(button, "Understood, call")
+
+    def ringing(self, caller: Person) -> Locator:
+        """The card that says that somebody calls."""
+        return self.chat.get_by_role("group", name=re.compile(f"Incoming call from .*{caller.name}"))
+
+    def accept(self, caller: Person) -> CallPage:
+        """Accept a call in the chat page."""
+        return self._in_new_tab(
+            self.ringing(caller).get_by_role("button", name=re.compile("^Accept")), "Understood, accept"
+        )
+
+    def reject(self, caller: Person) -> None:
+        """Reject a call in the chat page."""
+        self.ringing(caller).get_by_role("button", name="Reject").click()
+
+    def _in_new_tab(self, button: Locator, understood: str) -> CallPage:
+        with self.context.expect_page() as opened:
+            button.click()
+            if not self._knows_of_ip:
+                dialog = self.chat.get_by_role("dialog", name="A call shows your IP address")
+                dialog.get_by_role("button", name=understood).click()
+                self._knows_of_ip = True
+        page = opened.value
+        page.wait_for_url(re.compile(r"^http://127\.0\.0\.1:"))
+        return CallPage(page, self)
+
+    # what a test may wish for
+
+    def wish(self, **wishes: bool | str) -> None:
+        """Let pages that open from now on lack something (page-hooks.js); forgotten at the end of the test."""
+        self.chat.evaluate("wishes => localStorage.setItem('e2e-wishes', JSON.stringify(wishes))", wishes)
+
+    def record_frames(self) -> None:
+        """Let the workers of call pages keep what goes through them (frame-recorder.js), for this test."""
+        self.context.route("**/frames-worker.js", _add_recorder)
+
+    # the end of a test
+
+    def settle(self) -> None:
+        """Leave everything that a test may have left: calls, tabs, wishes."""
+        for page in self.context.pages:
+            if page is not self.chat:
+                page.close()
+        expect(self.chat.locator("#banner")).to_be_hidden()
+        expect(self.chat.locator("#incoming")).to_be_hidden()
+        self.context.unroute("**/frames-worker.js")
+        self.wish()
+
+    def picture(self, name: str, page: Page | None = None) -> None:
+        """Keep a picture of a page (the chat page) among the artefacts."""
+        (page or self.chat).screenshot(path=self._artefacts / f"{name}.png", animations="disabled")
+
+    def take_failure_pictures(self, test: str) -> None:
+        """Keep what the pages look like when a test has failed."""
+        for number, page in enumerate(self.context.pages):
+            name = re.sub(r"[^\w-]+", "-", f"failed-{test}-{self.name.lower()}-{number}")
+            self.picture(name, page)
+
+    def excuse(self, pattern: str) -> None:
+        """A problem like this has to be there, and is no fault."""
+        excused = [problem for problem in self.problems if re.search(pattern, problem)]
+        assert excused, self.problems
+        self.problems = [problem for problem in self.problems if problem not in excused]
+
+    # watching
+
+    def _watch(self, page: Page) -> None:
+        traffic = self.traffic[page] = Traffic()
+        page.on("websocket", traffic.watch)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{self.name}: console: {message.text}")
+
+    def _weberror(self, error: WebError) -> None:
+        self.problems.append(f"{self.name}: {error.error}")
+
+    def _request(self, request: Request) -> None:
+        if not re.match(r"(https?|wss?)://127\.0\.0\.1:|blob:|data:|about:", request.url):
+            self.problems.append(f"{self.name}: request to {request.url}")
+
+
+@dataclass(frozen=True)
+class People:
+    """Everybody of the tests."""
+
+    alice: Person
+    bob: Person
+    carol: Person
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter((self.alice, self.bob, self.carol))
+
+    def talk(self, media: Media = "video") -> tuple[CallPage, CallPage]:
+        """Alice calls Bob, and he accepts: both pages once the call stands."""
+        hers = self.alice.call(self.bob, media)
+        his = self.bob.accept(self.alice)
+        hers.expect_connected()
+        his.expect_connected()
+        return hers, his
+
+
+def _add_recorder(route: Route) -> None:
+    response = route.fetch()
+    recorder = (HERE / "frame-recorder.js").read_text("utf-8")
+    route.fulfill(response=response, body=f"{recorder}\n{response.text()}")
