@@ -105,8 +105,17 @@ async def test_a_window_that_says_too_much_is_closed(flood: list[str]) -> None:
 async def test_closing_closes_the_window() -> None:
     window = Window()
     await window.page.close()
+    await window.page.close()
     assert window.closed == 1
     assert [message async for message in window.page.responses()] == []
+
+
+async def test_a_page_that_is_gone_leaves_its_window_to_the_next() -> None:
+    window = Window()
+    window.page.lost()
+    await asyncio.sleep(0)
+    await window.page.close()
+    assert window.closed == 0
 
 
 async def test_nonsense_ends_a_window_s_session() -> None:

@@ -285,7 +285,7 @@ async def test_a_window_s_session(bridge: Bridge, http: aiohttp.ClientSession) -
     page.post(json.dumps({"id": 1, "method": "state"}))
     messages = {str(message.get("event") or message.get("id")) for message in (await said.get(), await said.get())}
     assert messages == {"next_url", "1"}
-    page.lost()
+    page.post("nonsense")
     await serving
     assert closed.is_set()
 

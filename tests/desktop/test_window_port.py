@@ -62,14 +62,14 @@ async def settle() -> None:
 
 async def test_a_reload_ends_the_page_before() -> None:
     shown, view = Shown(), FakeView()
-    shown.port.load_began()
+    shown.port.page_began()
     shown.port.view_made(view)
     shown.port.text_came('{"n": 1}')
     await settle()
     (first, is_first), *_ = shown.pages
     assert is_first
     assert await anext(first.responses()) == {"n": 1}
-    shown.port.load_began()
+    shown.port.page_began()
     shown.port.text_came('{"n": 2}')
     await settle()
     second, is_first = shown.pages[1]
@@ -86,7 +86,7 @@ async def test_a_reload_ends_the_page_before() -> None:
 async def test_the_end_of_a_window_ends_its_page(end: str) -> None:
     shown = Shown()
     shown.port.view_made(FakeView())
-    shown.port.load_began()
+    shown.port.page_began()
     getattr(shown.port, end)()
     await settle()
     assert [message async for message in shown.pages[0][0].responses()] == []

@@ -161,10 +161,10 @@ class WebviewPage:
                 break
             yield message
         # the next reader must not wait either
-        self._lose()
         self._received.put_nowait(None)
 
     async def close(self) -> None:
-        """Close the window; doing it twice is fine."""
-        self._lose()
-        self._close_window()
+        """Close the window, unless it shows something else already; doing it twice is fine."""
+        if not self._gone.is_set():
+            self._lose()
+            self._close_window()

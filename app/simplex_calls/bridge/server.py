@@ -155,6 +155,7 @@ class Bridge:
         # so that the page can be loaded again: this one's address is used up
         session.push({"event": "next_url", "url": self.chat_url(page.transport)})
         self.has_chat.set()
+        logger.debug("a chat page began its session")
         try:
             await session.run()
         finally:

@@ -35,6 +35,8 @@ MAIN_SIZE = (1000, 720)
 CALL_SIZE = (960, 640)
 CALL_OFFSET = 48
 PICTURE_SECONDS = 10.0
+RENEW_SECONDS = 5.0
+"""A main page that fails a second time within this time fails for good."""
 
 Ready = Callable[[Client, "Desktop"], Awaitable[None]]
 
@@ -76,6 +78,7 @@ class Desktop:
         self._main: WindowPort | None = None
         self._calls: dict[str, WindowPort] = {}
         self._serving: set[asyncio.Task[None]] = set()
+        self._renewed_at: float | None = None
         self._status = 0
 
     # on the main thread
@@ -150,8 +153,9 @@ class Desktop:
                 bridge.origin,
                 Placement(*MAIN_SIZE, column=self._column),
                 on_page=lambda page, _: self._serve_page(page),
-                on_crash=self._main_crashed,
+                on_crash=self._renew_main,
                 on_closed=self._main_closed,
+                close_page=self._renew_main,
             )
             started.set_result((bridge.chat_url("webview"), main))
             if self._on_ready is not None:
@@ -159,6 +163,7 @@ class Desktop:
             try:
                 await self._stopping.wait()
             finally:
+                self._stopping.set()
                 # windows are gone, or answer no more: their pages end here, and with them their calls
                 for port in [main, *self._calls.values()]:
                     port.give_up()
@@ -188,10 +193,19 @@ class Desktop:
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
 
-    def _main_crashed(self) -> None:
+    def _renew_main(self) -> None:
+        """Load the main page anew: it crashed, or fell out of step with the client."""
         view = self._main.view if self._main is not None else None
-        if view is not None and self._bridge is not None:
-            view.load(self._bridge.chat_url("webview"))
+        if view is None or self._bridge is None or self._loop is None or self._stopping.is_set():
+            return
+        now = self._loop.time()
+        if self._renewed_at is not None and now - self._renewed_at < RENEW_SECONDS:
+            logger.error("the main window's page fails again and again")
+            self._status = 1
+            self.quit()
+            return
+        self._renewed_at = now
+        view.load(self._bridge.chat_url("webview"))
 
     def _main_closed(self) -> None:
         for port in list(self._calls.values()):

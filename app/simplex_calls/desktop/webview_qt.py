@@ -55,7 +55,8 @@ _DEVICES = {
 _BRIDGE = """
 if (location.origin === %(origin)s) {
   new QWebChannel(qt.webChannelTransport, (channel) => {
-    const { post } = channel.objects.simplexCalls;
+    const { began, post } = channel.objects.simplexCalls;
+    began();
     window.pywebview = { api: { post: (text) => new Promise((taken) => post(text, taken)) } };
     window.dispatchEvent(new CustomEvent("pywebviewready"));
   });
@@ -109,7 +110,6 @@ class _Page(QWebEnginePage):
             self.settings().setAttribute(attribute, value)
         self.fullScreenRequested.connect(parent.full_screen_wanted)
         self.renderProcessTerminated.connect(parent.renderer_ended)
-        self.loadStarted.connect(parent.port.load_began)
         self.scripts().insert(_bridge_script(self._origin))
 
     def _is_ours(self, url: QUrl) -> bool:
@@ -160,6 +160,11 @@ class _Channel(QObject):
     def __init__(self, port: WindowPort, parent: QObject) -> None:
         super().__init__(parent)
         self._port = port
+
+    @Slot()
+    def began(self) -> None:
+        """A page begins: the first one, or one after a reload."""
+        self._port.page_began()
 
     @Slot(str, result=bool)
     def post(self, text: str) -> bool:

@@ -47,7 +47,7 @@ class View(Protocol):
 class WindowPort:
     """Connects a window with the pages that are shown in it, one after the other.
 
-    The window calls ``view_made``, ``text_came``, ``load_began``, ``renderer_died`` and ``window_closed``, in any
+    The window calls ``view_made``, ``text_came``, ``page_began``, ``renderer_died`` and ``window_closed``, in any
     thread; everything else, and the callbacks, belong to the thread of ``loop``.
     """
 
@@ -60,14 +60,19 @@ class WindowPort:
         on_page: Callable[[WebviewPage, bool], None],
         on_crash: Callable[[], None],
         on_closed: Callable[[], None],
+        close_page: Callable[[], None] | None = None,
     ) -> None:
-        """``on_page`` gets a page that begins to load, and whether it is the window's first."""
+        """``on_page`` gets a page that begins, and whether it is the window's first.
+
+        ``close_page`` is for a page that is not wanted any more; without it, the window closes.
+        """
         self.origin = origin
         self.placement = placement
         self._loop = loop
         self._on_page = on_page
         self._on_crash = on_crash
         self._on_closed = on_closed
+        self._close_page = self.close if close_page is None else close_page
         self._view: View | None = None
         self._page: WebviewPage | None = None
         self._has_loaded = False
@@ -80,9 +85,9 @@ class WindowPort:
         self._view = view
         self._call(self._close_if_wanted)
 
-    def load_began(self) -> None:
-        """A page begins to load: the first one, or a reload."""
-        page = WebviewPage(self._loop, self._run_script, self.close)
+    def page_began(self) -> None:
+        """A page begins: the window's first one, or one after a reload."""
+        page = WebviewPage(self._loop, self._run_script, self._close_page)
         former, self._page = self._page, page
         is_first, self._has_loaded = not self._has_loaded, True
         if former is not None:
