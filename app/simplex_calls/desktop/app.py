@@ -130,7 +130,10 @@ class Desktop:
             self.quit()
 
     def _stop(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
+        if self._loop is None:
+            # nobody waits for it yet
+            self._stopping.set()
+        elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     # on the event loop
