@@ -2,7 +2,7 @@
 /** Calls that ring, and the one that has the line. */
 import { clockText } from "../call/model.js";
 import { drawAvatar } from "../common/avatar.js";
-import { arrange, find, fromTemplate, icon, part, say, show } from "./dom.js";
+import { arrange, find, fromTemplate, icon, label, part, say, show } from "./dom.js";
 import { activeCall, ringing } from "./model.js";
 import { isolated } from "./present.js";
 
@@ -79,7 +79,8 @@ export class CallsView {
     say(part(card, ".ringing-media span"), t(`chat.incoming.${call.media}`));
     icon(part(card, ".ringing-media"), media);
     const [accept, reject] = [part(card, '[data-action="accept"]'), part(card, '[data-action="reject"]')];
-    say(part(accept, "span"), t(`chat.incoming.accept.${call.media}`));
+    say(part(accept, "span"), t("chat.incoming.accept"));
+    label(accept, t(`chat.incoming.accept.${call.media}`));
     icon(accept, media);
     accept.addEventListener("click", () => this.#actions.accept(call.id));
     reject.addEventListener("click", () => this.#actions.reject(call.id));

@@ -86,7 +86,7 @@ export class ConversationView {
     find("hello").classList.toggle("is-alone", state.log.items.length === 0);
     drawAvatar(find("hello-avatar"), contact.name);
     sayWithNames(find("hello-title"), t, "chat.log.empty.title", { name });
-    say(find("hello-text"), t("chat.log.empty.text"));
+    say(find("hello-text"), t(state.log.items.length === 0 ? "chat.log.empty.text" : "chat.log.start.text"));
 
     show(find("composer"), contact.isConnected);
     const note = contact.status === "gone" ? "chat.gone.text" : contact.status === "failed" && isPlain ? "chat.lost.text" : "";
