@@ -21,6 +21,14 @@ from simplex_calls.relay import Relay, RelayConfig
 from tests.desktop.cdp import Debugger
 
 SECONDS = 60
+FIELD = """
+(() => {
+  const field = Object.assign(document.createElement("textarea"), { id: "field" });
+  Object.assign(field.style, { position: "fixed", inset: "0 auto auto 0", width: "300px", height: "200px", zIndex: 9 });
+  document.body.append(field);
+  field.focus();
+})()
+"""
 NO_SERVERS = Settings(ice_servers=())
 
 
@@ -80,6 +88,16 @@ class Driver:
             main, "new Promise((done) => {try {done(new Function('return 1')())} catch (e) {done(e.name)}})"
         )
 
+        seen["copied"] = await debugger.evaluate(
+            main, "navigator.clipboard.writeText('pasted').then(() => true, (error) => error.name)"
+        )
+        await debugger.evaluate(main, FIELD)
+        seen["menu"] = await self.paste(desktop)
+        while (field := await debugger.evaluate(main, "document.getElementById('field').value")) == "":
+            await asyncio.sleep(0.05)
+        seen["pasted"] = field
+        await debugger.evaluate(main, "document.getElementById('field').remove()")
+
         call_id, page = await self.call(alice, debugger)
         seen["call has a page"] = alice.call(call_id).has_page
         seen["screenshots"] = [
@@ -113,6 +131,36 @@ class Driver:
             seen[name] = "speaks again"
 
         await self.call(alice, debugger)
+
+    async def paste(self, desktop: Desktop) -> int:
+        """Take "Paste" from the menu of the right mouse button, and tell how much there was to choose from."""
+        # only here: Qt must find its environment set
+        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtTest import QTest
+        from PySide6.QtWidgets import QApplication, QMenu
+
+        loop = asyncio.get_running_loop()
+        view: Any = desktop._main.view if desktop._main is not None else None
+        found: asyncio.Future[int] = loop.create_future()
+
+        def press() -> None:
+            QTest.mouseClick(
+                view.webview.focusProxy(), Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, QPoint(50, 50)
+            )
+
+        def choose() -> None:
+            menu = QApplication.activePopupWidget()
+            if isinstance(menu, QMenu) and not found.done():
+                actions = menu.actions()
+                actions[2].trigger()
+                menu.close()
+                loop.call_soon_threadsafe(found.set_result, len(actions))
+
+        view._invoke(press)
+        while not found.done():
+            view._invoke(choose)
+            await asyncio.sleep(0.05)
+        return await found
 
     async def call(self, alice: Client, debugger: Debugger) -> tuple[str, str]:
         """Call bob, whose program rings."""

@@ -24,6 +24,8 @@ from PySide6.QtCore import (
     QIODevice,
     QMessageLogContext,
     QObject,
+    QPoint,
+    Qt,
     QTimer,
     QtMsgType,
     QUrl,
@@ -40,6 +42,7 @@ from PySide6.QtWebEngineCore import (
     QWebEngineScript,
     QWebEngineSettings,
 )
+from PySide6.QtWidgets import QMenu
 
 from simplex_calls.desktop.windows import WindowPort
 
@@ -53,6 +56,12 @@ _DEVICES = {
     QWebEnginePermission.PermissionType.MediaVideoCapture,
     QWebEnginePermission.PermissionType.MediaAudioVideoCapture,
 }
+_EDITING = (
+    QWebEnginePage.WebAction.Cut,
+    QWebEnginePage.WebAction.Copy,
+    QWebEnginePage.WebAction.Paste,
+    QWebEnginePage.WebAction.SelectAll,
+)
 _BRIDGE = """
 if (location.origin === %(origin)s) {
   new QWebChannel(qt.webChannelTransport, (channel) => {
@@ -201,6 +210,8 @@ class _View(pywebview_qt.BrowserView):  # type: ignore[misc]
         self.invoke.connect(self._do)
         self._posts = _Channel(self.port, self)
         self.channel.registerObject("simplexCalls", self._posts)
+        self.webview.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.webview.customContextMenuRequested.connect(self._show_menu)
         self._place()
         self.port.view_made(self)
 
@@ -213,6 +224,17 @@ class _View(pywebview_qt.BrowserView):  # type: ignore[misc]
         offset = placement.offset
         self.resize(min(placement.width, half - offset), min(placement.height, area.height() - 2 * offset - 40))
         self.move(area.x() + placement.column * half + offset, area.y() + 2 * offset)
+
+    def _show_menu(self, place: QPoint) -> None:
+        """Cut, copy and paste where there is text; nothing that reloads a page or shows its source."""
+        request = self.webview.lastContextMenuRequest()
+        if request is None or not (request.isContentEditable() or request.selectedText()):
+            return
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for action in _EDITING if request.isContentEditable() else (QWebEnginePage.WebAction.Copy,):
+            menu.addAction(self.webview.page().action(action))
+        menu.popup(self.webview.mapToGlobal(place))
 
     # pywebview's own bridge stays out
     def _set_js_api(self) -> None:
