@@ -1,0 +1,146 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Api, RequestFailed } from "../static/chat/api.js";
+import { CallTabs } from "../static/chat/call-tabs.js";
+import { Controller } from "../static/chat/controller.js";
+import { FakeClock, settle } from "./support/fakes.js";
+
+const BOB = {
+  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, failure: null,
+  createdAt: 1, lastItem: null,
+};
+const RINGING = { id: "c", contactId: 1, contactName: "Bob", media: "video", direction: "incoming", state: "ringing", isActive: false, hasPage: false, startedAt: 1 };
+
+/** A controller with everything around it faked; `answers` say what Python answers. */
+async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type {Record<string, any>} */ snapshot = {}) {
+  /** @type {any[]} */
+  const asked = [];
+  /** @type {any[]} */
+  const log = [];
+  const clock = new FakeClock();
+  /** @type {any} */
+  let tab = null;
+  let isIpAccepted = true;
+  const api = new Api((message) => {
+    asked.push([message.method, message.params]);
+    /** @type {Record<string, any>} */
+    const all = {
+      state: {
+        profile: { displayName: "Alice", fullName: "" }, contacts: [BOB], calls: [], servers: [],
+        isIpExposureConfirmed: false, mode: "browser", ...snapshot,
+      },
+      history: [],
+      ...answers,
+    };
+    const result = all[String(message.method)];
+    queueMicrotask(() => controller.receive(result?.error ? { id: message.id, error: result.error } : { id: message.id, result: result ?? null }));
+  }, clock);
+  /** @type {any} */
+  const view = new Proxy({}, {
+    get: (_, name) => (/** @type {any[]} */ ...values) => {
+      if (name === "render") return undefined;
+      log.push([name, ...values]);
+      return name === "askIp" ? Promise.resolve(isIpAccepted) : name === "confirm" ? Promise.resolve({ isConfirmed: true, isChosen: true }) : false;
+    },
+  });
+  const opener = () => {
+    tab = { closed: false, urls: [], focus() {}, location: { replace: (/** @type {string} */ url) => tab.urls.push(url) } };
+    tab.close = () => {
+      tab.closed = true;
+    };
+    return tab;
+  };
+  const parts = { isBlocked: false };
+  const controller = new Controller({
+    api, view,
+    tabs: new CallTabs(() => (parts.isBlocked ? null : opener()), clock),
+    ringtone: { start: () => log.push(["ring"]), stop: () => log.push(["silence"]) },
+    t: (/** @type {string} */ id) => id, copyText: async () => true, replaceUrl: (/** @type {string} */ url) => log.push(["url", url]),
+  });
+  await controller.start();
+  return { controller, asked, log, clock, parts, tab: () => tab, refuseIp: () => { isIpAccepted = false; } };
+}
+
+test("the first call asks about the address, and opens its tab within the click", async () => {
+  const { controller, asked, tab } = await bench({ start_call: { ...RINGING, state: "calling", direction: "outgoing", isActive: true } });
+  controller.open(1);
+  await controller.call("video");
+  assert.deepEqual(asked.slice(-2), [["confirm_ip_exposure", undefined], ["start_call", { contactId: 1, media: "video" }]]);
+  controller.receive({ event: "page_wanted", callId: "c", url: "/open/x" });
+  assert.deepEqual(tab().urls, ["/open/x"]);
+  assert.equal(tab().opener, null);
+});
+
+test("who does not want to show the address does not call", async () => {
+  const { controller, asked, refuseIp, tab } = await bench();
+  refuseIp();
+  controller.open(1);
+  await controller.call("audio");
+  assert.ok(!asked.some(([method]) => method === "start_call" || method === "confirm_ip_exposure"));
+  assert.equal(tab(), null);
+});
+
+test("a call that does not begin leaves no empty tab, and says why", async () => {
+  const { controller, log, tab } = await bench({ start_call: { error: { code: "x", text: "No." } } }, { isIpExposureConfirmed: true });
+  controller.open(1);
+  await controller.call("audio");
+  assert.equal(tab().closed, true);
+  assert.deepEqual(log.at(-1), ["toast", "bad", "No."]);
+});
+
+test("a tab that the browser holds back becomes a link until the page is there", async () => {
+  const { controller, parts } = await bench();
+  parts.isBlocked = true;
+  controller.receive({ event: "page_wanted", callId: "c", url: "/open/x" });
+  assert.deepEqual(controller.state.blockedCall, { callId: "c", url: "/open/x" });
+  controller.receive({ event: "call", call: { ...RINGING, state: "connecting", isActive: true, hasPage: true } });
+  assert.equal(controller.state.blockedCall, null);
+});
+
+test("it rings while a call rings, and is silent at once after it", async () => {
+  const { controller, log } = await bench();
+  controller.receive({ event: "call", call: RINGING });
+  assert.deepEqual(log.at(-1), ["ring"]);
+  controller.receive({ event: "call", call: { ...RINGING, state: "ended" } });
+  assert.ok(log.some(([name]) => name === "silence"));
+  controller.receive({ event: "call", call: RINGING });
+  controller.disconnected();
+  assert.deepEqual(log.at(-1), ["silence"]);
+});
+
+test("a text that is refused goes back into its field", async () => {
+  const { controller, log } = await bench({ send_text: { error: { code: "client.error.too-large", text: "Too long." } } });
+  await controller.send(1, "very long");
+  assert.equal(controller.state.drafts.get(1), "very long");
+  assert.deepEqual(log.at(-1), ["toast", "bad", "Too long."]);
+});
+
+test("deleting the newest text finds what is the newest now", async () => {
+  const old = { id: 4, contactId: 1, kind: "text", direction: "sent", createdAt: 1, text: "old" };
+  const { controller, asked } = await bench({ history: [old] });
+  controller.open(1);
+  await settle();
+  controller.receive({ event: "item", item: { ...old, id: 5, text: "new" } });
+  await controller.deleteText(5);
+  assert.deepEqual(asked.at(-1), ["delete_item", { itemId: 5, forEveryone: true }]);
+  controller.receive({ event: "item_removed", contactId: 1, itemId: 5 });
+  await settle();
+  assert.equal(controller.state.contacts.get(1)?.lastItem?.id, 4);
+});
+
+test("without a name the page asks for one, and the next address is put in place", async () => {
+  const { controller, log } = await bench({}, { profile: null });
+  assert.deepEqual(log.at(-1), ["askName", ""]);
+  controller.receive({ event: "next_url", url: "/open/next" });
+  assert.deepEqual(log.at(-1), ["url", "/open/next"]);
+});
+
+test("requests that nobody answers fail, and none outlives the connection", async () => {
+  const clock = new FakeClock();
+  const api = new Api(() => {}, clock);
+  const waiting = api.request("state");
+  api.close();
+  await assert.rejects(waiting, RequestFailed);
+  await assert.rejects(api.request("state"), { code: "closed" });
+});
