@@ -75,7 +75,7 @@ def test_a_failing_action_after_the_commit_spares_the_others(
     done: list[int] = []
     with database.transaction():
         database.execute("INSERT INTO t VALUES (1)")
-        database.after_commit(lambda: [][0])
+        database.after_commit(lambda: done.remove(0))
         database.after_commit(lambda: done.append(1))
     assert done == [1]
     assert values(database) == [1]
