@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from simplex_calls.bridge.faults import describe
-from simplex_calls.bridge.methods import ChatMethods, Json
+from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.pages import PageGoneError
+from simplex_calls.bridge.values import Json
 from simplex_calls.catalogue import text
 from simplex_calls.client import Client, ClientError, Page
 

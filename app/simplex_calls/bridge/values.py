@@ -1,0 +1,109 @@
+"""The client's values as pages see them: JSON, described in :mod:`simplex_calls.bridge.methods`. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import segno
+
+from simplex_calls.chat.history import CallDetails, TextDetails
+from simplex_calls.client import CallView, ChatItem, Contact, Profile
+
+Json = dict[str, Any]
+
+_QUIET_ZONE = 4
+
+
+def _moment(value: datetime | None) -> int | None:
+    return None if value is None else round(value.timestamp() * 1000)
+
+
+def _word(value: Enum | None) -> Any:
+    return None if value is None else value.value
+
+
+def profile_json(profile: Profile | None) -> Json | None:
+    """What a page sees of the user's profile."""
+    if profile is None:
+        return None
+    return {"displayName": profile.display_name, "fullName": profile.full_name}
+
+
+def item_json(item: ChatItem) -> Json:
+    """What a page sees of a history's item."""
+    common = {
+        "id": item.id,
+        "contactId": item.contact_id,
+        "kind": item.kind.value,
+        "direction": item.direction.value,
+        "createdAt": _moment(item.created_at),
+        "sentAt": _moment(item.sent_at),
+        "delivery": _word(item.delivery),
+        "failure": _word(item.failure),
+    }
+    details = item.details
+    if isinstance(details, TextDetails):
+        return common | {
+            "text": details.text,
+            "content": details.content.value,
+            "edited": details.edited,
+            "deleted": details.deleted,
+        }
+    if isinstance(details, CallDetails):
+        return common | {"media": details.media.value, "status": details.status.value, "duration": details.duration}
+    return common | {"notice": details.notice.value, "count": details.count, "text": details.text}
+
+
+def contact_json(contact: Contact, last_item: ChatItem | None) -> Json:
+    """What a page sees of a contact."""
+    return {
+        "id": contact.id,
+        "name": contact.name,
+        "fullName": contact.full_name,
+        "status": contact.status.value,
+        "isConnected": contact.is_connected,
+        "callsAllowed": contact.calls_allowed,
+        "failure": _word(contact.failure),
+        "createdAt": _moment(contact.created_at),
+        "lastItem": item_json(last_item) if last_item is not None else None,
+    }
+
+
+def call_json(call: CallView) -> Json:
+    """What a page sees of a call."""
+    return {
+        "id": call.id,
+        "contactId": call.contact_id,
+        "contactName": call.contact_name,
+        "media": call.media.value,
+        "direction": call.direction.value,
+        "state": call.state.value,
+        "isActive": call.is_active,
+        "hasPage": call.has_page,
+        "encrypted": call.encrypted,
+        "startedAt": _moment(call.started_at),
+        "connectedAt": _moment(call.connected_at),
+        "endedAt": _moment(call.ended_at),
+        "endReason": _word(call.end_reason),
+        "failure": _word(call.failure),
+        "itemId": call.item_id,
+        "duration": call.duration,
+    }
+
+
+def qr_json(link: str) -> Json:
+    """A link as a QR code: the side of its square with the quiet zone, and its dark modules as one SVG path."""
+    code = segno.make(link, error="l", micro=False, boost_error=False)
+    parts: list[str] = []
+    for y, row in enumerate(code.matrix):
+        x = 0
+        while x < len(row):
+            end = x
+            while end < len(row) and row[end]:
+                end += 1
+            if end > x:
+                parts.append(f"M{x + _QUIET_ZONE} {y + _QUIET_ZONE}h{end - x}v1h-{end - x}z")
+            x = end + 1
+    return {"size": len(code.matrix) + 2 * _QUIET_ZONE, "path": "".join(parts)}
