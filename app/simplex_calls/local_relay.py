@@ -58,10 +58,14 @@ async def local_relay(folder: Path, port: int, *, retry_seconds: float = 1.0) ->
 async def _start(config: RelayConfig, address_file: Path) -> Relay:
     relay = Relay(config)
     await relay.start()
-    # whole or not at all: another process may read it at any time
-    fresh = address_file.with_suffix(".new")
-    fresh.write_text(f"{relay.address}\n", "utf-8")
-    fresh.replace(address_file)
+    try:
+        # whole or not at all: another process may read it at any time
+        fresh = address_file.with_suffix(".new")
+        fresh.write_text(f"{relay.address}\n", "utf-8")
+        fresh.replace(address_file)
+    except OSError:
+        await relay.stop()
+        raise
     return relay
 
 
