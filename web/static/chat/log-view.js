@@ -79,16 +79,16 @@ export class LogView {
     if (this.#sticks) this.#toEnd();
     else if (anchor?.element.isConnected) this.#log.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     this.#jump(state, words);
-    if (state.log.isLoaded && this.#log.scrollHeight <= this.#log.clientHeight + NEAR) {
-      queueMicrotask(() => this.#actions.earlier());
-    }
+    // at the very end no scrolling tells of the wish for more
+    const hasEarlier = state.log.start > 0 || (state.log.hasOlder && !state.log.isLoading);
+    if (state.log.isLoaded && hasEarlier && this.#log.scrollTop < NEAR) queueMicrotask(() => this.#actions.earlier());
     return undefined;
   }
 
-  /** The first entry in sight, and where it stands. */
+  /** The first entry in sight that stays whatever comes before it (a day's heading may not), and where it stands. */
   #anchor() {
     const edge = this.#log.getBoundingClientRect().top;
-    for (const element of this.#items.children) {
+    for (const element of this.#items.querySelectorAll(":scope > :not(.day)")) {
       const { top, bottom } = element.getBoundingClientRect();
       if (bottom > edge) return { element, top };
     }
