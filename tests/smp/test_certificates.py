@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_calls.crypto import Ed448PrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_calls.crypto import Ed448PrivateKey, Ed25519PrivateKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.smp.certificates import fingerprint, sign_key, verify_chain, verify_key
 from simplex_calls.smp.errors import ServerIdentityError
 from tests.smp.server import DAY, NOW, Identity, certificate
@@ -89,6 +89,13 @@ def test_signed_keys_that_are_refused(signing: Ed25519PrivateKey | Ed448PrivateK
     for broken in (b"", signed[:-1], signed + b"\0", signed[:3]):
         with pytest.raises(ServerIdentityError):
             verify_key(broken, signing.public)
+
+
+@pytest.mark.parametrize("raw", [bytes(32), b"\1" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f"], ids=["0", "1", "-1"])
+def test_session_keys_that_are_not_safe(raw: bytes) -> None:
+    signed = sign_key(X25519PublicKey(raw), SIGNING)
+    with pytest.raises(ServerIdentityError, match="not safe"):
+        verify_key(signed, SIGNING.public)
 
 
 @given(st.binary(max_size=200))

@@ -102,6 +102,17 @@ async def test_create_queue(setup: Setup) -> None:
     assert await answer_subs(end, 1) == [b"rid"]
 
 
+@pytest.mark.parametrize("ids", [(b"", b"sid"), (b"rid", b""), (b"taken", b"sid")])
+async def test_create_queue_with_ids_that_cannot_be(setup: Setup, ids: tuple[bytes, bytes]) -> None:
+    end = await setup.subscribed(b"taken")
+    task = start(setup.network.create_queue(setup.server.address, AUTH, DH.public))
+    transmission, _ = await end.receive()
+    end.send((transmission.corr_id, b"", Ids(*ids, SERVER_DH, True)), (b"", b"taken", MSG))
+    with pytest.raises(UnexpectedResponseError):
+        await task
+    await setup.ear.until("message")  # the other queue is as it was
+
+
 async def test_create_queue_without_subscription(setup: Setup) -> None:
     task = start(setup.network.create_queue(setup.server.address, AUTH, DH.public, subscribe=False))
     end = await setup.server.accept()

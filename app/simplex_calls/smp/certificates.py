@@ -17,8 +17,16 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
-from simplex_calls.crypto import Ed448PrivateKey, Ed448PublicKey, Ed25519PrivateKey, Ed25519PublicKey, X25519PublicKey
-from simplex_calls.crypto.keys import CryptoError
+from simplex_calls.crypto import (
+    BoxKey,
+    CryptoError,
+    Ed448PrivateKey,
+    Ed448PublicKey,
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
 from simplex_calls.smp.errors import ServerIdentityError
 
 VerificationKey = Ed25519PublicKey | Ed448PublicKey
@@ -29,6 +37,9 @@ _ALGORITHMS: tuple[tuple[type[VerificationKey], bytes], ...] = (
     (Ed25519PublicKey, bytes.fromhex("300506032b6570")),
     (Ed448PublicKey, bytes.fromhex("300506032b6571")),
 )
+
+
+_ANY_KEY = X25519PrivateKey(b"\x5a" * 32)
 
 
 def fingerprint(certificate: bytes) -> bytes:
@@ -89,9 +100,15 @@ def verify_key(signed: bytes, verification_key: VerificationKey) -> X25519Public
     if not verification_key.verify(bits[1:], content[: len(content) - len(after)]):
         raise ServerIdentityError("server's session key is not signed by its certificate")
     try:
-        return X25519PublicKey.from_der(key_der)
+        key = X25519PublicKey.from_der(key_der)
     except CryptoError:
         raise ServerIdentityError("server's session key is not an X25519 key") from None
+    try:
+        # whatever the private half is: better found out here than by the first command that needs the key
+        BoxKey.agree(_ANY_KEY, key)
+    except CryptoError:
+        raise ServerIdentityError("server's session key is not safe to use") from None
+    return key
 
 
 def _der(tag: int, content: bytes) -> bytes:

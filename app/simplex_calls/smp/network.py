@@ -81,7 +81,9 @@ class Network:
 
         def on_created(answer: BrokerMessage) -> None:
             # at once, before what the server sends next is looked at
-            if isinstance(answer, Ids):
+            if isinstance(answer, Ids) and answer.recipient_id and answer.sender_id:
+                if link.knows(answer.recipient_id):
+                    return  # the server mixes up its queues, or means to take one from us
                 ids = QueueIds(answer.recipient_id, answer.sender_id, answer.server_dh_key, answer.sender_can_secure)
                 created.append(ids)
                 if subscribe:

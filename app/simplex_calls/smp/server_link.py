@@ -104,6 +104,10 @@ class ServerLink:
         self._active.add(queue.recipient_id)
         self._keep_connected()
 
+    def knows(self, recipient_id: bytes) -> bool:
+        """Whether a queue with this id is kept subscribed."""
+        return recipient_id in self._wanted
+
     def unsubscribe(self, queue: RecipientQueue) -> None:
         """Keep a queue subscribed no longer."""
         self._wanted.pop(queue.recipient_id, None)
