@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_calls.chat.batch import MAX_DECOMPRESSED_LENGTH, decode_body, decode_info
+from simplex_calls.chat.batch import MAX_DECOMPRESSED_LENGTH, MAX_MESSAGES, decode_body, decode_info
 from simplex_calls.chat.messages import (
     CallAnswer,
     CallEnd,
@@ -128,6 +128,17 @@ def test_bad_containers_are_one_error(body: bytes) -> None:
 
 def test_empty_arrays_and_batches_say_nothing() -> None:
     assert decode_body(b"[]") == decode_body(b"=\x00") == []
+
+
+@pytest.mark.parametrize("element", [b"1", b"[]", b'{"event":"x","params":{}}'])
+def test_a_body_of_more_messages_than_anybody_sends(element: bytes) -> None:
+    full = [element] * MAX_MESSAGES
+    assert len(decode_body(array(*full))) == len(decode_body(binary(*full))) == MAX_MESSAGES
+    many = array(*[element] * (60_000 // (len(element) + 1)))
+    for body in (array(*full, element), compressed(zstd(many)), compressed(zstd(array(*full)), zstd(array(element)))):
+        messages = decode_body(body)
+        assert len(messages) == MAX_MESSAGES + 1
+        assert "too many" in str(messages[-1])
 
 
 def large_text(length: int) -> bytes:

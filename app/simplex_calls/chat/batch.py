@@ -10,6 +10,9 @@ format"; the limits are those of the official client.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import zstandard
 
 from simplex_calls.chat.messages import ChatMessage, MessageError, Unknown, decode_message, decode_value, parse_json
@@ -19,20 +22,28 @@ from simplex_calls.smp.errors import DecodeError
 MAX_DECOMPRESSED_LENGTH = 65_536
 """Most bytes that the compressed parts of one body may grow to, together."""
 
+MAX_MESSAGES = 255
+"""Most messages that are taken from one body: what a batch can count, and more than fit into one uncompressed."""
+
 _FOREIGN_ELEMENTS = {b"/": "signed element", b">": "forwarded element", b"F": "file chunk"}
 
 
 def decode_body(body: bytes) -> list[ChatMessage | MessageError]:
     """Decode all messages of a body, in order; a bad one is an error in its place, the others stand.
 
-    A body whose container is broken gives a single error. Never raises; memory stays below a small multiple of
-    ``len(body)`` + :data:`MAX_DECOMPRESSED_LENGTH`.
+    Those beyond :data:`MAX_MESSAGES` are not looked at: a single error stands for them. A body whose container is
+    broken gives a single error. Never raises; memory stays below a small multiple of ``len(body)`` +
+    :data:`MAX_DECOMPRESSED_LENGTH`.
     """
     try:
         parts = _uncompress(body[1:]) if body[:1] == b"X" else [body]
     except MessageError as error:
         return [error]
-    return [message for part in parts for message in _decode_part(part)]
+    decoded = (message for part in parts for message in _decode_part(part))
+    messages = list(islice(decoded, MAX_MESSAGES))
+    if next(decoded, None) is not None:
+        messages.append(MessageError("too many messages in one body"))
+    return messages
 
 
 def decode_info(body: bytes) -> ChatMessage:
@@ -45,16 +56,17 @@ def decode_info(body: bytes) -> ChatMessage:
     return messages[0]
 
 
-def _decode_part(part: bytes) -> list[ChatMessage | MessageError]:
+def _decode_part(part: bytes) -> Iterator[ChatMessage | MessageError]:
+    """One after the other, so that nothing is done for messages that nobody takes."""
     try:
         if part[:1] == b"[":
-            elements = parse_json(part)
-            return [_attempt_value(element) for element in elements]
-        if part[:1] == b"=":
-            return [_attempt_element(element) for element in _split_batch(part[1:])]
+            yield from map(_attempt_value, parse_json(part))
+        elif part[:1] == b"=":
+            yield from map(_attempt_element, _split_batch(part[1:]))
+        else:
+            yield _attempt_element(part)
     except MessageError as error:
-        return [error]
-    return [_attempt_element(part)]
+        yield error
 
 
 def _attempt_value(value: object) -> ChatMessage | MessageError:

@@ -155,16 +155,16 @@ class Inbox:
             logger.info("a message of contact %d, which is %s, is ignored", contact.id, contact.status.value)
             return
         self._note_integrity(contact, received.integrity)
-        unreadable = False
+        bad: list[MessageError] = []
         for message in decode_body(received.body):
             if isinstance(message, MessageError):
-                logger.warning("a message of contact %d is not understood: %s", contact.id, message)
-                unreadable = True
+                bad.append(message)
             else:
                 # an earlier message of the same body may have changed the contact
                 self._take_message(self._contacts.get(contact.id) or contact, message, received)
-        if unreadable:
+        if bad:
             # once for a body, however many bad parts somebody put into it
+            logger.warning("%d messages of contact %d are not understood; the first: %s", len(bad), contact.id, bad[0])
             self._notice(contact, Notice.UNREADABLE)
 
     def _note_integrity(self, contact: Contact, integrity: Integrity) -> None:
