@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -93,7 +93,7 @@ _IP_EXPOSURE = "ip-exposure-confirmed"
 class Settings:
     """What a profile runs with."""
 
-    ice_servers: tuple[str, ...] = DEFAULT_ICE_SERVERS
+    ice_servers: tuple[str, ...] = field(default=DEFAULT_ICE_SERVERS, repr=False)
     """``stun:host:port`` and ``turn:user:password@host:port`` texts; none: calls within one network only."""
     relay_only: bool = False
     """Let media go through TURN servers only, so that contacts do not learn the IP address."""
@@ -213,7 +213,8 @@ class Client:
     @property
     def profile(self) -> Profile | None:
         """What contacts see of the user; ``None`` until there is a name."""
-        return self._chat.profile
+        with user_errors():
+            return self._chat.profile
 
     def set_profile(self, display_name: str, full_name: str = "") -> Profile:
         """Change the name; contacts are told."""
@@ -227,13 +228,14 @@ class Client:
     def is_ip_exposure_confirmed(self) -> bool:
         """Whether the user knows that a direct call shows their IP address to the contact (asked once)."""
         database = self._opened()
-        row = database.execute("SELECT value FROM client_settings WHERE name = ?", (_IP_EXPOSURE,)).fetchone()
+        with user_errors():
+            row = database.execute("SELECT value FROM client_settings WHERE name = ?", (_IP_EXPOSURE,)).fetchone()
         return row is not None
 
     def confirm_ip_exposure(self) -> None:
         """Remember that the user has read the warning."""
         database = self._opened()
-        with database.transaction():
+        with user_errors(), database.transaction():
             database.execute("INSERT OR REPLACE INTO client_settings VALUES (?, 'yes')", (_IP_EXPOSURE,))
 
     def _opened(self) -> Database:
@@ -274,20 +276,22 @@ class Client:
 
     def contacts(self) -> list[Contact]:
         """All contacts, the oldest first."""
-        return self._chat.contacts()
+        with user_errors():
+            return self._chat.contacts()
 
     def contact(self, contact_id: int) -> Contact:
         """One contact."""
-        try:
-            return self._chat.contact(contact_id)
-        except ChatError:
-            raise ClientError("client.error.no-contact") from None
+        with user_errors():
+            try:
+                return self._chat.contact(contact_id)
+            except ChatError:
+                raise ClientError("client.error.no-contact") from None
 
     async def delete_contact(self, contact_id: int) -> None:
         """Remove a contact with their history; they are told, calls with them end."""
         contact = self.contact(contact_id)
-        self._manager.contact_lost(contact.id)
         with user_errors():
+            self._manager.contact_lost(contact.id)
             await self._chat.delete_contact(contact.id)
 
     # texts

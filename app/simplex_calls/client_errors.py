@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from simplex_calls.calls.ice import IceServerError
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.catalogue import text
 from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
-from simplex_calls.database import DatabaseError
+from simplex_calls.database import DatabaseError, is_storage_failure
 from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,11 @@ def user_errors() -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise ClientError("client.error.profile", detail=error) from None
+    except sqlite3.DatabaseError as error:
+        if not is_storage_failure(error):
+            raise
+        logger.critical("the profile cannot be read or written: %s", type(error).__name__)
+        raise ClientError("client.error.storage", detail=error) from None
     except AddressError as error:
         raise ClientError("client.error.server-address", detail=error) from None
     except IceServerError as error:

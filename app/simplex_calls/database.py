@@ -22,6 +22,12 @@ class DatabaseError(Exception):
     """The database file cannot be used; the text says why and what to do."""
 
 
+def is_storage_failure(error: BaseException) -> bool:
+    """Whether the file cannot be read or written (a full disk, a damaged file), rather than a statement being wrong."""
+    mistakes = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, mistakes)
+
+
 class Database:
     """A profile's SQLite database (``path`` ``None``: in memory).
 

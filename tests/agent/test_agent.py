@@ -78,6 +78,18 @@ async def test_a_link_is_for_one_person(alice: Person, bob: Person, person: Call
         await carol.join("simplex:/invitation#/?v=2-7")
 
 
+async def test_an_id_that_the_server_gives_twice(
+    alice: Person, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.invite()
+    (taken,) = servers.queues
+    create = servers.create
+    monkeypatch.setattr(servers, "create", lambda *given: replace(create(*given), recipient_id=taken))
+    with pytest.raises(AgentError, match="choose another server"):
+        await alice.agent.create_connection()
+    assert len(alice.agent.connection_ids()) == 1
+
+
 async def test_unsafe_keys_are_refused(alice: Person, bob: Person, servers: FakeServers) -> None:
     invitation = Invitation.parse(await alice.invite())
     queue = replace(invitation.queues[0], dh_key=X25519PublicKey(bytes(32)))
@@ -438,12 +450,15 @@ async def test_a_fault_after_the_commit_loses_nothing(alice: Person, bob: Person
     assert MessageRejected not in kinds(bob)
 
 
-async def test_a_full_disk_leaves_the_message_on_its_server(alice: Person, bob: Person) -> None:
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError])
+async def test_a_full_or_damaged_disk_leaves_the_message_on_its_server(
+    alice: Person, bob: Person, kind: type[sqlite3.Error]
+) -> None:
     await connect(alice, bob)
 
     def fail(event: AgentEvent) -> None:
         if isinstance(event, MessageReceived):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise kind("database or disk is full")
 
     bob.on_event = fail
     alice.send(b"later")

@@ -373,3 +373,36 @@ async def test_a_killed_peer_ends_its_call_at_the_next_start(tmp_path: Path) -> 
                 await page
                 (details,) = call_items(bob)
                 assert (details.status, details.media) == (CallStatus.ENDED, CallMedia.VIDEO)
+
+
+async def test_a_full_disk(alice: Client, bob: Client) -> None:
+    contact = alice.contacts()[0].id
+    alice.send_text(contact, "x")
+    assert alice._database is not None
+    pages = alice._database.execute("PRAGMA page_count").fetchone()[0]
+    alice._database.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(ClientError) as caught:
+        for _ in range(200):
+            alice.send_text(contact, "x" * 10_000)
+    assert refused(caught) == "client.error.storage"
+    stored = [item.id for item in alice.history(contact)]
+    alice._database.execute("PRAGMA max_page_count=1000000")
+    item = alice.send_text(contact, "there is room again")
+    assert [entry.id for entry in alice.history(contact)][-1] == item.id
+    assert item.id > stored[-1]
+
+
+async def test_a_damaged_file(tmp_path: Path, agents: Agents) -> None:
+    async with Client(tmp_path, "Alice", [SERVER], agent=agents) as client:
+        await client.create_invitation()
+    path = tmp_path / "profile.db"
+    damaged = bytearray(path.read_bytes())
+    damaged[4096:] = b"\xa5" * (len(damaged) - 4096)
+    path.write_bytes(damaged)
+    with pytest.raises(ClientError) as caught:
+        await Client(tmp_path, "Alice", [SERVER], agent=agents).start()
+    assert refused(caught) in ("client.error.storage", "client.error.profile")
+
+
+def test_passwords_of_call_servers_do_not_show_in_repr() -> None:
+    assert "sesame" not in repr(Settings(ice_servers=("turn:me:sesame@example.org",)))

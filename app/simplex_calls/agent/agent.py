@@ -46,7 +46,7 @@ from simplex_calls.agent.versions import (
 )
 from simplex_calls.agent.x3dh import E2EPrivateKeys
 from simplex_calls.crypto import BoxKey, CryptoError, Ed25519PrivateKey, Random, X448PrivateKey, X25519PrivateKey
-from simplex_calls.database import Database
+from simplex_calls.database import Database, is_storage_failure
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
 from simplex_calls.smp.messages import Msg
@@ -243,11 +243,11 @@ class Agent:
             with self._database.transaction():
                 self._database.after_commit(lambda: committed.append(True))
                 self._receiver.receive(queue, message)
-        except (sqlite3.OperationalError, sqlite3.InternalError) as error:
-            _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
-            self._acknowledging.later(queue, lambda: self.message(server, recipient_id, message))
-            return
         except Exception as error:  # noqa: BLE001 - no message may block its queue for good
+            if is_storage_failure(error) and not committed:
+                _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
+                self._acknowledging.later(queue, lambda: self.message(server, recipient_id, message))
+                return
             _log.error("a message could not be processed: %s", type(error).__name__)
             if not committed:
                 with self._database.transaction():
@@ -335,6 +335,8 @@ class Agent:
             stored = self._store.add_rcv_queue(connection_id, queue)
         except CryptoError:
             raise AgentError("the server answered with a key that is not safe to use: choose another server") from None
+        except sqlite3.IntegrityError:
+            raise AgentError("the server answered with the id of another queue: choose another server") from None
 
         def subscribe() -> None:
             self._network.subscribe(stored.subscription)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +24,7 @@ from simplex_calls.agent.events import (
 from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.records import OutboxItem, OutboxKind, SndQueue
 from simplex_calls.agent.store import Store
+from simplex_calls.database import is_storage_failure
 
 _log = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ class Lifecycle:
         try:
             with self._store.database.savepoint():
                 self._handler(event)
-        except sqlite3.OperationalError:
-            raise  # a full disk or the like: nothing is lost if all of it is tried again later
-        except Exception as error:  # noqa: BLE001 - whatever the floor above raises must not stop the queue
+        except Exception as error:  # whatever the floor above raises must not stop the queue
+            if is_storage_failure(error):
+                raise  # a full disk or the like: nothing is lost if all of it is tried again later
             _log.error("an event (%s) could not be processed: %s", type(event).__name__, type(error).__name__)
             return False
         return True
