@@ -241,3 +241,10 @@ def test_binary_garbage_raises_only_decode_errors(data: bytes, cut: int) -> None
             Invitation.decode(encoded)
         except DecodeError:
             continue
+
+
+def test_queue_ids_do_not_show_in_repr() -> None:
+    invitation = Invitation.parse(PLAIN)
+    sender_id = invitation.queues[0].sender_id
+    shown = repr((invitation, invitation.queues[0].at(2), invitation.queues[0].address))
+    assert repr(sender_id)[2:-1] not in shown

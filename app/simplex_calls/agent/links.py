@@ -7,7 +7,7 @@ the user's machine when a browser opens it. Source: agent-protocol.md ("Connecti
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
@@ -95,7 +95,7 @@ class Invitation:
     """Agent versions that its maker speaks."""
     queues: tuple[QueueUri, ...]
     e2e: E2EParamsRange
-    client_data: str | None = None
+    client_data: str | None = field(default=None, repr=False)
     """Text that applications may add."""
 
     def __str__(self) -> str:
@@ -139,7 +139,7 @@ class ContactAddress:
 
     versions: VersionRange
     queues: tuple[QueueUri, ...]
-    client_data: str | None = None
+    client_data: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         """The link as official apps write it, starting with ``simplex:``."""

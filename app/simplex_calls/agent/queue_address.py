@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
@@ -52,7 +52,7 @@ class QueueInfo:
 
     version: int
     server: ServerAddress
-    sender_id: bytes
+    sender_id: bytes = field(repr=False)
     dh_key: X25519PublicKey
     mode: QueueMode | None
 
@@ -91,7 +91,7 @@ class QueueUri:
 
     versions: VersionRange
     server: ServerAddress
-    sender_id: bytes
+    sender_id: bytes = field(repr=False)
     dh_key: X25519PublicKey
     mode: QueueMode | None
 
@@ -165,7 +165,7 @@ class QueueAddress:
     """A queue by its server and the sender's id."""
 
     server: ServerAddress
-    sender_id: bytes
+    sender_id: bytes = field(repr=False)
 
     def encode(self) -> bytes:
         """The binary form."""

@@ -281,7 +281,7 @@ class _Message:
 @dataclass(frozen=True, slots=True)
 class _Found:
     header: _Header
-    header_key: bytes
+    header_key: bytes = field(repr=False)
     step: _Step
 
 

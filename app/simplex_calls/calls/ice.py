@@ -33,7 +33,7 @@ class IceServer:
     """One STUN or TURN server."""
 
     url: str
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)
     credential: str | None = field(default=None, repr=False)
 
     @classmethod

@@ -59,7 +59,7 @@ class _Subscription:
     queue: Queue
     by_get: bool
     """Made by GET: messages come only when asked for."""
-    delivered: bytes | None = None
+    delivered: bytes | None = field(default=None, repr=False)
     """The id of the message that waits for its ACK."""
 
 

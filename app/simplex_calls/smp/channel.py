@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from simplex_calls.crypto import Random
@@ -97,7 +97,7 @@ async def handshake(connection: Connection, fingerprint: bytes, now: dt.datetime
 @dataclass(slots=True)
 class _InFlight:
     command: Command
-    entity_id: bytes
+    entity_id: bytes = field(repr=False)
     callback: Callable[[Outcome], None]
     sent_at: float
     timer: asyncio.TimerHandle
