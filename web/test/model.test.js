@@ -96,6 +96,20 @@ test("an unknown failure has words too", () => {
   assert.equal(present(snapshot({})).failure, null);
 });
 
+test("what Python says went wrong is shown where the page saw nothing wrong", () => {
+  const failure = (/** @type {string} */ value) =>
+    present(snapshot({ phase: "ended", call: { reason: "failed", failure: value } })).failure;
+  assert.deepEqual(failure("no-encryption"), {
+    title: "call.failure.no-encryption.title",
+    help: "client.failure.no-encryption",
+  });
+  assert.equal(failure("connection-lost")?.title, "call.failure.connection-failed.title");
+  assert.equal(failure(""), null);
+  assert.equal(failure("??"), null);
+  const own = present(snapshot({ phase: "failed", error: "no-microphone", call: { failure: "page" } })).failure;
+  assert.equal(own?.title, "call.failure.no-microphone.title");
+});
+
 test("the timer", () => {
   assert.equal(clockText(-5), "0:00");
   assert.equal(clockText(65_999), "1:05");

@@ -53,6 +53,24 @@ const FAILURES = new Set([
   "connection-failed",
 ]);
 
+/** What went wrong where the page itself saw nothing wrong, in Python's words → id of its title. */
+/** @type {Record<string, string>} */
+const REPORTED_FAILURES = {
+  "no-page": "call.failure.setup-failed.title",
+  page: "call.failure.setup-failed.title",
+  "page-silent": "call.failure.setup-failed.title",
+  "no-microphone": "call.failure.no-microphone.title",
+  "permission-denied": "call.failure.permission-denied.title",
+  "no-encryption": "call.failure.no-encryption.title",
+  "peer-no-encryption": "call.failure.no-encryption.title",
+  "bad-key": "call.failure.no-encryption.title",
+  "peer-silent": "call.failure.setup-failed.title",
+  "no-connection": "call.failure.connection-failed.title",
+  "connection-lost": "call.failure.connection-failed.title",
+  "not-sent": "call.failure.setup-failed.title",
+  "too-large": "call.failure.setup-failed.title",
+};
+
 /**
  * @param {Snapshot} snapshot
  * @returns {Model}
@@ -89,7 +107,7 @@ export function present(snapshot) {
     },
     isOver,
     notice: snapshot.notice && `call.notice.${snapshot.notice}`,
-    failure: phase === "failed" ? failureTexts(snapshot.error) : null,
+    failure: phase === "failed" ? failureTexts(snapshot.error) : phase === "ended" ? reportedFailure(call.failure) : null,
   };
 }
 
@@ -97,6 +115,12 @@ export function present(snapshot) {
 function failureTexts(code) {
   const known = code && FAILURES.has(code) ? code : "setup-failed";
   return { title: `call.failure.${known}.title`, help: `call.failure.${known}.help` };
+}
+
+/** @param {string | undefined} failure */
+function reportedFailure(failure = "") {
+  const title = REPORTED_FAILURES[failure];
+  return title ? { title, help: `client.failure.${failure}` } : null;
 }
 
 /**

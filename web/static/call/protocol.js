@@ -26,6 +26,7 @@ export function callInfo(call) {
     state: text(call.state),
     direction: text(call.direction),
     reason: text(call.reason),
+    failure: text(call.failure),
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
   };
 }

@@ -17,6 +17,7 @@ import { noSources } from "./sources.js";
  * @property {string} state
  * @property {string} direction
  * @property {string} reason  why it ended, once it has
+ * @property {string} failure  what went wrong, if it failed
  * @property {OtherCall[]} others  other calls that ring now
  *
  * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
