@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from e2e.people import People, Person
+from e2e.people import PATIENCE_MS, People, Person
 from e2e.programs import Program
 
-PATIENCE_MS = 30_000
-"""How long anything may take that a test waits for: machines may be slow and busy."""
+POP_UPS = ["--disable-popup-blocking"]
+"""What Playwright would do otherwise: pop-ups are held back here, as they are for users."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -56,7 +56,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     ]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")
-    return {**browser_type_launch_args, "executable_path": executable, "args": flags}
+    return {**browser_type_launch_args, "executable_path": executable, "args": flags, "ignore_default_args": POP_UPS}
 
 
 @pytest.fixture(scope="session")

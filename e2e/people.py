@@ -27,6 +27,8 @@ from e2e.programs import Program
 
 HERE = Path(__file__).parent
 POLL_MS = 100
+PATIENCE_MS = 30_000
+"""How long anything may take that a test waits for: machines may be slow and busy."""
 
 Media = Literal["audio", "video"]
 
@@ -97,7 +99,20 @@ class CallPage:
         """Wait until the engine's counters fulfil ``condition``, a JavaScript function with ``{names}`` of values."""
         for name, value in (values or {}).items():
             condition = condition.replace("{" + name + "}", str(value))
-        self.page.wait_for_function(f"async () => ({condition})(await e2e.stats())", polling=POLL_MS)
+        # not wait_for_function: it takes a promise for a yes
+        self.page.evaluate(
+            f"""deadline => new Promise((resolve, reject) => {{
+              const look = async () => {{
+                const stats = await e2e.stats();
+                if (({condition})(stats)) resolve();
+                else if (performance.now() > deadline) reject(new Error(JSON.stringify(stats)));
+                else setTimeout(look, {POLL_MS});
+              }};
+              deadline += performance.now();
+              void look().catch(reject);
+            }})""",
+            PATIENCE_MS,
+        )
 
     def wait_for_report(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until the statistics that the page reports to its program fulfil ``condition``."""
@@ -195,12 +210,13 @@ class Person:
             *("--name", self.name, "--server", self._server),
             log=self._log,
         )
+        self.traffic.clear()
         self.open_browser(self._program.wait_for_line(r"(http://127\.0\.0\.1:\d+/\S+)"))
 
     def open_browser(self, url: str) -> None:
         """A fresh browser profile with the chat page at ``url``."""
         self.context = self._browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-        self.context.set_default_timeout(30_000)
+        self.context.set_default_timeout(PATIENCE_MS)
         self.context.add_init_script(path=HERE / "page-hooks.js")
         self.context.on("console", self._console)
         self.context.on("weberror", self._weberror)
@@ -283,6 +299,17 @@ class Person:
         self.open_conversation(contact)
         return self.chat.get_by_role("region", name=re.compile("Messages and calls with")).locator("li.item")
 
+    def expect_call_entry(self, contact: Person, title: str, *, lasted: bool = False) -> None:
+        """Wait until the newest entry is this call's; nothing can be edited or deleted on it."""
+        entry = self.entries(contact).last
+        expect(entry.locator(".entry-title")).to_have_text(title)
+        duration = entry.locator(".entry-duration")
+        if lasted:
+            expect(duration).to_have_text(re.compile(r"\d"))
+        else:
+            expect(duration).to_be_hidden()
+        expect(entry.get_by_role("button")).to_have_text(re.compile("^Call (again|back)$"))
+
     # calls
 
     def call(self, contact: Person, media: Media = "video") -> CallPage:
@@ -290,7 +317,7 @@ class Person:
         self.open_conversation(contact)
         button = self.chat.get_by_role("button", name=re.compile(f"^{media.title()} call to"))
         expect(button).to_be_enabled()
-        return self._in_new_tab(button, "Understood, call")
+        return self.open_call(button)
 
     def ringing(self, caller: Person) -> Locator:
         """The card that says that somebody calls."""
@@ -298,7 +325,7 @@ class Person:
 
     def accept(self, caller: Person) -> CallPage:
         """Accept a call in the chat page."""
-        return self._in_new_tab(
+        return self.open_call(
             self.ringing(caller).get_by_role("button", name=re.compile("^Accept")), "Understood, accept"
         )
 
@@ -306,7 +333,8 @@ class Person:
         """Reject a call in the chat page."""
         self.ringing(caller).get_by_role("button", name="Reject").click()
 
-    def _in_new_tab(self, button: Locator, understood: str) -> CallPage:
+    def open_call(self, button: Locator, understood: str = "Understood, call") -> CallPage:
+        """Click on what opens a call's tab; the first time there is a warning to confirm."""
         with self.context.expect_page() as opened:
             button.click()
             if not self._knows_of_ip:
@@ -331,6 +359,8 @@ class Person:
 
     def settle(self) -> None:
         """Leave everything that a test may have left: calls, tabs, wishes."""
+        if not self._program.runs:
+            self.restart()
         for page in self.context.pages:
             if page is not self.chat:
                 page.close()
