@@ -145,10 +145,9 @@ class Traffic:
         self.responses: list[dict[str, Any]] = []
 
     @property
-    def key(self) -> bytes:
-        """The key of the call's frames, as the page was given it."""
-        (key,) = {command["aesKey"] for command in self.commands if command.get("aesKey")}
-        return base64.urlsafe_b64decode(key)
+    def keys(self) -> list[bytes]:
+        """The keys of the calls' frames, as the page was given them."""
+        return [base64.urlsafe_b64decode(command["aesKey"]) for command in self.commands if command.get("aesKey")]
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ export class CallTabs {
   #timer;
   /** @type {Map<string, Window>} */
   #tabs = new Map();
+  /** The tab of the call that was over last; it may be gone. @type {Window | null} */
+  #left = null;
 
   /**
    * @param {(url: string) => Window | null} open  opens a tab
@@ -51,7 +53,11 @@ export class CallTabs {
     const prepared = this.#prepared?.closed ? null : this.#prepared;
     this.#prepared = null;
     this.#clock.clearTimeout(this.#timer);
-    const tab = prepared ?? this.#open("about:blank");
+    // Accepted on the page of the call before, not here: nothing was clicked here that would open a tab. The user looks
+    // at that call's tab, and it is over.
+    const left = this.#left?.closed ? null : this.#left;
+    this.#left = null;
+    const tab = prepared ?? left ?? this.#open("about:blank");
     if (!tab) return false;
     // the call's page has no business with this one
     tab.opener = null;
@@ -75,6 +81,7 @@ export class CallTabs {
 
   /** The call is over. @param {string} callId */
   forget(callId) {
+    this.#left = this.#tabs.get(callId) ?? this.#left;
     this.#tabs.delete(callId);
   }
 }
