@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -438,3 +439,27 @@ async def test_the_log_names_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert "relay started with 0 queues" in text
     for secret in ("127.0.0.1", "sesame", "attack", queue.recipient_id.hex(), str(queue.recipient_id)):
         assert secret not in text
+
+
+async def test_when_files_run_out(caplog: pytest.LogCaptureFixture) -> None:
+    """Mute connections that use up all files: little is said of it, and the relay goes on afterwards."""
+    async with Relay(config()) as relay:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        place = ("127.0.0.1", relay.address.effective_port)
+        mute = [socket.create_connection(place)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (mute[0].fileno() + 40, limits[1]))
+        try:
+            with pytest.raises(OSError, match="open files"):
+                while True:
+                    mute.append(socket.create_connection(place))
+            while not caplog.records:
+                await asyncio.sleep(0)
+            for _ in range(100):
+                await asyncio.sleep(0)
+        finally:
+            for connection in mute:
+                connection.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert len([record for record in caplog.records if "system resource" in record.getMessage()]) == 1
+        async with await BlockClient.over_tls(relay) as alice:
+            assert await alice.ask(Ping()) == Pong()

@@ -13,6 +13,7 @@ import datetime
 import errno
 import logging
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -45,6 +46,10 @@ _log = logging.getLogger(__name__)
 _DATABASE = "relay.db"
 _GROUP = 512
 """Commands carried out at once, a few more at most, so that the first ones do not wait for too many others."""
+
+
+_BACKLOG = 128
+"""Connections that the system keeps until they are accepted."""
 
 
 class RelayError(Exception):
@@ -203,7 +208,7 @@ class Relay:
     async def _listen(self) -> asyncio.Server:
         config, identity = self._config, self._identity
         try:
-            return await asyncio.start_server(
+            server = await asyncio.start_server(
                 self._accept_tls,
                 config.host,
                 config.port,
@@ -211,11 +216,18 @@ class Relay:
                 ssl_handshake_timeout=config.client_limits.handshake_seconds,
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
                 limit=STREAM_LIMIT,
+                # when files run out, asyncio reports it, and tries again, once for each connection that it accepts at
+                # a time: with its usual hundred that fills a disk with logs
+                backlog=1,
             )
         except OSError as error:
             raise RelayError(
                 f"port {config.port} of {config.host} cannot be opened: {_reason(error)}; choose another one"
             ) from None
+        for listening in server.sockets:
+            with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
+                same.listen(_BACKLOG)
+        return server
 
     def _accept_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
