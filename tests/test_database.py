@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,19 @@ def test_a_file_in_use_or_broken_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"not a database at all, not one bit of it" * 30)
     with pytest.raises(DatabaseError, match="not a readable profile"):
         Database(path)
+
+
+def test_a_file_with_a_damaged_schema(tmp_path: Path) -> None:
+    path = tmp_path / "profile.db"
+    database = Database(path)
+    database.migrate("test", ["CREATE TABLE somewhere (v INTEGER PRIMARY KEY);"])
+    database.close()
+    content = path.read_bytes()
+    for word in (b"somewhere", b"CREATE TABLE somewhere", b"schema_versions"):
+        path.write_bytes(content.replace(word, b"\xdf" * len(word)))
+        with pytest.raises((DatabaseError, sqlite3.DatabaseError)):
+            damaged = Database(path)
+            try:
+                damaged.execute("SELECT v FROM somewhere")
+            finally:
+                damaged.close()

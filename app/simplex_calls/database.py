@@ -55,10 +55,10 @@ class Database:
                 self.execute(
                     "CREATE TABLE IF NOT EXISTS schema_versions (floor TEXT PRIMARY KEY, version INTEGER NOT NULL)"
                 )
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise DatabaseError(self._explain(error)) from None
 
-    def _explain(self, error: sqlite3.DatabaseError) -> str:
+    def _explain(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> str:
         if "locked" in str(error):
             return f"{self._path} is in use: close the other window that uses this profile and try again"
         return f"{self._path} is not a readable profile ({error}): restore it from a backup or choose another folder"
@@ -84,7 +84,11 @@ class Database:
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
         """Run one statement; rows come as :class:`sqlite3.Row`."""
-        return self._connection.execute(sql, parameters)
+        try:
+            return self._connection.execute(sql, parameters)
+        except UnicodeDecodeError:
+            # SQLite quotes what it finds in a damaged schema
+            raise sqlite3.DatabaseError("the file is damaged") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

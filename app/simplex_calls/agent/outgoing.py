@@ -91,10 +91,10 @@ class Outgoing:
         return number
 
     def _ratchet(self, connection: Connection, encoded: bytes, length: int) -> bytes:
-        state = self._store.ratchet(connection.id)
-        if state is None:
-            raise WrongState("the connection has no ratchet yet: wait until it is connected")
         try:
+            state = self._store.ratchet(connection.id)
+            if state is None:
+                raise WrongState("the connection has no ratchet yet: wait until it is connected")
             state, sealed = ratchet.encrypt(state, encoded, length)
         except ratchet.PlaintextTooLongError:
             raise LargeMessage(len(encoded), length - 2) from None
