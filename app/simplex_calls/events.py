@@ -63,7 +63,7 @@ class ServerConnected:
 
 @dataclass(frozen=True, slots=True)
 class ServerDisconnected:
-    """The connection to the server was lost; it is being made again."""
+    """The connection to the server was lost, or could not be made yet; it is tried again and again."""
 
     server: str
     contact_ids: tuple[int, ...]

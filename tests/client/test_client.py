@@ -406,3 +406,15 @@ async def test_a_damaged_file(tmp_path: Path, agents: Agents) -> None:
 
 def test_passwords_of_call_servers_do_not_show_in_repr() -> None:
     assert "sesame" not in repr(Settings(ice_servers=("turn:me:sesame@example.org",)))
+
+
+async def test_a_relay_that_is_not_there_at_the_start(tmp_path: Path) -> None:
+    async with Relay(RelayConfig(port=0)) as relay:
+        servers = [relay.address.uri()]
+        async with Client(tmp_path, "Alice", servers) as client:
+            await client.create_invitation()
+    async with Client(tmp_path, servers=servers) as client:
+        events = client.events()
+        lost = await next_event(events, ServerDisconnectedEvent)
+        assert lost.contact_ids == (client.contacts()[0].id,)
+        assert client.server_status() == [ServerStatus(lost.server, False)]

@@ -369,6 +369,23 @@ async def test_a_server_that_failed_fails_at_once_for_a_while(setup: Setup) -> N
     assert setup.server.attempts == 2
 
 
+async def test_a_server_that_was_never_there_is_told_once(setup: Setup) -> None:
+    setup.server.refusing = True
+    setup.network.subscribe(setup.queue())
+    for _ in range(3):
+        (await setup.sleeper.pause())()
+    again = await setup.sleeper.pause()
+    assert setup.ear.heard == [("disconnected", setup.server.address)]
+    setup.server.refusing = False
+    again()
+    end = await setup.server.accept()
+    await answer_subs(end, 1)
+    await setup.ear.until("subscribed")
+    end.close()
+    await setup.ear.until("disconnected", 2)
+    assert setup.ear.words() == ["disconnected", "connected", "subscribed", "disconnected"]
+
+
 async def test_no_reconnection_without_subscriptions(setup: Setup) -> None:
     end = await setup.subscribed(b"queue")
     setup.network.unsubscribe(setup.queue())

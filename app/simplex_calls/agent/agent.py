@@ -287,7 +287,7 @@ class Agent:
         self._delivery.server_connected(server)
 
     def disconnected(self, server: ServerAddress) -> None:
-        """The network is connecting again."""
+        """The network is connecting again (or did not manage to yet)."""
         ids = self._store.connections_of_server(server)
         if ids:
             self._tell(ServerDisconnected(server, ids))

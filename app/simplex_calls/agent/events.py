@@ -158,7 +158,7 @@ class ServerConnected:
 
 @dataclass(frozen=True, slots=True)
 class ServerDisconnected:
-    """The connection to ``server`` was lost; it is being made again."""
+    """The connection to ``server`` was lost, or could not be made yet; it is tried again and again."""
 
     server: ServerAddress
     connection_ids: tuple[int, ...]

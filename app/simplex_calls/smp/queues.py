@@ -75,5 +75,5 @@ class NetworkHandler(Protocol):
         ...
 
     def disconnected(self, server: ServerAddress) -> None:
-        """The connection was lost; its subscriptions with it."""
+        """The connection was lost, its subscriptions with it; or the first attempt to make it failed."""
         ...

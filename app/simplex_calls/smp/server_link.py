@@ -55,6 +55,7 @@ class ServerLink:
         self._failure: SMPError | None = None
         self._failed_at = 0.0
         self._closed = False
+        self._is_down = False  # and the handler knows it
         # all queues to keep subscribed; those that are, on this connection; and those whose SUB is in flight
         self._wanted: dict[bytes, RecipientQueue] = {}
         self._active: set[bytes] = set()
@@ -178,6 +179,7 @@ class ServerLink:
             config=self._config,
         )
         self._client = client
+        self._is_down = False
         client.start()
         _log.info("connected to a server, protocol version %d", client.version)
         self._tell(self._handler.connected, self._address)
@@ -211,8 +213,8 @@ class ServerLink:
             since = self._clock()
             try:
                 client = await self._connected(patient=False)
-            except SMPError:
-                pass  # logged where it happened; commands fail with it
+            except SMPError:  # logged where it happened; commands fail with it
+                self._tell_down()
             else:
                 await client.wait_over()
                 if self._clock() - since >= self._config.stable_after:
@@ -316,7 +318,13 @@ class ServerLink:
         self._news.clear()
         self._release(client.wait_closed())
         _log.info("disconnected from a server")
-        self._tell(self._handler.disconnected, self._address)
+        self._tell_down()
+
+    def _tell_down(self) -> None:
+        """Tell once that the server is not there, however many attempts fail."""
+        if not self._is_down:
+            self._is_down = True
+            self._tell(self._handler.disconnected, self._address)
 
     def _release(self, waiting: Coroutine[Any, Any, None]) -> None:
         """See a closed connection to its end, in the background."""
