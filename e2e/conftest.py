@@ -25,6 +25,8 @@ def artefacts() -> Path:
     """Where pictures and logs are kept."""
     folder = Path(__file__).parent.parent / "artefacts" / "e2e"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("failed-*.png"):
+        old.unlink()
     return folder
 
 
@@ -68,7 +70,9 @@ def everybody(
     people = People(*(Person(name, folder / name, relay, browser, artefacts) for name in ("Alice", "Bob", "Carol")))
     try:
         for person in people:
-            person.start()
+            person.launch()
+        for person in people:
+            person.open()
         people.alice.befriend(people.bob)
         people.alice.befriend(people.carol)
         yield people

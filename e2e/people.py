@@ -18,6 +18,7 @@ from playwright.sync_api import (
     Page,
     Request,
     Route,
+    ViewportSize,
     WebError,
     WebSocket,
     expect,
@@ -29,6 +30,8 @@ HERE = Path(__file__).parent
 POLL_MS = 100
 PATIENCE_MS = 30_000
 """How long anything may take that a test waits for: machines may be slow and busy."""
+
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 
 Media = Literal["audio", "video"]
 
@@ -202,19 +205,22 @@ class Person:
 
     # the program
 
-    def start(self) -> None:
-        """Start the program, and open its page in a browser of one's own."""
+    def launch(self) -> None:
+        """Start the program."""
         self._program = Program(
             *("window", "--browser", "--no-open", "--data", str(self._folder)),
             *("--name", self.name, "--server", self._server),
             log=self._log,
         )
+
+    def open(self) -> None:
+        """Open the page of the program that was just started, in a browser of one's own."""
         self.traffic.clear()
         self.open_browser(self._program.wait_for_line(r"(http://127\.0\.0\.1:\d+/\S+)"))
 
     def open_browser(self, url: str) -> None:
         """A fresh browser profile with the chat page at ``url``."""
-        self.context = self._browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+        self.context = self._browser.new_context(viewport=VIEWPORT, locale="en-GB")
         self.context.set_default_timeout(PATIENCE_MS)
         self.context.add_init_script(path=HERE / "page-hooks.js")
         self.context.on("console", self._console)
@@ -239,7 +245,8 @@ class Person:
     def restart(self) -> None:
         """Start the program again after it was killed, with a browser that knows nothing."""
         self.context.close()
-        self.start()
+        self.launch()
+        self.open()
 
     def check_log(self) -> None:
         """Nothing unexpected was logged, and no secret."""
@@ -365,6 +372,7 @@ class Person:
                 page.close()
         expect(self.chat.locator("#banner")).to_be_hidden()
         expect(self.chat.locator("#incoming")).to_be_hidden()
+        self.chat.set_viewport_size(VIEWPORT)
         self.context.unroute("**/frames-worker.js")
         self.wish()
 

@@ -45,7 +45,8 @@ def test_browser_of_the_peer_closed(people: People) -> None:
     people.alice.expect_call_entry(people.bob, "Outgoing video call", lasted=True)
     # his program runs on, and tells him where to look
     people.bob.stop()
-    people.bob.start()
+    people.bob.launch()
+    people.bob.open()
     people.bob.expect_call_entry(people.alice, "Incoming video call", lasted=True)
 
 
