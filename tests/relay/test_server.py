@@ -463,3 +463,21 @@ async def test_when_files_run_out(caplog: pytest.LogCaptureFixture) -> None:
         assert len([record for record in caplog.records if "system resource" in record.getMessage()]) == 1
         async with await BlockClient.over_tls(relay) as alice:
             assert await alice.ask(Ping()) == Pong()
+
+
+async def test_housekeeping_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def fail(_store: Store) -> None:
+        loop.call_soon_threadsafe(tried.set)
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "shrink", fail)
+    async with Relay(config(tmp_path)) as relay, await BlockClient.in_memory(relay) as alice:
+        relay.keep_house()
+        await tried.wait()
+        assert await alice.ask(Ping()) == Pong()
+    assert "not given back yet" in caplog.text

@@ -333,7 +333,11 @@ class Relay:
             return
         self._send(outgoing)
         if expired:
-            await self._on_disk(self._store.shrink)
+            try:
+                await self._on_disk(self._store.shrink)
+            except StoreError as error:
+                # it takes room to give room back; on a full disk the next time will do
+                _log.warning("space of deleted messages is not given back yet: %s", error)
 
     async def _on_disk(self, action: Callable[[], None]) -> None:
         """Let the disk's thread do it, unless there is no disk: new blocks are read meanwhile."""
