@@ -18,7 +18,7 @@ from simplex_calls.smp.errors import (
     SMPError,
 )
 from tests.agent.fake_network import FakeServers
-from tests.agent.peers import Person, connect, until
+from tests.agent.peers import SERVER, Person, connect, until
 
 
 def broker(code: ErrorCode) -> BrokerError:
@@ -64,10 +64,10 @@ async def test_pauses_grow_to_their_limit_and_start_again(monkeypatch: pytest.Mo
         await pause.wait(wake)
     assert lengths == [2, 3, 4.5, 6.75, 9]
     wake.set()
-    await pause.wait(wake)
+    assert await pause.wait(wake)
     assert not wake.is_set()
-    await pause.wait(wake)
-    assert lengths[-1] == 2
+    assert not await pause.wait(wake)
+    assert lengths[-1] == 9
     pause.reset()
     await pause.wait(wake)
     assert lengths[-1] == 2
@@ -78,6 +78,30 @@ async def test_pauses_are_jittered(random: bytes, expected: float, monkeypatch: 
     lengths = no_waiting(monkeypatch)
     await Pause(1, 1, 1, lambda _: random).wait(asyncio.Event())
     assert lengths == [pytest.approx(expected, abs=0.001)]
+
+
+async def test_a_server_that_drops_the_connection_at_every_message(person: Callable[..., Person], bob: Person) -> None:
+    alice = person("alice", delivery=DeliveryConfig(first_pause=3600, longest_pause=3600))
+    await alice.start()
+    await connect(alice, bob)
+    attempts = 0
+
+    async def drop(*_: object, **__: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        alice.agent.connected(SERVER)  # made for this very message
+        raise NetworkError("connection was lost")
+
+    send = alice.network.send
+    alice.network.send = drop  # type: ignore[method-assign]
+    alice.send(b"patience")
+    await until(lambda: attempts > 0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert attempts == 1
+    alice.network.send = send  # type: ignore[method-assign]
+    alice.agent.connected(SERVER)
+    await until(lambda: bob.received == [b"patience"])
 
 
 async def test_a_message_that_is_refused_does_not_stop_the_next(alice: Person, bob: Person) -> None:

@@ -85,17 +85,17 @@ class Pause:
         self._first, self._longest, self._growth, self._random = first, longest, growth, random
         self._next = first
 
-    async def wait(self, wake: asyncio.Event) -> None:
-        """Wait for the pause's end or for ``wake``, which then restarts the series."""
+    async def wait(self, wake: asyncio.Event) -> bool:
+        """Wait for the pause's end or for ``wake``; tells whether it was that. The next pause is longer either way."""
         length = self._next * (0.75 + int.from_bytes(self._random(2), "big") / 0x20000)
         self._next = min(self._next * self._growth, self._longest)
         try:
             async with asyncio.timeout(length):
                 await wake.wait()
         except TimeoutError:
-            return
+            return False
         wake.clear()
-        self._next = self._first
+        return True
 
     def reset(self) -> None:
         """An attempt succeeded: start again with the first pause."""
@@ -211,10 +211,15 @@ class Delivery:
                 except SMPError as error:
                     reason = self._judge(item, error)
                     if reason is None:
-                        full = judge(error) is Outcome.FULL
-                        self._workers[queue_id].full = full
-                        await (full_pause if full else pause).wait(wake)
-                        self._workers[queue_id].full = False
+                        if judge(error) is Outcome.FULL:
+                            self._workers[queue_id].full = True
+                            if await full_pause.wait(wake):
+                                full_pause.reset()
+                            self._workers[queue_id].full = False
+                        else:
+                            # the connection that this very attempt made is no reason for another at once
+                            wake.clear()
+                            await pause.wait(wake)
                         continue
                 try:
                     self._settle(queue, item, reason)
@@ -296,6 +301,7 @@ class Delivery:
                     if expired or judge(error) not in (Outcome.RETRY, Outcome.FULL):
                         _log.info("a queue is left to its server: %s", error)
                         break
+                wake.clear()
                 await pause.wait(wake)
             with self._store.database.transaction():
                 self._store.delete_deletion(deletion.id)
