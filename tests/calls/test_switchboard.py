@@ -19,7 +19,7 @@ from simplex_calls.calls.page import (
     PageHangUp,
     PageOffer,
 )
-from simplex_calls.calls.state import CallEvent, CallState, EndReason
+from simplex_calls.calls.state import RING_SECONDS, CallEvent, CallState, EndReason
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.calls.turn import MAX_HELD, MAX_RINGING
 from simplex_calls.chat.messages import (
@@ -537,3 +537,17 @@ def test_two_sides_whose_messages_come_in_any_order_end_up_agreed(
     run(*sides)
     assert not sides[0].board.calls
     assert not sides[1].board.calls
+
+
+def test_a_clock_that_is_set_back() -> None:
+    alice = Side(b"a")
+    alice.dial()
+    alice.attach()
+    alice.obey()
+    alice.now -= 3600
+    alice.take(alice.board.tick(alice.now))
+    assert alice.states == [CallState.CALLING]
+    assert alice.board.next_deadline == alice.now + RING_SECONDS
+    alice.now += RING_SECONDS
+    alice.take(alice.board.tick(alice.now))
+    assert [call.reason for call in alice.ended] == [EndReason.NO_ANSWER]

@@ -15,7 +15,7 @@ calls:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from simplex_calls.calls.call import TIMEOUT_FAILURES, Call, CallFailure
@@ -177,6 +177,9 @@ class Switchboard:
         turn = Turn(self.calls, self.past, now)
         for call_id in self.calls:
             call = turn.calls.get(call_id)
+            if call is not None and call.clock_at > now:
+                # the computer's clock was set back: the state's time starts again rather than last for hours
+                call = turn.calls[call_id] = replace(call, clock_at=now)
             if call is not None and call.deadline is not None and call.deadline <= now:
                 turn.apply(call, CallEvent.TIMEOUT, failure=TIMEOUT_FAILURES.get(call.state))
         return _step(turn)
