@@ -55,7 +55,10 @@ _LOST_AT_START = 1
 
 
 def _expect_encrypted(key: bytes, *, sender: CallPage, receiver: CallPage) -> None:
-    """What arrived was made from what the sender's engine encoded, by the cipher with the call's key."""
+    """What arrived was made from what the sender's engine encoded, by the cipher with the call's key.
+
+    That a decoder makes no picture of it would be no proof: VP8 and Opus make something of almost anything.
+    """
     # in this order: what has arrived has been sent by then
     _, received = _recorded(receiver)
     sent, _ = _recorded(sender)
