@@ -12,11 +12,13 @@ import tempfile
 from pathlib import Path
 
 from simplex_calls.catalogue import text
-from simplex_calls.demo.conductor import DemoError, Options, conduct
+from simplex_calls.demo.conductor import DemoError, Interrupted, Options, conduct
 from simplex_calls.demo.report import SIDES, Account
 from simplex_calls.relay import RelayError
 
 HEADLESS_SECONDS = 10.0
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(value: str) -> float:
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds <= 86400:
         raise argparse.ArgumentTypeError(text("cli.demo.duration.range"))
     return seconds
@@ -55,30 +60,48 @@ def run(arguments: argparse.Namespace) -> int:
                 folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}")
+    report: Path | None = arguments.report
+    if report is not None and (report.is_dir() or not os.access(report if report.exists() else report.parent, os.W_OK)):
+        # told now rather than after the call
+        return _complain(text("cli.demo.report.refused", path=report))
     if headless and not arguments.headless:
         _say(text("cli.demo.becomes_headless"))
+    account = Account(options.media)
     with tempfile.TemporaryDirectory(prefix="simplex-calls-demo-") as folder:
         try:
-            account = asyncio.run(_until_interrupted(options, Path(folder)))
+            if not asyncio.run(_until_interrupted(options, account, Path(folder))):
+                return TERMINATED
         except (DemoError, RelayError) as error:
-            return _complain(str(error))
-    if account is None:
-        return 130
+            if str(error) not in account.failures:
+                account.failures.append(str(error))
+        except Interrupted:
+            return INTERRUPTED
     if arguments.manual:
-        return 0
-    return _tell(account, arguments.report)
+        for failure in account.failures:
+            _complain(failure)
+        return 1 if account.failures else 0
+    return _tell(account, report)
 
 
-async def _until_interrupted(options: Options, folder: Path) -> Account | None:
-    """Run the demo so that Ctrl-C and a polite kill end both sides in order."""
-    demo = asyncio.create_task(conduct(options, folder, _say))
+async def _until_interrupted(options: Options, account: Account, folder: Path) -> bool:
+    """Run the demo so that Ctrl-C hangs up, and a polite kill ends both sides in order (``False``)."""
+    interrupted = asyncio.Event()
+    demo = asyncio.create_task(conduct(options, account, folder, _say, interrupted))
+
+    def interrupt() -> None:
+        if interrupted.is_set():
+            # who presses Ctrl-C twice does not want to wait
+            demo.cancel()
+        interrupted.set()
+
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, demo.cancel)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, demo.cancel)
     try:
-        return await demo
+        await demo
     except asyncio.CancelledError:
-        return None
+        return False
+    return True
 
 
 def _tell(account: Account, report_file: Path | None) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +24,19 @@ CONNECT_SECONDS = 30.0
 CALL_SECONDS = 60.0
 MEDIA_SECONDS = 30.0
 STOP_SECONDS = 15.0
+LAST_LINES = 12
+"""So many lines of what a process wrote are told when it dies."""
 
 Say = Callable[[str], None]
+Happened = Callable[[str, dict[str, Any]], None]
 
 
 class DemoError(Exception):
     """The demo cannot go on; the text says why."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The demo was ended before its call had begun."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,13 @@ class Options:
 class Side:
     """One of the two people: a process with a profile and windows, spoken to in lines of JSON."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, happened: Callable[[str, dict[str, Any]], None]):
+    def __init__(self, name: str, process: Process, chatter: Path, happened: Happened):
+        """``chatter``: the file that gets what the browser engine writes."""
         self.name = name
         if process.stdin is None or process.stdout is None:
             raise ValueError("a side needs pipes")
         self._process, self._input, self._output = process, process.stdin, process.stdout
+        self._chatter = chatter
         self._happened = happened
         self._news = asyncio.Condition()
         self._seen: dict[str, dict[str, Any]] = {}
@@ -56,20 +68,30 @@ class Side:
 
     async def _read(self) -> None:
         while line := await self._output.readline():
-            event = json.loads(line)
-            async with self._news:
-                self._seen[event["event"]] = event
-                self._happened(self.name, event)
-                self._news.notify_all()
+            await self._note(json.loads(line))
+        status = await self._process.wait()
+        await self._note({"event": "gone", "status": status, "text": self._how_it_ended(status)})
+
+    async def _note(self, event: dict[str, Any]) -> None:
         async with self._news:
-            self._seen["gone"] = {"event": "gone"}
-            self._happened(self.name, self._seen["gone"])
+            self._seen[event["event"]] = event
+            self._happened(self.name, event)
             self._news.notify_all()
+
+    def _how_it_ended(self, status: int) -> str:
+        if status == 0:
+            return text("cli.demo.gone")
+        how = text("cli.demo.died", status=_status_text(status))
+        try:
+            lines = self._chatter.read_text("utf-8", errors="replace").splitlines()[-LAST_LINES:]
+        except OSError:
+            lines = []
+        return "\n  ".join([how, *lines])
 
     async def tell(self, order: str, **values: Any) -> None:
         """Give an order; its answer is an event."""
-        self._input.write(json.dumps({"order": order, **values}).encode() + b"\n")
         with contextlib.suppress(ConnectionError):
+            self._input.write(json.dumps({"order": order, **values}).encode() + b"\n")
             await self._input.drain()
 
     async def seen(self, *names: str, seconds: float | None) -> dict[str, Any]:
@@ -82,7 +104,7 @@ class Side:
                             return self._seen[name]
                     for name in ("error", "gone"):
                         if name in self._seen:
-                            reason = self._seen[name].get("text") or text("cli.demo.gone")
+                            reason = self._seen[name]["text"]
                             raise DemoError(text("cli.demo.side_failed", name=self.name, reason=reason))
                     await self._news.wait()
         except TimeoutError:
@@ -90,23 +112,38 @@ class Side:
 
     async def stop(self) -> None:
         """Let the process end, and end it if it does not."""
-        await self.tell("quit")
         try:
             async with asyncio.timeout(STOP_SECONDS):
+                await self.tell("quit")
+                self._input.close()
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+            pass
+        finally:
+            self._kill()
         await self._reader
+
+    def _kill(self) -> None:
+        """End what is left of the process and of those that it started: they are a group of their own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _status_text(status: int) -> str:
+    if status >= 0:
+        return str(status)
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return str(status)
 
 
 @contextlib.asynccontextmanager
-async def _side(
-    name: str, folder: Path, address: str, options: Options, happened: Callable[[str, dict[str, Any]], None]
-) -> AsyncIterator[Side]:
+async def _side(name: str, folder: Path, address: str, options: Options, happened: Happened) -> AsyncIterator[Side]:
     # One camera serves one program only, and two microphones beside one loudspeaker howl: the caller gets the real
     # ones, the called side shows the browser's test picture and tone.
     fake = options.headless or name != SIDES[0] or not _has_camera_and_microphone()
+    chatter = folder / f"{name}.log"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -116,17 +153,17 @@ async def _side(
         # Ctrl-C is the conductor's to handle: it hangs up first
         start_new_session=True,
     )
-    side = Side(name, process, happened)
+    side = Side(name, process, chatter, happened)
     try:
         await side.tell(
             "begin",
             name=name.capitalize(),
-            folder=str(folder),
+            folder=str(folder / name),
+            chatter=str(chatter),
             server=address,
             offscreen=options.headless,
             fake_devices=fake,
             column=SIDES.index(name),
-            interactive=options.manual,
         )
         yield side
     finally:
@@ -139,9 +176,11 @@ def _has_camera_and_microphone() -> bool:
     return cameras and microphones
 
 
-async def conduct(options: Options, folder: Path, say: Say) -> Account:
-    """Run the whole demo in ``folder`` and give its account; raises :class:`DemoError`."""
-    account = Account(options.media)
+async def conduct(options: Options, account: Account, folder: Path, say: Say, interrupted: asyncio.Event) -> None:
+    """Run the whole demo in ``folder`` and keep its account; raises :class:`DemoError`.
+
+    ``interrupted`` ends a call that has begun as hanging up does, and the demo before that (:class:`Interrupted`).
+    """
 
     def happened(name: str, event: dict[str, Any]) -> None:
         _note(account, name, event, say)
@@ -150,34 +189,33 @@ async def conduct(options: Options, folder: Path, say: Say) -> Account:
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(Relay(RelayConfig(host="127.0.0.1", port=0, data=folder / "relay")))
         say(text("cli.demo.relay"))
-        sides = await asyncio.gather(
-            *(
-                stack.enter_async_context(_side(name, folder / name, str(relay.address), options, happened))
-                for name in SIDES
-            )
-        )
-        alice, bob = sides
-        await _both(sides, lambda side: side.seen("ready", seconds=START_SECONDS))
-        say(text("cli.demo.ready", seconds=f"{time.time() - began:.1f}"))
+        # one after the other only until its process is there: the windows open at once
+        alice, bob = sides = [
+            await stack.enter_async_context(_side(name, folder, str(relay.address), options, happened))
+            for name in SIDES
+        ]
 
-        await alice.tell("invite")
-        link = (await alice.seen("invitation", seconds=CONNECT_SECONDS))["link"]
-        await bob.tell("connect", link=link)
-        await _both(sides, lambda side: side.seen("contact", seconds=CONNECT_SECONDS))
-        say(text("cli.demo.contacts"))
+        async def call() -> None:
+            await _both(sides, lambda side: side.seen("ready", seconds=START_SECONDS))
+            say(text("cli.demo.ready", seconds=f"{time.time() - began:.1f}"))
+            await alice.tell("invite")
+            link = (await alice.seen("invitation", seconds=CONNECT_SECONDS))["link"]
+            await bob.tell("connect", link=link)
+            await _both(sides, lambda side: side.seen("contact", seconds=CONNECT_SECONDS))
+            say(text("cli.demo.contacts"))
+            if not options.manual:
+                await _connect(options, sides)
 
+        await _unless(interrupted, call())
         if options.manual:
             say(text("cli.demo.manual.running"))
-            await _any_of(sides, "gone")
-            return account
-        await _call(options, account, sides, say)
-        for side in sides:
-            await side.tell("history")
-            account.history[side.name] = (await side.seen("history", seconds=STOP_SECONDS))["items"]
-    return account
+            await _until(interrupted, sides, "gone", seconds=None)
+        else:
+            await _talk(options, account, sides, say, interrupted)
 
 
-async def _call(options: Options, account: Account, sides: list[Side], say: Say) -> None:
+async def _connect(options: Options, sides: list[Side]) -> None:
+    """Let the one call and the other accept, until both see and hear, or the call has failed."""
     alice, bob = sides
     await alice.tell("call", media=options.media)
     await bob.seen("ringing", seconds=CALL_SECONDS)
@@ -187,45 +225,58 @@ async def _call(options: Options, account: Account, sides: list[Side], say: Say)
         async with asyncio.timeout(MEDIA_SECONDS):
             await _both(sides, lambda side: side.seen("first_frame", "ended", seconds=None))
 
+
+async def _talk(options: Options, account: Account, sides: list[Side], say: Say, interrupted: asyncio.Event) -> None:
+    """Let the call go on until the time is over, a user hangs up or closes a window, or Ctrl-C; then end it."""
     if options.duration is None:
         say(text("cli.demo.running"))
-    # until the time is over, or a user hangs up or closes a window
-    ended = asyncio.create_task(_any_of(sides, "ended", "gone"))
-    try:
-        await asyncio.wait({ended}, timeout=options.duration)
-        if options.screenshots is not None:
-            for side in sides:
-                path = options.screenshots / f"{side.name}.png"
-                await side.tell("screenshot", path=str(path))
-                if (await side.seen("screenshot", seconds=STOP_SECONDS)).get("saved"):
-                    account.screenshots.append(str(path))
-        if not ended.done():
-            await alice.tell("hang_up")
-        await _both(sides, lambda side: side.seen("ended", "gone", seconds=STOP_SECONDS))
-    finally:
-        ended.cancel()
+    await _until(interrupted, sides, "ended", "gone", seconds=options.duration)
+    if options.screenshots is not None:
+        for side in sides:
+            path = options.screenshots / f"{side.name}.png"
+            await side.tell("screenshot", path=str(path))
+            if (await side.seen("screenshot", "gone", seconds=STOP_SECONDS)).get("saved"):
+                account.screenshots.append(str(path))
+    await sides[0].tell("hang_up")
+    await _both(sides, lambda side: side.seen("ended", "gone", seconds=STOP_SECONDS))
     say(text("cli.demo.ended"))
 
 
-async def _both(sides: list[Side], wait: Callable[[Side], Awaitable[Any]]) -> None:
-    async def one(side: Side) -> None:
-        await wait(side)
-
+async def _unless(interrupted: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work``, or raise :class:`Interrupted`."""
+    task = asyncio.create_task(work)
+    stop = asyncio.create_task(interrupted.wait())
     try:
-        async with asyncio.TaskGroup() as group:
-            for side in sides:
-                group.create_task(one(side))
-    except* DemoError as errors:
-        raise errors.exceptions[0] from None
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Interrupted
+        await task
+    finally:
+        for each in (task, stop):
+            each.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)
 
 
-async def _any_of(sides: list[Side], *names: str) -> None:
-    waits = [asyncio.create_task(side.seen(*names, seconds=None)) for side in sides]
+async def _until(interrupted: asyncio.Event, sides: list[Side], *names: str, seconds: float | None) -> None:
+    """Wait until one of the sides has seen one of these, but no longer than ``seconds`` or until the interrupt."""
+    waits: set[asyncio.Task[Any]] = {asyncio.create_task(side.seen(*names, seconds=None)) for side in sides}
+    waits.add(asyncio.create_task(interrupted.wait()))
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def _both(sides: list[Side], wait: Callable[[Side], Coroutine[Any, Any, Any]]) -> None:
+    """Wait for something at all sides; the first that fails ends the waiting."""
+    waits = [asyncio.create_task(wait(side)) for side in sides]
+    try:
+        await asyncio.gather(*waits)
+    finally:
+        for task in waits:
+            task.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
 
 
@@ -247,5 +298,7 @@ def _note(account: Account, name: str, event: dict[str, Any], say: Say) -> None:
     elif kind == "stats":
         account.count(name, event["counters"])
         account.path[name] = event["path"]
-    elif kind == "failed":
+    elif kind == "history":
+        account.history[name] = event["items"]
+    elif kind == "failed" or (kind == "gone" and event["status"] != 0):
         account.failures.append(f"{name}: {event['text']}")

@@ -88,7 +88,7 @@ class Account:
                 moment: round((self.moments[moment] - start) * 1000) for moment in MOMENTS if moment in self.moments
             },
             "sides": {side: self.counters.get(side, dict.fromkeys(COUNTERS, 0)) for side in SIDES},
-            "history": self.history,
+            "history": {side: self.history[side] for side in SIDES if side in self.history},
             "screenshots": self.screenshots,
             "problems": problems,
         }

@@ -1,20 +1,25 @@
 """One of the demo's two people: a client with windows, which does what it is told in lines of JSON.
 
 Orders come on standard input, events go to standard output; both are pipes of the conductor
-(:mod:`simplex_calls.demo.conductor`), so that links never appear on a command line.
+(:mod:`simplex_calls.demo.conductor`), so that links never appear on a command line. Python's log and tracebacks go to
+standard error; what the browser engine writes there goes to a file, of which the conductor tells the last lines when
+the process dies.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from simplex_calls.catalogue import text
 from simplex_calls.client import (
     CallDetails,
     CallDirection,
@@ -51,6 +56,20 @@ class Side:
         json.dump({"event": event, "at": time.time(), **values}, self._output)
         self._output.write("\n")
         self._output.flush()
+
+    @contextlib.asynccontextmanager
+    async def open_client(self, begin: dict[str, Any]) -> AsyncIterator[Client]:
+        """Open the client; when the windows are gone, end the call and tell what the history says."""
+        # On one machine nothing needs a STUN server, and nothing is asked of one.
+        settings = Settings(ice_servers=())
+        async with Client(Path(begin["folder"]), begin["name"], [begin["server"]], settings=settings) as client:
+            yield client
+            if self._call_id is not None:
+                # it may be over, or end at this moment
+                with contextlib.suppress(ClientError):
+                    await client.hang_up(self._call_id)
+            if self._contact_id is not None:
+                self.tell("history", items=[_entry(item) for item in client.history(self._contact_id)])
 
     async def run(self, client: Client, desktop: Desktop) -> None:
         """Follow orders until told to quit, or until the conductor is gone."""
@@ -89,8 +108,6 @@ class Side:
                 await client.hang_up(self._call_id)
             case "screenshot":
                 self.tell("screenshot", saved=await desktop.screenshot("call", Path(order["path"])))
-            case "history" if self._contact_id is not None:
-                self.tell("history", items=[_entry(item) for item in client.history(self._contact_id)])
             case name:
                 self.tell("error", text=f"cannot follow the order {name} now")
 
@@ -120,7 +137,7 @@ class Side:
         elif call.state is CallPhase.ENDED:
             reason = call.end_reason.value if call.end_reason else ""
             if call.failure is not None:
-                self.tell("failed", text=call.failure.value)
+                self.tell("failed", text=text(f"client.failure.{call.failure.value}"))
             self._tell_once("ended", reason=reason)
         # both sides pass "connecting"; the caller's is the answer
         moment = _MOMENTS.get(call.detail)
@@ -162,16 +179,21 @@ def _entry(item: ChatItem) -> dict[str, Any]:
 
 def main() -> int:
     """Read the first order, which says who this is, open the windows and follow the others."""
-    logging.basicConfig(level=os.environ.get("SIMPLEX_CALLS_LOG", "WARNING").upper())
-    # Libraries may print; the conductor must only see events.
     output = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    first = _first_line()
+    if not first:
+        # the conductor is gone already
+        return 1
+    begin = json.loads(first)
+    _part_from_chatter(Path(begin["chatter"]))
+    logging.basicConfig(
+        level=os.environ.get("SIMPLEX_CALLS_LOG", "WARNING").upper(),
+        format=f"%(asctime)s {begin['name']}: %(levelname)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )
     side = Side(output)
-    begin = json.loads(_first_line())
-    # On one machine nothing needs a STUN server, and nothing is asked of one.
-    settings = Settings(ice_servers=())
     desktop = Desktop(
-        lambda: Client(Path(begin["folder"]), begin["name"], [begin["server"]], settings=settings),
+        lambda: side.open_client(begin),
         offscreen=begin["offscreen"],
         fake_devices=begin["fake_devices"],
         column=begin["column"],
@@ -184,10 +206,23 @@ def main() -> int:
         return 1
 
 
+def _part_from_chatter(file: Path) -> None:
+    """Leave standard error to Python; what the engine, its processes and C libraries write there goes to ``file``."""
+    sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    sys.stdout = sys.stderr
+    chatter = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    os.dup2(chatter, 1)
+    os.dup2(chatter, 2)
+    os.close(chatter)
+
+
 def _first_line() -> bytes:
     # byte by byte: what follows is for the event loop's own reader
     line = b""
-    while not line.endswith(b"\n") and (byte := os.read(sys.stdin.fileno(), 1)):
+    while not line.endswith(b"\n"):
+        byte = os.read(sys.stdin.fileno(), 1)
+        if not byte:
+            return b""
         line += byte
     return line
 
