@@ -215,12 +215,16 @@ async def conduct(options: Options, account: Account, folder: Path, say: Say, in
 
 
 async def _connect(options: Options, sides: list[Side]) -> None:
-    """Let the one call and the other accept, until both see and hear, or the call has failed."""
+    """Let the one call and the other accept, until both are connected, or the call has failed."""
     alice, bob = sides
     await alice.tell("call", media=options.media)
     await bob.seen("ringing", seconds=CALL_SECONDS)
     await bob.tell("accept")
     await _both(sides, lambda side: side.seen("connected", "ended", seconds=CALL_SECONDS))
+
+
+async def _see(sides: list[Side]) -> None:
+    """Wait until both see and hear; if they do not in time, the account will say so."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(MEDIA_SECONDS):
             await _both(sides, lambda side: side.seen("first_frame", "ended", seconds=None))
@@ -228,6 +232,8 @@ async def _connect(options: Options, sides: list[Side]) -> None:
 
 async def _talk(options: Options, account: Account, sides: list[Side], say: Say, interrupted: asyncio.Event) -> None:
     """Let the call go on until the time is over, a user hangs up or closes a window, or Ctrl-C; then end it."""
+    with contextlib.suppress(Interrupted):
+        await _unless(interrupted, _see(sides))
     if options.duration is None:
         say(text("cli.demo.running"))
     await _until(interrupted, sides, "ended", "gone", seconds=options.duration)
