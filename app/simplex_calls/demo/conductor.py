@@ -215,16 +215,16 @@ async def conduct(options: Options, account: Account, folder: Path, say: Say, in
 
 
 async def _connect(options: Options, sides: list[Side]) -> None:
-    """Let the one call and the other accept, until both are connected, or the call has failed."""
+    """Let the one call and the other accept."""
     alice, bob = sides
     await alice.tell("call", media=options.media)
     await bob.seen("ringing", seconds=CALL_SECONDS)
     await bob.tell("accept")
-    await _both(sides, lambda side: side.seen("connected", "ended", seconds=CALL_SECONDS))
 
 
 async def _see(sides: list[Side]) -> None:
-    """Wait until both see and hear; if they do not in time, the account will say so."""
+    """Wait until both are connected, see and hear; if they are but do not in time, the account will say so."""
+    await _both(sides, lambda side: side.seen("connected", "ended", seconds=CALL_SECONDS))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(MEDIA_SECONDS):
             await _both(sides, lambda side: side.seen("first_frame", "ended", seconds=None))
