@@ -16,9 +16,9 @@ STOP_SECONDS = 20.0
 
 
 class Program:
-    """``python -m simplex_calls`` with ``arguments``; what it logs is appended to ``log``."""
+    """``python -m simplex_calls``, or another ``module``, with ``arguments``; what it logs is appended to ``log``."""
 
-    def __init__(self, *arguments: str, log: Path) -> None:
+    def __init__(self, *arguments: str, log: Path, module: str = "simplex_calls") -> None:
         environment = {
             **os.environ,
             "LC_ALL": "C.UTF-8",
@@ -30,7 +30,7 @@ class Program:
         self._what = " ".join(arguments[:1])
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "simplex_calls", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
