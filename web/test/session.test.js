@@ -597,11 +597,12 @@ test("statistics: soon after the first frame, then once a second; the peer's sou
   assert.equal(bench.shot.peer.mic, false);
   bench.connection.report = /** @type {any} */ (statsReport({ audioBytes: 9, videoBytes: 9, framesDecoded: 1 }));
   Object.assign(bench.workers[0]?.counters.encrypted ?? {}, { audio: 3, video: 4 });
+  Object.assign(bench.workers[0]?.counters.empty ?? {}, { audio: 1 });
   const count = bench.said("stats").length;
   await bench.clock.advance(FIRST_FRAME_POLL_MS);
   const { stats } = bench.said("stats")[count].resp;
   assert.equal(stats.firstFrameAt, bench.clock.now());
-  assert.deepEqual([stats.framesSent, stats.framesEncrypted, stats.framesDecoded, stats.path, stats.width], [3, 7, 1, "relay", 640]);
+  assert.deepEqual([stats.framesSent, stats.framesEncrypted, stats.framesDecoded, stats.path, stats.width], [2, 7, 1, "relay", 640]);
   assert.deepEqual([bench.shot.peer.mic, bench.shot.peer.camera, bench.shot.path], [true, true, "relay"]);
   assert.deepEqual(bench.said("peerMedia").map(({ resp }) => [resp.source, resp.enabled]), [
     ["mic", true],

@@ -13,6 +13,7 @@ import { decodeKey } from "./frames.js";
 /**
  * @typedef {object} FrameCounters
  * @property {{audio: number, video: number}} encrypted
+ * @property {{audio: number, video: number}} empty  sent without a byte in them
  * @property {{audio: number, video: number}} decrypted
  * @property {{audio: number, video: number}} failed
  */

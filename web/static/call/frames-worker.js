@@ -12,9 +12,10 @@ import { FrameError, decryptFrame, encryptFrame, importKey } from "./frames.js";
 /** @typedef {{id: number, operation: "encrypt" | "decrypt", media: "audio" | "video"}} TransformOptions */
 /** @typedef {{readable: ReadableStream<Frame>, writable: WritableStream<Frame>}} Streams */
 
-/** How many frames went through, by operation and media; `failed` ones were dropped. */
+/** How many frames went through, by operation and media; `failed` ones were dropped, `empty` ones sent as they were. */
 const counters = {
   encrypted: { audio: 0, video: 0 },
+  empty: { audio: 0, video: 0 },
   decrypted: { audio: 0, video: 0 },
   failed: { audio: 0, video: 0 },
 };
@@ -46,15 +47,15 @@ function cipherStream(key, { operation, media }) {
       const changed = frame;
       try {
         const kind = kindOf(frame, media);
-        // Near its start Chromium sends one audio frame without a byte: it passes, and is not counted.
-        if (frame.data.byteLength > 0) {
-          if (operation === "encrypt") {
-            changed.data = await encryptFrame(key, frame.data, kind);
-            counters.encrypted[media] += 1;
-          } else {
-            changed.data = await decryptFrame(key, frame.data, kind);
-            counters.decrypted[media] += 1;
-          }
+        // Now and then, near the start, Chromium sends an audio frame without a byte: it passes, there is nothing in it.
+        if (frame.data.byteLength === 0) {
+          if (operation === "encrypt") counters.empty[media] += 1;
+        } else if (operation === "encrypt") {
+          changed.data = await encryptFrame(key, frame.data, kind);
+          counters.encrypted[media] += 1;
+        } else {
+          changed.data = await decryptFrame(key, frame.data, kind);
+          counters.decrypted[media] += 1;
         }
       } catch (error) {
         // An exception would end the stream, and so the picture, for good: drop this frame, the next one plays.

@@ -138,7 +138,8 @@ function sum({ audio, video }) {
 function numbers(stats, counters, firstFrameAt) {
   const { framesSent, framesDecoded, audioPacketsReceived, audioPacketsSent, path, width, height } = stats;
   return {
-    framesSent,
+    // a frame without a byte needs no cipher, and would look like one that went around it
+    framesSent: Math.max(0, framesSent - (counters ? sum(counters.empty) : 0)),
     framesEncrypted: counters ? sum(counters.encrypted) : 0,
     framesDecrypted: counters ? sum(counters.decrypted) : 0,
     framesFailed: counters ? sum(counters.failed) : 0,

@@ -221,6 +221,7 @@ export class FakeWorker extends EventTarget {
   isSilent = false;
   counters = {
     encrypted: { audio: 0, video: 0 },
+    empty: { audio: 0, video: 0 },
     decrypted: { audio: 0, video: 0 },
     failed: { audio: 0, video: 0 },
   };
