@@ -133,6 +133,8 @@ class _Page(QWebEnginePage):
             self.settings().setAttribute(attribute, value)
         self.fullScreenRequested.connect(parent.full_screen_wanted)
         self.renderProcessTerminated.connect(parent.renderer_ended)
+        # a page that ends itself leaves no window that seems to have one
+        self.windowCloseRequested.connect(parent.close_window)
         self.scripts().insert(_bridge_script(self._origin))
 
     def _is_ours(self, url: QUrl) -> bool:
