@@ -643,9 +643,31 @@ test("an audio call's first sound counts as its first frame", async () => {
   await bench.start({ media: "audio" });
   await bench.answer();
   bench.connection.report = /** @type {any} */ (statsReport({ audioBytes: 9 }));
+  Object.assign(bench.workers[0]?.counters.encrypted ?? {}, { audio: 3 });
   bench.connection.become("connected");
   await bench.clock.advance(FIRST_FRAME_POLL_MS);
   assert.equal(bench.said("stats")[0].resp.stats.firstFrameAt, bench.clock.now());
+});
+
+test("the engine counts a frame before the cipher has it: the cipher may catch up, but not for ever", async () => {
+  const bench = await new Bench().connected();
+  const numbers = () => {
+    const { stats } = /** @type {any} */ (bench.said("stats").at(-1)).resp;
+    return [stats.framesSent, stats.framesEncrypted];
+  };
+  bench.connection.report = /** @type {any} */ (statsReport({ audioBytes: 9, framesDecoded: 1 }));
+  const encrypted = bench.workers[0]?.counters.encrypted ?? { audio: 0, video: 0 };
+  encrypted.audio = 2;
+  const count = bench.said("stats").length;
+  await bench.clock.advance(2 * FIRST_FRAME_POLL_MS);
+  assert.equal(bench.said("stats").length, count);
+  encrypted.audio = 3;
+  await bench.clock.advance(100);
+  assert.equal(bench.said("stats").length, count + 1);
+  assert.deepEqual(numbers(), [3, 3]);
+  encrypted.audio = 1;
+  await bench.clock.advance(3 * STATS_MS);
+  assert.deepEqual(numbers(), [3, 1]);
 });
 
 test("the peer's tracks are shown by their source", async () => {

@@ -7,6 +7,9 @@ export const STATS_MS = 1000;
 export const FIRST_FRAME_POLL_MS = 50;
 /** … but no longer than this. */
 const FIRST_FRAME_MS = 3000;
+/** The engine counts a frame as sent before the cipher has it: the cipher gets this long to catch up, looked at so often. */
+const SETTLE_MS = 500;
+const SETTLE_POLL_MS = 20;
 /** So many frames that fail, and none that does not, are no accident: a second or two of sound. */
 const HOPELESS_FRAMES = 60;
 
@@ -67,10 +70,9 @@ export class Monitor {
 
   async #poll() {
     try {
-      // In this order: a frame that was sent by now has been counted by the cipher by then.
       const stats = await this.#watched.connection.stats();
       const at = this.#clock.now();
-      const counters = (await this.#watched.encryption?.counters()) ?? null;
+      const counters = await this.#countersOf(stats.framesSent);
       if (this.#isClosed) return;
       this.#report(stats, counters, at);
     } catch {
@@ -79,6 +81,22 @@ export class Monitor {
     if (this.#isClosed) return;
     const isWaiting = this.#firstFrameAt === null && this.#clock.now() - this.#startedAt < FIRST_FRAME_MS;
     this.#pollAfter(isWaiting ? FIRST_FRAME_POLL_MS : STATS_MS);
+  }
+
+  /**
+   * What the cipher has counted once it is through with the frames sent so far, or at the latest after a while.
+   *
+   * @param {number} sent
+   * @returns {Promise<FrameCounters | null>}
+   */
+  async #countersOf(sent) {
+    const deadline = this.#clock.now() + SETTLE_MS;
+    for (;;) {
+      const counters = (await this.#watched.encryption?.counters()) ?? null;
+      const isSettled = !counters || sum(counters.encrypted) + sum(counters.empty) >= sent;
+      if (isSettled || this.#isClosed || this.#clock.now() >= deadline) return counters;
+      await new Promise((resolve) => this.#clock.setTimeout(() => resolve(null), SETTLE_POLL_MS));
+    }
   }
 
   /**
