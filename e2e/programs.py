@@ -61,6 +61,10 @@ class Program:
         self._process.kill()
         self._finish()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     @property
     def runs(self) -> bool:
         """Whether it has not ended."""

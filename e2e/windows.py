@@ -1,5 +1,7 @@
-"""The program in its own windows, off screen and open to a debugger: ``python -m e2e.windows``. Qt runs once in a
-process, and wants the main thread."""
+"""The program in its own windows, off screen and open to a debugger: ``python -m e2e.windows``.
+
+Qt runs once in a process, and wants the main thread. SIGUSR1 closes the windows of calls, as their user would.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -45,7 +48,15 @@ def main() -> int:
         # nothing outside of this machine is asked for anything
         return Client(options.data, options.name, [options.server], settings=Settings(ice_servers=()))
 
-    return Desktop(client, offscreen=True, fake_devices=True, debugging_port=port, on_ready=ready).run()
+    desktop = Desktop(client, offscreen=True, fake_devices=True, debugging_port=port, on_ready=ready)
+
+    def close_calls(*_: object) -> None:
+        for window in list(desktop._calls.values()):
+            if window.view is not None:
+                window.view.close_window()
+
+    signal.signal(signal.SIGUSR1, close_calls)
+    return desktop.run()
 
 
 if __name__ == "__main__":
