@@ -167,7 +167,7 @@ class Turn:
                 self._command(call, type="ice", iceCandidates=candidates)
             case Action.PAGE_END:
                 # a page that has an error to show stays, until its user closes it
-                keep = call.failure in {*_FAULTS.values(), CallFailure.PAGE}
+                keep = call.failure in {*_FAULTS.values(), CallFailure.CONNECTION_LOST}
                 self.effects.append(EndPage(call.id, keep))
             case Action.SEND_INVITATION if call.keys is not None:
                 self._send(call, CallInvitation(call.wire_id, call.media, encryption=True, dh_key=call.keys.public))
