@@ -253,6 +253,15 @@ async def test_a_page_with_an_error_stays_open_to_show_it(world: World) -> None:
     await world.alice.tasks[0]
 
 
+async def test_a_page_that_lost_its_connection_stays_open_to_tell(world: World) -> None:
+    await world.connect()
+    world.alice.page.say({"type": "error", "message": "lost", "code": "connection-failed"})
+    await world.until(lambda: world.alice.call.state is CallPhase.ENDED and "end" in world.alice.page.types())
+    assert world.alice.call.failure is CallFailure.CONNECTION_LOST
+    assert not world.alice.page.closed
+    assert not world.alice.tasks[0].done()
+
+
 async def test_nonsense_from_a_page_ends_the_call(world: World, caplog: pytest.LogCaptureFixture) -> None:
     await world.connect()
     for _ in range(MAX_NONSENSE):
