@@ -1,37 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from pathlib import Path
 
-import aiohttp
 import pytest
 
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.client import Client
-from tests.bridge.people import SERVER, Agents, FakeShell
-from tests.chat import fake_agent
-
-
-@pytest.fixture
-def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
-    # the client's clock is the real one: what arrives must not be hours old
-    monkeypatch.setattr(fake_agent, "BROKER_TIME", datetime.now(UTC))
-    return Agents()
-
-
-@pytest.fixture
-async def alice(tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents) as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(alice: Client, tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents) as client:
-        await client.connect(await alice.create_invitation())
-        agents.wire.run()
-        yield client
+from tests.bridge.people import FakeShell
 
 
 @pytest.fixture
@@ -43,9 +18,3 @@ def shell() -> FakeShell:
 async def bridge(alice: Client, shell: FakeShell) -> AsyncIterator[Bridge]:
     async with Bridge(alice, shell) as bridge:
         yield bridge
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session

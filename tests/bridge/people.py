@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 
-from simplex_calls.agent.events import AgentEvent
 from simplex_calls.bridge.methods import Mode
-from simplex_calls.database import Database
-from simplex_calls.smp.address import ServerAddress
-from tests.chat.fake_agent import FakeAgent, Wire
-
-SERVER = "smp://" + "A" * 43 + "=@127.0.0.1:1"
-
-
-class Agents:
-    """Makes agents without servers that are linked to one another."""
-
-    def __init__(self) -> None:
-        self.wire = Wire()
-
-    def __call__(
-        self, database: Database, _servers: Sequence[ServerAddress], handler: Callable[[AgentEvent], None]
-    ) -> FakeAgent:
-        return FakeAgent(self.wire, database, handler)
 
 
 class FakeShell:

@@ -28,7 +28,8 @@ from simplex_calls.events import (
     ServerConnected,
     ServerDisconnected,
 )
-from tests.bridge.people import SERVER, Agents, FakeShell
+from tests.bridge.people import FakeShell
+from tests.linked import SERVER, Agents
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 NOON_MS = 1_795_348_800_000

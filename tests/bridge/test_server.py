@@ -14,7 +14,8 @@ from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, WebviewPage
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, Client
-from tests.bridge.people import SERVER, Agents, FakeShell, ask, next_message, open_page, session_of
+from tests.bridge.people import FakeShell, ask, next_message, open_page, session_of
+from tests.linked import SERVER, Agents
 
 
 async def status_of(http: aiohttp.ClientSession, url: str, **headers: str) -> tuple[int, str]:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ import pytest
 
 from simplex_calls import client_errors
 from simplex_calls import events as events_module
-from simplex_calls.agent.events import AgentEvent, FailureReason, ServerConnected, ServerDisconnected
+from simplex_calls.agent.events import FailureReason, ServerConnected, ServerDisconnected
 from simplex_calls.agent.links import LinkError, LinkFault
 from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.state import EndReason
 from simplex_calls.catalogue import texts
 from simplex_calls.chat.history import CallDetails, CallStatus
 from simplex_calls.client import CallMedia, CallPhase, Client, ClientError, ServerStatus, Settings
-from simplex_calls.database import Database
 from simplex_calls.events import CallChanged, ContactConnected, ItemAdded, MessageReceived, PageWanted
 from simplex_calls.events import ServerConnected as ServerConnectedEvent
 from simplex_calls.events import ServerDisconnected as ServerDisconnectedEvent
@@ -27,45 +25,7 @@ from simplex_calls.relay import Relay, RelayConfig
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import NetworkError, ServerIdentityError
 from tests.calls.pages import ScriptedPage
-from tests.chat import fake_agent
-from tests.chat.fake_agent import FakeAgent, Wire
-
-SERVER = "smp://" + "A" * 43 + "=@127.0.0.1:1"
-
-
-class Agents:
-    """Makes agents without servers that are linked to one another."""
-
-    def __init__(self) -> None:
-        self.wire = Wire()
-        self.made: list[FakeAgent] = []
-
-    def __call__(
-        self, database: Database, _servers: Sequence[ServerAddress], handler: Callable[[AgentEvent], None]
-    ) -> FakeAgent:
-        self.made.append(FakeAgent(self.wire, database, handler))
-        return self.made[-1]
-
-
-@pytest.fixture
-def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
-    # the client's clock is the real one: what arrives must not be hours old
-    monkeypatch.setattr(fake_agent, "BROKER_TIME", datetime.now(UTC))
-    return Agents()
-
-
-@pytest.fixture
-async def alice(tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents) as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(alice: Client, tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents) as client:
-        await client.connect(await alice.create_invitation())
-        agents.wire.run()
-        yield client
+from tests.linked import SERVER, Agents
 
 
 def refused(caught: pytest.ExceptionInfo[ClientError]) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -17,9 +16,9 @@ from simplex_calls.desktop import browser as browser_module
 from simplex_calls.desktop.browser import Browser
 from simplex_calls.desktop.errors import DesktopError
 from simplex_calls.desktop.notifications import Ring
-from tests.bridge.people import SERVER, Agents, ask, next_message, open_page
+from tests.bridge.people import ask, next_message, open_page
 from tests.calls.pages import ScriptedPage
-from tests.chat import fake_agent
+from tests.linked import Agents
 
 
 class FakeNotifications:
@@ -66,26 +65,6 @@ class Running:
 
 
 @pytest.fixture
-def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
-    monkeypatch.setattr(fake_agent, "BROKER_TIME", datetime.now(UTC))
-    return Agents()
-
-
-@pytest.fixture
-async def alice(tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents) as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(alice: Client, tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents) as client:
-        await client.connect(await alice.create_invitation())
-        agents.wire.run()
-        yield client
-
-
-@pytest.fixture
 async def running(alice: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     @asynccontextmanager
     async def factory() -> AsyncIterator[Client]:
@@ -95,12 +74,6 @@ async def running(alice: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     running = Running(factory)
     yield running
     await running.stop()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 async def opened(running: Running) -> tuple[str, str]:

@@ -1,0 +1,41 @@
+"""Two clients in memory that are contacts, for the floors above them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from simplex_calls.client import Client
+from tests.chat import fake_agent
+from tests.linked import SERVER, Agents
+
+
+@pytest.fixture
+def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
+    # the client's clock is the real one: what arrives must not be hours old
+    monkeypatch.setattr(fake_agent, "BROKER_TIME", datetime.now(UTC))
+    return Agents()
+
+
+@pytest.fixture
+async def alice(tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
+    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents) as client:
+        yield client
+
+
+@pytest.fixture
+async def bob(alice: Client, tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
+    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents) as client:
+        await client.connect(await alice.create_invitation())
+        agents.wire.run()
+        yield client
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
