@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+import hypothesis
 import pytest
 
 from simplex_calls.client import Client
 from tests.chat import fake_agent
 from tests.linked import SERVER, Agents
+
+# The same examples in every run, so that a commit is judged by what it changes; HYPOTHESIS_PROFILE=search looks for new
+# ones, far longer.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("search", max_examples=5_000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture

@@ -109,6 +109,13 @@ def test_accepting_the_server_of_the_vectors() -> None:
         accept(H(SECTION["handshakes"][0]["server_handshake_block"]), certificate=CHAIN[1])
 
 
+def test_a_certificate_that_the_library_only_warns_of_is_refused() -> None:
+    block = bytearray(H(SECTION["handshakes"][0]["server_handshake_block"]))
+    block[55] ^= 1  # makes the serial number 0
+    with pytest.raises(ServerIdentityError):
+        accept(bytes(block))
+
+
 @given(st.integers(2, 600), st.integers(1, 255))
 def test_a_changed_hello_is_never_taken_for_another_key(position: int, change: int) -> None:
     block = bytearray(H(SECTION["handshakes"][0]["server_handshake_block"]))
