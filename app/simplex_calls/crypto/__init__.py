@@ -1,9 +1,9 @@
 """Cryptography: thin, typed wrappers over PyNaCl and ``cryptography``.
 
 The bottom floor. Nothing here keeps state, reads a clock or does I/O; randomness is always an argument
-(:data:`Random`, by default the operating system's). The formats are those of SimpleX: keys as X.509
-SubjectPublicKeyInfo and PKCS#8 DER, NaCl ``crypto_box`` with a length-prefixed ``#`` padding, AES-256-GCM with
-16-byte initialisation vectors, and HKDF-SHA512 (simplex-messaging.md, "Cryptographic algorithms"; pqdr.md).
+(:data:`Random` and :class:`KemSource`, by default the operating system's). The formats are those of SimpleX: keys as
+X.509 SubjectPublicKeyInfo and PKCS#8 DER, NaCl ``crypto_box`` with a length-prefixed ``#`` padding, AES-256-GCM with
+16-byte initialisation vectors, HKDF-SHA512, and sntrup761 (simplex-messaging.md, "Cryptographic algorithms"; pqdr.md).
 """
 
 from simplex_calls.crypto.aead import aead_decrypt, aead_encrypt
@@ -23,6 +23,14 @@ from simplex_calls.crypto.keys import (
     X25519PublicKey,
     decode_public_key,
 )
+from simplex_calls.crypto.sntrup761 import (
+    Encapsulated,
+    KemCiphertext,
+    KemPrivateKey,
+    KemPublicKey,
+    KemSource,
+    SystemKem,
+)
 
 __all__ = [
     "BoxKey",
@@ -31,8 +39,14 @@ __all__ = [
     "Ed448PublicKey",
     "Ed25519PrivateKey",
     "Ed25519PublicKey",
+    "Encapsulated",
+    "KemCiphertext",
+    "KemPrivateKey",
+    "KemPublicKey",
+    "KemSource",
     "PublicKey",
     "Random",
+    "SystemKem",
     "X448PrivateKey",
     "X448PublicKey",
     "X25519PrivateKey",
