@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from simplex_calls.bridge.methods import Mode
+from simplex_calls.bridge.shell import Mode
 
 
 class FakeShell:

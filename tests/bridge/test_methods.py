@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.agent.events import FailureReason
-from simplex_calls.bridge.methods import MAX_TEXT_LENGTH, ChatMethods
+from simplex_calls.bridge.methods import ChatMethods
+from simplex_calls.bridge.params import MAX_TEXT_LENGTH
 from simplex_calls.bridge.values import contact_json, item_json, qr_json
 from simplex_calls.catalogue import texts
 from simplex_calls.chat.history import CallDetails, CallStatus, ChatItem, Direction, Notice, NoticeDetails, TextDetails

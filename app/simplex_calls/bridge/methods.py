@@ -83,14 +83,17 @@ Events, pushed at any time after the session stands:
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from enum import Enum
-from typing import Any, Protocol
+from collections.abc import Mapping
 
+from simplex_calls.bridge.call_methods import CallMethods
 from simplex_calls.bridge.faults import describe
-from simplex_calls.bridge.values import Json, call_json, contact_json, item_json, profile_json, qr_json
+from simplex_calls.bridge.params import MAX_NUMBER, Method, Params, RequestError
+from simplex_calls.bridge.people_methods import PeopleMethods
+from simplex_calls.bridge.shell import Shell
+from simplex_calls.bridge.text_methods import TextMethods
+from simplex_calls.bridge.values import Json, call_json, item_json, profile_json
 from simplex_calls.catalogue import text
-from simplex_calls.client import Client, ClientError, Contact
+from simplex_calls.client import Client, ClientError
 from simplex_calls.events import (
     CallChanged,
     ContactAdded,
@@ -109,80 +112,6 @@ from simplex_calls.events import (
 
 logger = logging.getLogger(__name__)
 
-MAX_HISTORY = 200
-MAX_TEXT_LENGTH = 100_000
-"""Most characters of any text that a page hands over; what fits into a message is the client's to say."""
-_MAX_NUMBER = 2**53
-
-
-class Mode(Enum):
-    """Where pages are shown."""
-
-    WINDOW = "window"
-    BROWSER = "browser"
-
-
-class Shell(Protocol):
-    """What the chat page needs of the program around it."""
-
-    @property
-    def mode(self) -> Mode:
-        """Where pages are shown."""
-
-    async def show_call(self, call_id: str) -> None:
-        """Bring the call's page to the front."""
-
-
-class RequestError(Exception):
-    """A page's request that cannot be done; the text is for the user, ``code`` its id in the catalogue."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(text(code))
-        self.code = code
-
-
-# parameters
-
-
-class _Params:
-    """Typed access to what a page sent; a :class:`RequestError` for anything else."""
-
-    def __init__(self, values: object) -> None:
-        if values is not None and not isinstance(values, Mapping):
-            raise RequestError("bridge.error.request")
-        self._values: Mapping[str, Any] = values or {}
-
-    def has(self, name: str) -> bool:
-        return self._values.get(name) is not None
-
-    def number(self, name: str) -> int:
-        value = self._values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_NUMBER:
-            raise RequestError("bridge.error.request")
-        return value
-
-    def optional_number(self, name: str) -> int | None:
-        return self.number(name) if self.has(name) else None
-
-    def text(self, name: str) -> str:
-        value = self._values.get(name)
-        if not isinstance(value, str):
-            raise RequestError("bridge.error.request")
-        if len(value) > MAX_TEXT_LENGTH:
-            raise RequestError("client.error.too-large")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            # half of a surrogate pair: neither SQLite nor the network takes it
-            raise RequestError("bridge.error.request") from None
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self._values.get(name, False)
-        if not isinstance(value, bool):
-            raise RequestError("bridge.error.request")
-        return value
-
 
 class ChatMethods:
     """Answers the chat page's requests, and words events for it."""
@@ -190,24 +119,13 @@ class ChatMethods:
     def __init__(self, client: Client, shell: Shell) -> None:
         self._client = client
         self._shell = shell
-        self._methods: dict[str, Callable[[_Params], Awaitable[Any]]] = {
+        self._people = PeopleMethods(client)
+        self._methods: dict[str, Method] = {
             "state": self._state,
             "set_profile": self._set_profile,
-            "confirm_ip_exposure": self._confirm_ip_exposure,
-            "create_invitation": self._create_invitation,
-            "invitation": self._invitation,
-            "connect": self._connect,
-            "delete_contact": self._delete_contact,
-            "history": self._history,
-            "clear_history": self._clear_history,
-            "send_text": self._send_text,
-            "edit_text": self._edit_text,
-            "delete_item": self._delete_item,
-            "start_call": self._start_call,
-            "accept": self._accept,
-            "reject": self._reject,
-            "hang_up": self._hang_up,
-            "show_call": self._show_call,
+            **self._people.table(),
+            **TextMethods(client).table(),
+            **CallMethods(client, shell).table(),
         }
 
     async def answer(self, message: object) -> Json | None:
@@ -216,7 +134,7 @@ class ChatMethods:
             logger.warning("the chat page sent something that is no request")
             return None
         number = message.get("id")
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_NUMBER:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_NUMBER:
             logger.warning("the chat page sent a request without a number")
             return None
         try:
@@ -224,7 +142,7 @@ class ChatMethods:
             method = self._methods.get(name) if isinstance(name, str) else None
             if method is None:
                 raise RequestError("bridge.error.request")
-            return {"id": number, "result": await method(_Params(message.get("params")))}
+            return {"id": number, "result": await method(Params(message.get("params")))}
         except ClientError as error:
             return self.refusal(number, error.message_id, str(error))
         except RequestError as error:
@@ -242,9 +160,9 @@ class ChatMethods:
         """What the page is told of an event; ``None`` if nothing."""
         match event:
             case ContactAdded(contact) | ContactUpdated(contact):
-                return {"event": "contact", "contact": self._contact(contact)}
+                return {"event": "contact", "contact": self._people.contact(contact)}
             case ContactConnected(contact):
-                return {"event": "contact_connected", "contact": self._contact(contact)}
+                return {"event": "contact_connected", "contact": self._people.contact(contact)}
             case ContactRemoved(contact_id):
                 return {"event": "contact_removed", "contactId": contact_id}
             case ContactTakenElsewhere(contact_id):
@@ -265,96 +183,19 @@ class ChatMethods:
                 # items tell of received texts; what a call's page counts is for the call's page
                 return None
 
-    def _contact(self, contact: Contact) -> Json:
-        try:
-            last = self._client.history(contact.id, limit=1)
-        except ClientError:
-            # removed since the event
-            last = []
-        return contact_json(contact, last[-1] if last else None)
-
     # methods
 
-    async def _state(self, _: _Params) -> Json:
+    async def _state(self, _: Params) -> Json:
         client = self._client
         return {
             "profile": profile_json(client.profile),
-            "contacts": [self._contact(contact) for contact in client.contacts()],
+            "contacts": [self._people.contact(contact) for contact in client.contacts()],
             "calls": [call_json(call) for call in client.calls()],
             "servers": [{"server": it.server, "isConnected": it.is_connected} for it in client.server_status()],
             "isIpExposureConfirmed": client.is_ip_exposure_confirmed,
             "mode": self._shell.mode.value,
         }
 
-    async def _set_profile(self, params: _Params) -> Json | None:
+    async def _set_profile(self, params: Params) -> Json | None:
         full_name = params.text("fullName") if params.has("fullName") else ""
         return profile_json(self._client.set_profile(params.text("displayName"), full_name))
-
-    async def _confirm_ip_exposure(self, _: _Params) -> None:
-        self._client.confirm_ip_exposure()
-
-    async def _create_invitation(self, _: _Params) -> Json:
-        link = await self._client.create_invitation()
-        return self._invitation_json(self._owner_of(link), link)
-
-    def _owner_of(self, link: str) -> int | None:
-        for contact in reversed(self._client.contacts()):
-            if self._client.invitation_link(contact.id) == link:
-                return contact.id
-        return None
-
-    async def _invitation(self, params: _Params) -> Json | None:
-        contact_id = params.number("contactId")
-        link = self._client.invitation_link(contact_id)
-        return None if link is None else self._invitation_json(contact_id, link)
-
-    @staticmethod
-    def _invitation_json(contact_id: int | None, link: str) -> Json:
-        return {"contactId": contact_id, "link": link, "qr": qr_json(link)}
-
-    async def _connect(self, params: _Params) -> Json:
-        return self._contact(await self._client.connect(params.text("link").strip()))
-
-    async def _delete_contact(self, params: _Params) -> None:
-        await self._client.delete_contact(params.number("contactId"))
-
-    async def _history(self, params: _Params) -> list[Json]:
-        limit = params.optional_number("limit")
-        limit = 50 if limit is None else limit
-        if not 1 <= limit <= MAX_HISTORY:
-            raise RequestError("bridge.error.request")
-        before = params.optional_number("before")
-        return [item_json(it) for it in self._client.history(params.number("contactId"), limit=limit, before=before)]
-
-    async def _clear_history(self, params: _Params) -> None:
-        self._client.clear_history(params.number("contactId"))
-
-    async def _send_text(self, params: _Params) -> Json:
-        return item_json(self._client.send_text(params.number("contactId"), params.text("text")))
-
-    async def _edit_text(self, params: _Params) -> Json:
-        return item_json(self._client.edit_text(params.number("itemId"), params.text("text")))
-
-    async def _delete_item(self, params: _Params) -> None:
-        self._client.delete_item(params.number("itemId"), for_everyone=params.flag("forEveryone"))
-
-    async def _start_call(self, params: _Params) -> Json:
-        self._check_ip_exposure()
-        return call_json(await self._client.start_call(params.number("contactId"), params.text("media")))
-
-    async def _accept(self, params: _Params) -> Json:
-        self._check_ip_exposure()
-        return call_json(await self._client.accept(params.text("callId")))
-
-    def _check_ip_exposure(self) -> None:
-        if not self._client.is_ip_exposure_confirmed:
-            raise RequestError("bridge.error.ip-exposure")
-
-    async def _reject(self, params: _Params) -> Json:
-        return call_json(await self._client.reject(params.text("callId")))
-
-    async def _hang_up(self, params: _Params) -> Json:
-        return call_json(await self._client.hang_up(params.text("callId")))
-
-    async def _show_call(self, params: _Params) -> None:
-        await self._shell.show_call(self._client.call(params.text("callId")).id)

@@ -19,9 +19,10 @@ import jinja2
 from aiohttp import WSCloseCode, web
 
 from simplex_calls.bridge.files import find, web_folder
-from simplex_calls.bridge.methods import ChatMethods, Shell
+from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, PageGoneError, WebSocketPage
 from simplex_calls.bridge.sessions import CarriedPage, ChatSession
+from simplex_calls.bridge.shell import Shell
 from simplex_calls.bridge.tickets import PageKind, Ticket, Tickets
 from simplex_calls.bridge.values import Json
 from simplex_calls.catalogue import text, texts, user_language

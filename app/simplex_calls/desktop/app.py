@@ -16,9 +16,9 @@ from pathlib import Path
 
 from simplex_calls.bridge.faults import describe
 from simplex_calls.bridge.files import PagesMissingError
-from simplex_calls.bridge.methods import Mode
 from simplex_calls.bridge.pages import WebviewPage
 from simplex_calls.bridge.server import Bridge
+from simplex_calls.bridge.shell import Mode
 from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, Client, ClientError
 from simplex_calls.desktop.display import check_display, prepare_environment

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from simplex_calls.bridge.files import PagesMissingError
-from simplex_calls.bridge.methods import Mode
 from simplex_calls.bridge.server import Bridge
+from simplex_calls.bridge.shell import Mode
 from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, Client, ClientError
 from simplex_calls.desktop.errors import DesktopError

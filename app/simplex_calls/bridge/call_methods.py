@@ -1,0 +1,51 @@
+"""What the chat page can ask about calls; described in :mod:`simplex_calls.bridge.methods`."""
+
+from __future__ import annotations
+
+from simplex_calls.bridge.params import Method, Params, RequestError
+from simplex_calls.bridge.shell import Shell
+from simplex_calls.bridge.values import Json, call_json
+from simplex_calls.client import Client
+
+
+class CallMethods:
+    """Calls: made, taken, ended."""
+
+    def __init__(self, client: Client, shell: Shell) -> None:
+        self._client = client
+        self._shell = shell
+
+    def table(self) -> dict[str, Method]:
+        """The methods by name."""
+        return {
+            "confirm_ip_exposure": self._confirm_ip_exposure,
+            "start_call": self._start_call,
+            "accept": self._accept,
+            "reject": self._reject,
+            "hang_up": self._hang_up,
+            "show_call": self._show_call,
+        }
+
+    async def _confirm_ip_exposure(self, _: Params) -> None:
+        self._client.confirm_ip_exposure()
+
+    async def _start_call(self, params: Params) -> Json:
+        self._check_ip_exposure()
+        return call_json(await self._client.start_call(params.number("contactId"), params.text("media")))
+
+    async def _accept(self, params: Params) -> Json:
+        self._check_ip_exposure()
+        return call_json(await self._client.accept(params.text("callId")))
+
+    def _check_ip_exposure(self) -> None:
+        if not self._client.is_ip_exposure_confirmed:
+            raise RequestError("bridge.error.ip-exposure")
+
+    async def _reject(self, params: Params) -> Json:
+        return call_json(await self._client.reject(params.text("callId")))
+
+    async def _hang_up(self, params: Params) -> Json:
+        return call_json(await self._client.hang_up(params.text("callId")))
+
+    async def _show_call(self, params: Params) -> None:
+        await self._shell.show_call(self._client.call(params.text("callId")).id)

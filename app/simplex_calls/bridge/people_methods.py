@@ -1,0 +1,57 @@
+"""What the chat page can ask about people: links and contacts. Described in :mod:`simplex_calls.bridge.methods`."""
+
+from __future__ import annotations
+
+from simplex_calls.bridge.params import Method, Params
+from simplex_calls.bridge.values import Json, contact_json, qr_json
+from simplex_calls.client import Client, ClientError, Contact
+
+
+class PeopleMethods:
+    """Links and contacts: made, used, removed."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def table(self) -> dict[str, Method]:
+        """The methods by name."""
+        return {
+            "create_invitation": self._create_invitation,
+            "invitation": self._invitation,
+            "connect": self._connect,
+            "delete_contact": self._delete_contact,
+        }
+
+    def contact(self, contact: Contact) -> Json:
+        """A contact with the newest of their items."""
+        try:
+            last = self._client.history(contact.id, limit=1)
+        except ClientError:
+            # removed since
+            last = []
+        return contact_json(contact, last[-1] if last else None)
+
+    async def _create_invitation(self, _: Params) -> Json:
+        link = await self._client.create_invitation()
+        return self._invitation_json(self._owner_of(link), link)
+
+    def _owner_of(self, link: str) -> int | None:
+        for contact in reversed(self._client.contacts()):
+            if self._client.invitation_link(contact.id) == link:
+                return contact.id
+        return None
+
+    async def _invitation(self, params: Params) -> Json | None:
+        contact_id = params.number("contactId")
+        link = self._client.invitation_link(contact_id)
+        return None if link is None else self._invitation_json(contact_id, link)
+
+    @staticmethod
+    def _invitation_json(contact_id: int | None, link: str) -> Json:
+        return {"contactId": contact_id, "link": link, "qr": qr_json(link)}
+
+    async def _connect(self, params: Params) -> Json:
+        return self.contact(await self._client.connect(params.text("link").strip()))
+
+    async def _delete_contact(self, params: Params) -> None:
+        await self._client.delete_contact(params.number("contactId"))
