@@ -38,12 +38,20 @@ from simplex_calls.agent.envelopes import (
     encode_message,
     message_hash,
 )
+from simplex_calls.agent.kem import KemAccepted, KemProposed
 from simplex_calls.agent.links import Invitation
 from simplex_calls.agent.queue_address import QueueAddress, QueueMode, QueueUri
 from simplex_calls.agent.ratchet import SkippedKeys
 from simplex_calls.agent.versions import AGENT_MESSAGE_LENGTH, CONNECTION_INFO_LENGTH
 from simplex_calls.agent.x3dh import E2EParams, E2EPrivateKeys
-from simplex_calls.crypto import X448PrivateKey, X448PublicKey, X25519PublicKey, decode_public_key
+from simplex_calls.crypto import (
+    KemCiphertext,
+    KemPublicKey,
+    X448PrivateKey,
+    X448PublicKey,
+    X25519PublicKey,
+    decode_public_key,
+)
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.encoding import VersionRange
 from tests.vectors import simplexmq
@@ -89,11 +97,16 @@ CHAIN: list[MessageBody] = [
     AMsg(b"second message"),
     Receipts((Receipt(7, HASH),)),
 ]
-ENVELOPES: dict[str, Envelope | None] = {
+KEM = KemPublicKey(H(PARAMS["kem_pub"]))
+ENVELOPES: dict[str, Envelope] = {
     "AgentConfirmation v7, e2e v2": AgentConfirmation(7, E2EParams(2, *KEYS), b"ENC"),
     "AgentConfirmation v7, e2e v3 no kem": AgentConfirmation(7, E2EParams(3, *KEYS), b"ENC"),
-    "AgentConfirmation v7, e2e v3 kem proposed": None,
-    "AgentConfirmation v7, e2e v3 kem accepted": None,
+    "AgentConfirmation v7, e2e v3 kem proposed": AgentConfirmation(7, E2EParams(3, *KEYS, KemProposed(KEM)), b"ENC"),
+    "AgentConfirmation v7, e2e v3 kem accepted": AgentConfirmation(
+        7,
+        E2EParams(3, *KEYS, KemAccepted(KemCiphertext(H(PARAMS["kem_ct"])), KemPublicKey(H(PARAMS["kem_pub2"])))),
+        b"ENC",
+    ),
     "AgentConfirmation v7, no e2e params": AgentConfirmation(7, None, b"ENC"),
     "AgentMsgEnvelope v7": AgentMsgEnvelope(7, b"ENC"),
     "AgentRatchetKey v7": AgentRatchetKey(7, E2EParams(3, *KEYS), b"R"),
@@ -129,12 +142,16 @@ def test_envelopes(vector: dict[str, str]) -> None:
         assert encode_envelope(envelope) == encoded
         return
     expected = ENVELOPES[vector["name"]]
-    if expected is None:
-        with pytest.raises(EnvelopeError, match="post-quantum"):
-            decode_envelope(encoded)
-        return
     assert encode_envelope(expected) == encoded
     assert decode_envelope(encoded) == expected
+
+
+def test_new_ratchet_keys_only_propose() -> None:
+    kem = KemAccepted(KemCiphertext(H(PARAMS["kem_ct"])), KEM)
+    proposal = AgentRatchetKey(7, E2EParams(3, *KEYS, KemProposed(KEM)), b"R")
+    assert decode_envelope(encode_envelope(proposal)) == proposal
+    with pytest.raises(EnvelopeError, match="only be proposed"):
+        decode_envelope(encode_envelope(AgentRatchetKey(7, E2EParams(3, *KEYS, kem), b"R")))
 
 
 def test_padded_lengths() -> None:
@@ -148,8 +165,13 @@ def test_full_stack() -> None:
     stack = next(stack for stack in simplexmq()["full_stack"] if stack["joiner"]["kem"] is None)
     link = Invitation.parse(stack["invitation"])
     version = link.e2e.versions.maximum
-    joining = E2EPrivateKeys(*(X448PrivateKey(H(stack["joiner"][f"x3dh_key{n}"]["priv_raw"])) for n in (1, 2)))
-    inviting = E2EPrivateKeys(*(X448PrivateKey(H(stack["initiator"][f"x3dh_key{n}"]["priv_raw"])) for n in (1, 2)))
+    joining, inviting = (
+        E2EPrivateKeys(
+            X448PrivateKey(H(stack[party]["x3dh_key1"]["priv_raw"])),
+            X448PrivateKey(H(stack[party]["x3dh_key2"]["priv_raw"])),
+        )
+        for party in ("joiner", "initiator")
+    )
     ratchet_key = X448PrivateKey(H(stack["joiner"]["initial_ratchet_key"]["priv_raw"]))
     joiner = ratchet.init_sending(joining, link.e2e.at(version), ratchet_key, version)
     initiator, skipped = None, SkippedKeys()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simplex_calls.agent.kem import KemProposed
 from simplex_calls.agent.links import (
     MAX_LINK_LENGTH,
     ContactAddress,
@@ -20,7 +22,7 @@ from simplex_calls.agent.links import (
 from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
 from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS, highest_common
 from simplex_calls.agent.x3dh import E2EPrivateKeys
-from simplex_calls.crypto import X448PrivateKey, X25519PrivateKey, X25519PublicKey
+from simplex_calls.crypto import KemPublicKey, X448PrivateKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.encoding import Reader, VersionRange
 from simplex_calls.smp.errors import DecodeError
@@ -78,10 +80,24 @@ def test_official_invitations(name: str) -> None:
     assert isinstance(link, Invitation)
     assert link == Invitation.parse(f"\n {vector['uri']} \n")
     assert Invitation.parse(str(link)) == Invitation.parse(link.https) == link
-    if "kem_key" not in vector["uri"]:
-        assert vector["uri"] in (str(link), link.https)
-        assert link.encode() == H(vector["binary"])
+    assert vector["uri"] in (str(link), link.https)
+    assert (link.e2e.kem is not None) == ("kem_key" in vector["uri"])
+    assert link.encode() == H(vector["binary"])
     assert Invitation.decode(H(vector["binary"])) == link
+
+
+def test_kem_keys_in_invitations() -> None:
+    proposed = REQUESTS["invitation PQ kem_key"]["uri"]
+    link = Invitation.parse(proposed)
+    assert link.e2e.kem == KemProposed(KemPublicKey(H(URIS["keys"]["kem_public_key"])))
+    # links of people who speak version 2 only have no use for one
+    older = replace(link, e2e=replace(link.e2e, versions=VersionRange(2, 2)))
+    assert "kem_key" not in str(older)
+    assert Invitation.parse(proposed.replace("e2e=v%3D2-3", "e2e=v%3D2")).e2e.kem is None
+    for damaged in (proposed[:-20], proposed + "%26kem_ct%3DAAAA", proposed.replace("kem_key%3D", "kem_key%3D%21")):
+        with pytest.raises(LinkError) as caught:
+            Invitation.parse(damaged)
+        assert caught.value.fault is LinkFault.DAMAGED
 
 
 @pytest.mark.parametrize("name", [name for name in REQUESTS if name.startswith("contact")])
@@ -89,6 +105,17 @@ def test_official_contact_addresses(name: str) -> None:
     link = parse_link(REQUESTS[name]["uri"])
     assert isinstance(link, ContactAddress)
     assert REQUESTS[name]["uri"] in (str(link), link.https)
+    assert link.encode() == H(REQUESTS[name]["binary"])
+    reader = Reader(link.encode())
+    assert ContactAddress.read(reader) == link
+    reader.end()
+    assert link.is_same(replace(link, versions=VersionRange(3, 3), client_data="other"))
+    assert not link.is_same(replace(link, queues=(replace(link.queues[0], sender_id=b"other"),)))
+    # addresses that were published long ago
+    for written, read in (("v=1", VersionRange(2, 2)), ("v=1-4", VersionRange(2, 4)), ("v=5-9", VersionRange(5, 9))):
+        older = parse_link(REQUESTS[name]["uri"].replace("v=2-7", written, 1))
+        assert isinstance(older, ContactAddress)
+        assert older.versions == read
     with pytest.raises(LinkError, match="contact address") as caught:
         Invitation.parse(REQUESTS[name]["uri"])
     assert caught.value.fault is LinkFault.CONTACT_ADDRESS
@@ -183,9 +210,11 @@ OTHER = [
     (PLAIN + "&x=\ud800", LinkFault.NOT_A_LINK),
     (PLAIN + "&x=\0", LinkFault.NOT_A_LINK),
     (PLAIN + "&x=" + "x" * MAX_LINK_LENGTH, LinkFault.NOT_A_LINK),
-    ("https://127.0.0.1/i#LINKID/KEY?p=5331&c=FP", LinkFault.SHORT_LINK),
-    ("https://smp1.simplex.im/a#KEY", LinkFault.SHORT_LINK),
-    ("simplex:/i#LINKID/KEY?h=host&c=FP", LinkFault.SHORT_LINK),
+    *((vector["uri"], LinkFault.SHORT_LINK) for vector in URIS["short_links"]),
+    ("https://127.0.0.1/i#LINKID/KEY?p=5331&c=FP", LinkFault.DAMAGED),
+    ("https://smp1.simplex.im/a#KEY", LinkFault.DAMAGED),
+    ("simplex:/i#LINKID/KEY?h=host&c=FP", LinkFault.DAMAGED),
+    ("simplex:/x#LINKID/KEY?h=host&c=FP", LinkFault.NOT_A_LINK),
     ("simplex:/invitation#/?v=2-7", LinkFault.DAMAGED),
     (PLAIN[:-100], LinkFault.DAMAGED),
     (PLAIN.replace("v=2-7", "v=7-2"), LinkFault.DAMAGED),
@@ -225,7 +254,15 @@ def test_binary_queue_addresses_that_do_not_follow() -> None:
 
 @given(st.text(st.characters(), max_size=200), st.integers(0, 700))
 def test_garbage_raises_only_link_errors(text: str, cut: int) -> None:
-    for link in (text, PLAIN[:cut] + text, PLAIN[:cut] + text + PLAIN[cut + 1 :], "simplex:/invitation#/?" + text):
+    short = URIS["short_links"][0]["uri"]
+    for link in (
+        text,
+        short[:cut] + text,
+        short[:cut] + text + short[cut + 1 :],
+        PLAIN[:cut] + text,
+        PLAIN[:cut] + text + PLAIN[cut + 1 :],
+        "simplex:/invitation#/?" + text,
+    ):
         try:
             parsed = parse_link(link)
         except LinkError:

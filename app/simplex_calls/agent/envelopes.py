@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from simplex_calls.agent.kem import KemAccepted
 from simplex_calls.agent.links import Invitation, LinkError
 from simplex_calls.agent.queue_address import QueueAddress, QueueInfo, QueueUri
 from simplex_calls.agent.x3dh import E2EParams
@@ -218,7 +219,10 @@ def decode_envelope(data: bytes) -> Envelope:
                 link = reader.large().decode("ascii")
                 return AgentInvitation(version, Invitation.parse(link), reader.tail())
             case b"R":
-                return AgentRatchetKey(version, E2EParams.read(reader), reader.tail())
+                e2e = E2EParams.read(reader)
+                if isinstance(e2e.kem, KemAccepted):
+                    raise DecodeError("KEM keys are accepted where they can only be proposed")
+                return AgentRatchetKey(version, e2e, reader.tail())
     except (DecodeError, LinkError) as error:
         raise EnvelopeError(f"agent envelope does not decode: {error}") from None
     except UnicodeDecodeError:

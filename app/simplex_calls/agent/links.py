@@ -1,16 +1,18 @@
-"""Connection links: one-time invitations and contact addresses, as full links.
+"""Connection links: one-time invitations and contact addresses, as full links, and short links to either.
 
 ``simplex:/invitation#/?v=…&smp=…&e2e=…`` or the same after ``https://simplex.chat``. What follows ``#`` never leaves
-the user's machine when a browser opens it. Source: agent-protocol.md ("Connection request", "Connection link").
+the user's machine when a browser opens it. Short links: :mod:`.short_link_uri`. Source: agent-protocol.md
+("Connection request", "Connection link").
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+from simplex_calls.agent.kem import KemProposed
+from simplex_calls.agent.link_errors import LinkError, LinkFault
 from simplex_calls.agent.queue_address import (
     QueueAddress,
     QueueInfo,
@@ -20,8 +22,10 @@ from simplex_calls.agent.queue_address import (
     required,
     write_query,
 )
-from simplex_calls.agent.x3dh import E2EParamsRange
-from simplex_calls.crypto import CryptoError, X448PublicKey
+from simplex_calls.agent.short_link_uri import ShortLink, ShortLinkKind
+from simplex_calls.agent.versions import AGENT_VERSIONS
+from simplex_calls.agent.x3dh import POST_QUANTUM_VERSION, E2EParamsRange
+from simplex_calls.crypto import CryptoError, KemPublicKey, X448PublicKey
 from simplex_calls.smp.encoding import (
     Reader,
     VersionRange,
@@ -38,12 +42,15 @@ __all__ = [
     "ConnectionLink",
     "ContactAddress",
     "Invitation",
+    "Link",
     "LinkError",
     "LinkFault",
     "QueueAddress",
     "QueueInfo",
     "QueueMode",
     "QueueUri",
+    "ShortLink",
+    "ShortLinkKind",
     "parse_link",
 ]
 
@@ -55,36 +62,17 @@ _HTTPS = "https://simplex.chat"
 _LINK = re.compile(
     r"(?:simplex:|https://[^:#,;/\s]+(?::[0-9]+)?)/(?P<kind>invitation|contact)/?#/?\?(?P<query>[^ \n]*)"
 )
-_SHORT_LINK = re.compile(r"(?:simplex:|https://[^#?/\s]+)/(?:i|a|c|g|r)/?#.+")
 
 
-class LinkFault(Enum):
-    """Why a text is not a link that can be used here."""
+@dataclass(frozen=True, slots=True)
+class ConnectionLink:
+    """A link to give away: in full, and short if the server keeps its data."""
 
-    NOT_A_LINK = "not a link"
-    DAMAGED = "damaged"
-    SHORT_LINK = "short link"
-    CONTACT_ADDRESS = "contact address"
-    INCOMPATIBLE = "incompatible"
+    full: str = field(repr=False)
+    short: str | None = field(default=None, repr=False)
 
-
-class LinkError(ValueError):
-    """A link cannot be used. The text says why and what to do; it never holds any part of the link."""
-
-    def __init__(self, fault: LinkFault, detail: str = "") -> None:
-        super().__init__(_TEXTS[fault] + (f" ({detail})" if detail else ""))
-        self.fault = fault
-
-
-_TEXTS = {
-    LinkFault.NOT_A_LINK: "This is not a SimpleX invitation link: copy the whole link, from simplex: or https: on.",
-    LinkFault.DAMAGED: "This invitation link is incomplete or damaged: ask for it again and copy all of it.",
-    LinkFault.SHORT_LINK: "This is a short link, which is not supported yet: ask for the full one-time invitation"
-    " link (SimpleX apps call it the link for old clients).",
-    LinkFault.CONTACT_ADDRESS: "This is a contact address, which is not supported yet: ask for a one-time invitation"
-    " link.",
-    LinkFault.INCOMPATIBLE: "This link was made by an app that speaks no version in common with this one: update both.",
-}
+    def __str__(self) -> str:
+        return self.short or self.full
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +102,30 @@ class Invitation:
     def parse(cls, text: str) -> Self:
         """Parse a link, in either form; raises :class:`LinkError`, also for links of another kind."""
         link = parse_link(text)
+        if isinstance(link, ShortLink):
+            raise LinkError(LinkFault.SHORT_LINK)
         if not isinstance(link, cls):
             raise LinkError(LinkFault.CONTACT_ADDRESS)
         return link
 
     def encode(self) -> bytes:
-        """The binary form, without the KEM keys that it may have had."""
+        """The binary form, as in the data of short links."""
         return b"I" + _encode_common(self.versions, self.queues, self.client_data) + self.e2e.encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode the binary form; raises :class:`DecodeError`."""
         reader = Reader(data)
+        link = cls.read(reader)
+        reader.end()
+        return link
+
+    @classmethod
+    def read(cls, reader: Reader) -> Self:
+        """Read the binary form; raises :class:`DecodeError`."""
         reader.literal(b"I")
         versions, queues, client_data = _read_common(reader)
-        e2e = E2EParamsRange.read(reader)
-        reader.end()
-        return cls(versions, queues, e2e, client_data)
+        return cls(versions, queues, E2EParamsRange.read(reader), client_data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,32 +148,52 @@ class ContactAddress:
     def _parameters(self) -> list[tuple[str, str]]:
         return _parameters(self.versions, self.queues, None, self.client_data)
 
+    def is_same(self, other: ContactAddress) -> bool:
+        """Whether both are of the same address, whatever else they say."""
+        return [queue.address for queue in self.queues] == [queue.address for queue in other.queues]
 
-ConnectionLink = Invitation | ContactAddress
+    def encode(self) -> bytes:
+        """The binary form, as in the data of short links."""
+        return b"C" + _encode_common(self.versions, self.queues, self.client_data)
+
+    @classmethod
+    def read(cls, reader: Reader) -> Self:
+        """Read the binary form; raises :class:`DecodeError`."""
+        reader.literal(b"C")
+        return cls(*_read_common(reader))
 
 
-def parse_link(text: str) -> ConnectionLink:
-    """Parse a full link of either kind, with space around it or not; raises :class:`LinkError`.
+Link = Invitation | ContactAddress | ShortLink
+
+
+def parse_link(text: str) -> Link:
+    """Parse a link of any kind, with space around it or not; raises :class:`LinkError`.
 
     Parameters come in any order, unknown ones are ignored, and there may be several queues.
     """
     text = text.strip()
     # lone surrogates, which JSON may hold, are not text
-    readable = len(text) <= MAX_LINK_LENGTH and text.isprintable()
-    match = _LINK.fullmatch(text) if readable else None
-    if match is None:
-        if _SHORT_LINK.fullmatch(text[:MAX_LINK_LENGTH]):
-            raise LinkError(LinkFault.SHORT_LINK)
+    if len(text) > MAX_LINK_LENGTH or not text.isprintable():
         raise LinkError(LinkFault.NOT_A_LINK)
     try:
-        query = read_query(match["query"])
-        versions = VersionRange.parse(required(query, "v"))
-        queues = tuple(QueueUri.parse(queue) for queue in required(query, "smp").split(";"))
-        if match["kind"] == "contact":
-            return ContactAddress(versions, queues, query.get("data"))
-        return Invitation(versions, queues, _parse_e2e(required(query, "e2e")), query.get("data"))
+        match = _LINK.fullmatch(text)
+        if match is not None:
+            return _parse_full(match["kind"], read_query(match["query"]))
+        if ShortLink.looks_like(text):
+            return ShortLink.parse(text)
     except DecodeError as error:
         raise LinkError(LinkFault.DAMAGED, str(error)) from None
+    raise LinkError(LinkFault.NOT_A_LINK)
+
+
+def _parse_full(kind: str, query: dict[str, str]) -> Invitation | ContactAddress:
+    versions = VersionRange.parse(required(query, "v"))
+    queues = tuple(QueueUri.parse(queue) for queue in required(query, "smp").split(";"))
+    if kind == "contact":
+        # addresses stay published for years: what they say of versions that nobody speaks any more is lifted
+        minimum = max(versions.minimum, AGENT_VERSIONS.minimum)
+        return ContactAddress(VersionRange(minimum, max(minimum, versions.maximum)), queues, query.get("data"))
+    return Invitation(versions, queues, _parse_e2e(required(query, "e2e")), query.get("data"))
 
 
 def _parameters(
@@ -198,7 +213,10 @@ def _write(kind: str, parameters: list[tuple[str, str]], scheme: str) -> str:
 
 
 def _write_e2e(e2e: E2EParamsRange) -> str:
-    return f"v={e2e.versions}&x3dh={base64url(e2e.key1.der)},{base64url(e2e.key2.der)}"
+    text = f"v={e2e.versions}&x3dh={base64url(e2e.key1.der)},{base64url(e2e.key2.der)}"
+    if e2e.kem is None or e2e.versions.maximum < POST_QUANTUM_VERSION:
+        return text
+    return f"{text}&kem_key={base64url(e2e.kem.key.raw)}"
 
 
 def _parse_e2e(text: str) -> E2EParamsRange:
@@ -206,11 +224,17 @@ def _parse_e2e(text: str) -> E2EParamsRange:
     keys = required(query, "x3dh").split(",")
     if len(keys) != 2:
         raise DecodeError("the e2e parameter must have two keys")
+    versions = VersionRange.parse(required(query, "v"))
+    kem = None
     try:
         key1, key2 = (X448PublicKey.from_der(from_base64url(key)) for key in keys)
+        if "kem_key" in query and versions.maximum >= POST_QUANTUM_VERSION:
+            kem = KemProposed(KemPublicKey(from_base64url(query["kem_key"])))
     except CryptoError as error:
         raise DecodeError(f"the e2e parameter: {error}") from None
-    return E2EParamsRange(VersionRange.parse(required(query, "v")), key1, key2)
+    if kem is not None and "kem_ct" in query:
+        raise DecodeError("the e2e parameter accepts a KEM key where it can only propose one")
+    return E2EParamsRange(versions, key1, key2, kem)
 
 
 def _encode_common(versions: VersionRange, queues: tuple[QueueUri, ...], client_data: str | None) -> bytes:
@@ -220,6 +244,12 @@ def _encode_common(versions: VersionRange, queues: tuple[QueueUri, ...], client_
 
 def _read_common(reader: Reader) -> tuple[VersionRange, tuple[QueueUri, ...], str | None]:
     versions = reader.version_range()
-    queues = tuple(reader.nonempty(lambda: QueueUri.read(reader)))
+    queues = tuple(reader.nonempty(lambda: _read_queue(reader)))
     data = reader.maybe(reader.large)
     return versions, queues, None if data is None else data.decode("utf-8", "replace")
+
+
+def _read_queue(reader: Reader) -> QueueUri:
+    # a range of versions that starts below 4 has no way to say "contact": what does not say "messaging" is
+    queue = QueueUri.read(reader)
+    return queue if queue.mode is not None else replace(queue, mode=QueueMode.CONTACT)
