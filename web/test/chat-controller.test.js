@@ -64,8 +64,8 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
 
 test("the first call asks about the address, and opens its tab within the click", async () => {
   const { controller, asked, tab } = await bench({ start_call: { ...RINGING, state: "calling", direction: "outgoing", isActive: true } });
-  controller.open(1);
-  await controller.call("video");
+  controller.conversation.open(1);
+  await controller.calls.call("video");
   assert.deepEqual(asked.slice(-2), [["confirm_ip_exposure", undefined], ["start_call", { contactId: 1, media: "video" }]]);
   controller.receive({ event: "page_wanted", callId: "c", url: "/open/x" });
   assert.deepEqual(tab().urls, ["/open/x"]);
@@ -75,16 +75,16 @@ test("the first call asks about the address, and opens its tab within the click"
 test("who does not want to show the address does not call", async () => {
   const { controller, asked, refuseIp, tab } = await bench();
   refuseIp();
-  controller.open(1);
-  await controller.call("audio");
+  controller.conversation.open(1);
+  await controller.calls.call("audio");
   assert.ok(!asked.some(([method]) => method === "start_call" || method === "confirm_ip_exposure"));
   assert.equal(tab(), null);
 });
 
 test("a call that does not begin leaves no empty tab, and says why", async () => {
   const { controller, log, tab } = await bench({ start_call: { error: { code: "x", text: "No." } } }, { isIpExposureConfirmed: true });
-  controller.open(1);
-  await controller.call("audio");
+  controller.conversation.open(1);
+  await controller.calls.call("audio");
   assert.equal(tab().closed, true);
   assert.deepEqual(log.at(-1), ["toast", "bad", "No."]);
 });
@@ -111,7 +111,7 @@ test("it rings while a call rings, and is silent at once after it", async () => 
 
 test("a text that is refused goes back into its field", async () => {
   const { controller, log } = await bench({ send_text: { error: { code: "client.error.too-large", text: "Too long." } } });
-  await controller.send(1, "very long");
+  await controller.conversation.send(1, "very long");
   assert.equal(controller.state.drafts.get(1), "very long");
   assert.deepEqual(log.at(-1), ["toast", "bad", "Too long."]);
 });
@@ -119,10 +119,10 @@ test("a text that is refused goes back into its field", async () => {
 test("deleting the newest text finds what is the newest now", async () => {
   const old = { id: 4, contactId: 1, kind: "text", direction: "sent", createdAt: 1, text: "old" };
   const { controller, asked } = await bench({ history: [old] });
-  controller.open(1);
+  controller.conversation.open(1);
   await settle();
   controller.receive({ event: "item", item: { ...old, id: 5, text: "new" } });
-  await controller.deleteText(5);
+  await controller.conversation.deleteText(5);
   assert.deepEqual(asked.at(-1), ["delete_item", { itemId: 5, forEveryone: true }]);
   controller.receive({ event: "item_removed", contactId: 1, itemId: 5 });
   await settle();

@@ -4,8 +4,10 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { translator } from "../static/common/catalogue.js";
 import { Dates } from "../static/chat/dates.js";
+import * as log from "../static/chat/log-model.js";
 import * as model from "../static/chat/model.js";
-import { contactRows, logEntries, networkWords, segments, titleOf } from "../static/chat/present.js";
+import { contactRows, networkWords, titleOf } from "../static/chat/present.js";
+import { logEntries, segments } from "../static/chat/present-log.js";
 
 const texts = JSON.parse(readFileSync(new URL("../../app/simplex_calls/locales/en/chat.json", import.meta.url), "utf8"));
 const NOW = new Date(2026, 2, 10, 15, 0).getTime();
@@ -35,38 +37,38 @@ const begin = () =>
   );
 
 /** @param {model.State} state */
-const shown = ({ log }) => log.items.slice(log.start, log.end).map(({ id }) => id);
+const shown = (state) => state.log.items.slice(state.log.start, state.log.end).map(({ id }) => id);
 
 test("older pages come before what is there, and the page never holds more than its bound", () => {
-  let state = model.historyCame(begin(), 1, range(951, 1001));
+  let state = log.historyCame(begin(), 1, range(951, 1001));
   assert.equal(state.log.hasOlder, true);
   for (let first = 951; first > 501; first -= 50) {
-    const asking = model.asking(state);
+    const asking = log.asking(state);
     assert.ok(asking);
-    assert.equal(model.asking(asking), null, "one request at a time");
-    state = model.historyCame(asking, 1, range(first - 50, first));
+    assert.equal(log.asking(asking), null, "one request at a time");
+    state = log.historyCame(asking, 1, range(first - 50, first));
   }
   assert.deepEqual(shown(state), range(501, 701).map(({ id }) => id));
-  const down = model.later(state);
+  const down = log.later(state);
   assert.deepEqual([shown(down)[0], shown(down).at(-1)], [551, 750]);
-  assert.deepEqual([shown(model.earlier(down))[0], shown(model.earlier(down)).length], [501, model.SHOWN]);
-  const end = model.newest(state);
-  assert.deepEqual([shown(end).length, shown(end).at(-1)], [model.PAGE, 1000]);
+  assert.deepEqual([shown(log.earlier(down))[0], shown(log.earlier(down)).length], [501, log.SHOWN]);
+  const end = log.newest(state);
+  assert.deepEqual([shown(end).length, shown(end).at(-1)], [log.PAGE, 1000]);
   // what comes while the user reads far above is kept, not shown
   const more = model.happened(state, { event: "item", item: item(1001) });
   assert.deepEqual(shown(more), shown(state));
-  assert.equal(shown(model.newest(more)).at(-1), 1001);
+  assert.equal(shown(log.newest(more)).at(-1), 1001);
 });
 
 test("a short page is the beginning; an answer for a conversation left behind is dropped", () => {
-  const state = model.historyCame(begin(), 1, range(1, 4));
-  assert.equal(model.asking(state), null);
-  assert.equal(model.historyCame(model.opened(state, 2), 1, range(1, 4)).log.isLoaded, false);
+  const state = log.historyCame(begin(), 1, range(1, 4));
+  assert.equal(log.asking(state), null);
+  assert.equal(log.historyCame(model.opened(state, 2), 1, range(1, 4)).log.isLoaded, false);
 });
 
 test("an item that comes before the history's answer is there once", () => {
   const early = model.happened(begin(), { event: "item", item: item(3) });
-  const state = model.historyCame(early, 1, range(1, 4));
+  const state = log.historyCame(early, 1, range(1, 4));
   assert.deepEqual(shown(state), [1, 2, 3]);
   const changed = model.happened(state, { event: "item", item: item(2, { text: "", deleted: true }) });
   assert.equal(changed.log.items[1]?.deleted, true);
@@ -105,7 +107,7 @@ test("the log has days, groups of bubbles, delivery, calls and notices", () => {
     item(6, { kind: "notice", notice: "messages-lost", count: 1 }),
     item(7, { text: "", deleted: true }),
   ];
-  const entries = logEntries(model.historyCame(begin(), 1, items), words);
+  const entries = logEntries(log.historyCame(begin(), 1, items), words);
   assert.deepEqual(entries.map(({ kind }) => kind), ["day", "text", "day", "text", "text", "text", "call", "note", "text"]);
   const of = (/** @type {number} */ at) => /** @type {any} */ (entries[at]);
   assert.deepEqual([of(0).text, of(2).text], ["Yesterday", "Today"]);

@@ -2,7 +2,8 @@
 /** The open conversation: its entries, and where in them the user is. */
 import { arrange, find, fromTemplate, icon, label, part, say, sayWithNames, show } from "./dom.js";
 import { toggleMenu } from "./menu.js";
-import { logEntries, nameOf } from "./present.js";
+import { nameOf } from "./present.js";
+import { logEntries } from "./present-log.js";
 
 /**
  * @typedef {object} LogActions
@@ -132,7 +133,7 @@ export class LogView {
   }
 
   /**
-   * @param {import("./present.js").Entry} entry
+   * @param {import("./present-log.js").Entry} entry
    * @param {string} name  the contact's
    * @param {import("./present.js").Words} words
    */
@@ -150,7 +151,7 @@ export class LogView {
   }
 
   /**
-   * @param {import("./present.js").Entry} entry
+   * @param {import("./present-log.js").Entry} entry
    * @param {string} name
    * @param {import("./present.js").Words} words
    */
@@ -174,7 +175,7 @@ export class LogView {
   }
 
   /**
-   * @param {import("./present.js").TextEntry} entry
+   * @param {import("./present-log.js").TextEntry} entry
    * @param {string} name
    * @param {import("./present.js").Words} words
    */
@@ -211,7 +212,7 @@ export class LogView {
   }
 
   /**
-   * @param {import("./present.js").CallEntry} entry
+   * @param {import("./present-log.js").CallEntry} entry
    * @param {string} name
    * @param {import("./present.js").Words} words
    */
@@ -249,7 +250,7 @@ function stamp(element, text, moment, { dates }) {
   Object.assign(element, { dateTime: new Date(moment).toISOString(), title: dates.full(moment) });
 }
 
-/** @param {import("./present.js").Segment} segment */
+/** @param {import("./present-log.js").Segment} segment */
 function segmentNode({ text, href }) {
   if (!href) return document.createTextNode(text);
   return Object.assign(document.createElement("a"), { textContent: text, href, target: "_blank", rel: "noopener noreferrer" });

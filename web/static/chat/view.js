@@ -31,50 +31,50 @@ export class PageView {
     const add = () => this.#dialogs.add("invite");
     const copyText = (/** @type {string} */ text) => controller().copyText(text);
     this.#contacts = new ContactsView({
-      open: (id) => controller().open(id),
+      open: (id) => controller().conversation.open(id),
       add,
       rename: () => this.#dialogs.name(controller().state.profile?.displayName ?? ""),
     });
     this.#conversation = new ConversationView(
       {
-        close: () => controller().close(),
-        send: (id, text) => void controller().send(id, text),
-        draft: (id, text) => controller().draft(id, text),
-        call: (media) => void controller().call(media),
-        clear: () => void controller().clear(),
-        deleteContact: () => void controller().deleteContact(),
+        close: () => controller().conversation.close(),
+        send: (id, text) => void controller().conversation.send(id, text),
+        draft: (id, text) => controller().conversation.draft(id, text),
+        call: (media) => void controller().calls.call(media),
+        clear: () => void controller().conversation.clear(),
+        deleteContact: () => void controller().people.deleteContact(),
         invite: add,
         paste: () => this.#dialogs.add("paste"),
         copyText,
-        earlier: () => void controller().earlier(),
-        later: () => controller().later(),
-        newest: () => controller().newest(),
-        copy: (id) => void controller().copyItem(id),
-        deleteText: (id) => void controller().deleteText(id),
+        earlier: () => void controller().conversation.earlier(),
+        later: () => controller().conversation.later(),
+        newest: () => controller().conversation.newest(),
+        copy: (id) => void controller().conversation.copyItem(id),
+        deleteText: (id) => void controller().conversation.deleteText(id),
       },
       t,
     );
     this.#calls = new CallsView(
       {
-        accept: (id) => void controller().accept(id),
-        reject: (id) => void controller().reject(id),
-        hangUp: (id) => void controller().hangUp(id),
-        showCall: (id) => void controller().showCall(id),
-        open: (id) => controller().open(id),
+        accept: (id) => void controller().calls.accept(id),
+        reject: (id) => void controller().calls.reject(id),
+        hangUp: (id) => void controller().calls.hangUp(id),
+        showCall: (id) => void controller().calls.showCall(id),
+        open: (id) => controller().conversation.open(id),
       },
       t,
     );
     this.#dialogs = new Dialogs(
       {
-        createInvitation: () => controller().createInvitation(),
-        connect: (link) => controller().connect(link),
-        setName: (name) => controller().setName(name),
+        createInvitation: () => controller().people.createInvitation(),
+        connect: (link) => controller().people.connect(link),
+        setName: (name) => controller().people.setName(name),
         copyText,
       },
       t,
     );
     find("conversation").addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.isComposing) controller().close();
+      if (event.key === "Escape" && !event.isComposing) controller().conversation.close();
     });
   }
 

@@ -1,0 +1,105 @@
+// @ts-check
+/**
+ * Calls: made, taken, shown, ended.
+ *
+ * @typedef {import("./controller.js").Parts} Parts
+ * @typedef {import("./api.js").Call} Call
+ * @typedef {import("./api.js").Media} Media
+ */
+import { RequestFailed } from "./api.js";
+import * as model from "./model.js";
+
+const IP_EXPOSURE = "bridge.error.ip-exposure";
+
+export class CallsController {
+  #store;
+  #parts;
+
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {Parts} parts
+   */
+  constructor(store, parts) {
+    this.#store = store;
+    this.#parts = parts;
+  }
+
+  /**
+   * What a call's change leads to besides the state.
+   *
+   * @param {Call} call
+   * @param {import("./model.js").State} before
+   */
+  changed(call, before) {
+    const { view, tabs, t } = this.#parts;
+    if (call.state !== "ended") return;
+    tabs.forget(call.id);
+    const known = before.calls.get(call.id);
+    if (call.failure && known?.isActive) view.toast("bad", t(`client.failure.${call.failure}`));
+    // the warning that stands before a call that is over
+    if (known?.state === "ringing" && model.ringing(this.#store.state).length === 0) view.closeIp();
+  }
+
+  /** Calls the open contact. @param {Media} media */
+  async call(media) {
+    const contact = this.#store.opened;
+    if (!contact || model.callObstacle(this.#store.state, contact)) return;
+    await this.#begin("start_call", { contactId: contact.id, media }, contact.name, "call");
+  }
+
+  /** @param {string} callId */
+  async accept(callId) {
+    const call = this.#store.state.calls.get(callId);
+    if (call) await this.#begin("accept", { callId }, call.contactName, "accept");
+  }
+
+  /**
+   * Does what opens a call's page, after the warning of the first time.
+   *
+   * @param {string} method
+   * @param {Record<string, any>} params
+   * @param {string} name
+   * @param {"call" | "accept"} act
+   */
+  async #begin(method, params, name, act) {
+    const store = this.#store;
+    const { tabs, view } = this.#parts;
+    if (!store.state.isIpExposureConfirmed) {
+      if (!(await view.askIp(name, act))) return;
+    }
+    // still within the click: later no browser would open a tab
+    if (store.state.mode === "browser") tabs.prepare();
+    try {
+      if (!store.state.isIpExposureConfirmed) {
+        await store.request("confirm_ip_exposure");
+        store.set({ ...store.state, isIpExposureConfirmed: true });
+      }
+      const call = await store.request(method, params);
+      store.set(model.callCame(store.state, call));
+    } catch (error) {
+      tabs.discard();
+      if (error instanceof RequestFailed && error.code === IP_EXPOSURE) {
+        store.set({ ...store.state, isIpExposureConfirmed: false });
+      }
+      store.failed(error);
+    }
+  }
+
+  /** @param {string} callId */
+  async reject(callId) {
+    await this.#store.do("reject", { callId });
+  }
+
+  /** @param {string} callId */
+  async hangUp(callId) {
+    await this.#store.do("hang_up", { callId });
+  }
+
+  /** Brings a call's page to the front. @param {string} callId */
+  async showCall(callId) {
+    const { tabs } = this.#parts;
+    if (tabs.focus(callId)) return;
+    if (this.#store.state.mode === "browser") tabs.prepare();
+    if (!(await this.#store.do("show_call", { callId }))) tabs.discard();
+  }
+}

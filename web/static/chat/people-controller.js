@@ -1,0 +1,59 @@
+// @ts-check
+/**
+ * People: invited, found by their links, taken in, removed; and what they see of the user.
+ *
+ * @typedef {import("./controller.js").Parts} Parts
+ * @typedef {import("./api.js").Invitation} Invitation
+ */
+import * as model from "./model.js";
+
+export class PeopleController {
+  #store;
+  #parts;
+  #open;
+
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {Parts} parts
+   * @param {(contactId: number) => void} open  opens a conversation
+   */
+  constructor(store, parts, open) {
+    this.#store = store;
+    this.#parts = parts;
+    this.#open = open;
+  }
+
+  /** @returns {Promise<Invitation>} */
+  async createInvitation() {
+    const invitation = await this.#store.ask("create_invitation");
+    this.#store.set(model.invited(this.#store.state, invitation));
+    return invitation;
+  }
+
+  /** @param {string} link */
+  async connect(link) {
+    const contact = await this.#store.ask("connect", { link });
+    this.#store.set(model.contactCame(this.#store.state, contact));
+    this.#open(contact.id);
+  }
+
+  /** @param {string} displayName */
+  async setName(displayName) {
+    const profile = await this.#store.ask("set_profile", { displayName });
+    this.#store.set({ ...this.#store.state, profile });
+  }
+
+  /** Removes the open contact. */
+  async deleteContact() {
+    const contact = this.#store.opened;
+    if (!contact) return;
+    const isPending = contact.status === "pending";
+    const { isConfirmed } = await this.#parts.view.confirm({
+      title: "chat.delete.contact.title",
+      text: isPending ? "chat.delete.contact.pending" : "chat.delete.contact.text",
+      go: "chat.delete.contact.go",
+      name: contact.name || this.#parts.t("chat.name.nobody"),
+    });
+    if (isConfirmed) await this.#store.do("delete_contact", { contactId: contact.id });
+  }
+}
