@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
-from simplex_calls.database import Database, DatabaseError
+from simplex_calls.database import Database, DatabaseError, sqlite
 
 
 def values(database: Database) -> list[int]:
@@ -117,14 +116,16 @@ def test_a_file_in_use_or_broken_is_told(tmp_path: Path) -> None:
 def test_a_file_with_a_damaged_schema(tmp_path: Path) -> None:
     path = tmp_path / "profile.db"
     database = Database(path)
-    database.migrate("test", ["CREATE TABLE somewhere (v INTEGER PRIMARY KEY);"])
+    migrations = ["CREATE TABLE somewhere (v INTEGER PRIMARY KEY);"]
+    database.migrate("test", migrations)
     database.close()
     content = path.read_bytes()
     for word in (b"somewhere", b"CREATE TABLE somewhere", b"schema_versions"):
         path.write_bytes(content.replace(word, b"\xdf" * len(word)))
-        with pytest.raises((DatabaseError, sqlite3.DatabaseError)):
+        with pytest.raises((DatabaseError, sqlite.DatabaseError)):
             damaged = Database(path)
             try:
+                damaged.migrate("test", migrations)
                 damaged.execute("SELECT v FROM somewhere")
             finally:
                 damaged.close()

@@ -45,7 +45,7 @@ from simplex_calls.chat.history import (
 from simplex_calls.chat.messages import CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.client_errors import ClientError, user_errors
-from simplex_calls.database import Database
+from simplex_calls.database import Database, DatabaseKey
 from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
 from simplex_calls.smp.address import ServerAddress
 
@@ -112,6 +112,7 @@ class Client:
 
     ``data_dir`` is made if it is not there and holds ``profile.db``. ``profile`` is the name that contacts see, needed
     at the first start; a stored one is kept. ``servers`` are the ``smp://`` addresses that new contacts are made on.
+    ``key`` is what the file is encrypted with (``None``: it is not).
     ``agent`` makes the floor below from the database, the servers and the handler of its events (the network of tests).
 
     Methods raise :class:`ClientError`. All belong to the event loop's thread.
@@ -123,11 +124,13 @@ class Client:
         profile: str | None = None,
         servers: Sequence[str] = (),
         *,
+        key: DatabaseKey | None = None,
         settings: Settings | None = None,
         agent: Callable[[Database, Sequence[ServerAddress], Callable[[AgentEvent], None]], AgentPort] = Agent,
     ) -> None:
         self._data_dir = data_dir
         self._name = profile
+        self._key = key
         settings = settings or Settings()
         with user_errors():
             self._servers = tuple(ServerAddress.parse(server) for server in servers)
@@ -180,7 +183,7 @@ class Client:
             path.touch(mode=0o600, exist_ok=True)
         except OSError as error:
             raise ClientError("client.error.profile", detail=f"{self._data_dir}: {error.strerror}") from None
-        return Database(path)
+        return Database(path, key=self._key)
 
     async def stop(self) -> None:
         """End calls, disconnect and close the profile; what was not sent goes out after the next start."""

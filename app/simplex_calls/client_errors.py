@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +12,7 @@ from simplex_calls.calls.ice import IceServerError
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.catalogue import text
 from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
-from simplex_calls.database import DatabaseError, is_storage_failure
+from simplex_calls.database import DatabaseError, is_storage_failure, sqlite
 from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def user_errors() -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise ClientError("client.error.profile", detail=error) from None
-    except sqlite3.DatabaseError as error:
+    except sqlite.DatabaseError as error:
         if not is_storage_failure(error):
             raise
         logger.critical("the profile cannot be read or written: %s", type(error).__name__)

@@ -15,37 +15,75 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from simplex_calls.sqlcipher import (
+    DatabaseError,
+    DatabaseKey,
+    WrongKey,
+    connect,
+    encrypt_file,
+    is_encrypted,
+    key_fits,
+    sqlite,
+)
+
+__all__ = ["Database", "DatabaseError", "DatabaseKey", "WrongKey", "is_storage_failure", "sqlite", "watch_points"]
+
 logger = logging.getLogger(__name__)
 
+_Watcher = Callable[[str], None]
+_watchers: list[_Watcher] = []
 
-class DatabaseError(Exception):
-    """The database file cannot be used; the text says why and what to do."""
+
+@contextmanager
+def watch_points(watcher: _Watcher) -> Iterator[None]:
+    """Call ``watcher`` at every persistence point: before and after a commit, and after each action that waited for it.
+
+    Tests count them, and end the process at one of them.
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def _point(name: str) -> None:
+    for watcher in _watchers:
+        watcher(name)
 
 
 def is_storage_failure(error: BaseException) -> bool:
     """Whether the file cannot be read or written (a full disk, a damaged file), rather than a statement being wrong."""
-    mistakes = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, mistakes)
+    return any(
+        isinstance(error, family.DatabaseError)
+        and not isinstance(
+            error, (family.IntegrityError, family.DataError, family.ProgrammingError, family.NotSupportedError)
+        )
+        for family in (sqlite, sqlite3)
+    )
 
 
 class Database:
-    """A profile's SQLite database (``path`` ``None``: in memory).
+    """A profile's SQLCipher database (``path`` ``None``: in memory; ``key`` ``None``: not encrypted).
 
-    The file belongs to one process at a time: opening it waits ``busy_seconds`` for another to close it.
-    Raises :class:`DatabaseError`.
+    A plain file that is opened with a key is encrypted first. The file belongs to one process at a time: opening it
+    waits ``busy_seconds`` for another to close it. Raises :class:`DatabaseError`; :class:`WrongKey` when the file is
+    encrypted with another key.
     """
 
-    def __init__(self, path: Path | None = None, *, busy_seconds: float = 2.0) -> None:
+    def __init__(self, path: Path | None = None, *, key: DatabaseKey | None = None, busy_seconds: float = 2.0) -> None:
         self._path = path
         self._depth = 0
         self._failed = False
         self._after: list[Callable[[], None]] = []
         try:
-            # autocommit: this class alone says when a transaction begins and ends
-            self._connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=busy_seconds)
-            self._connection.row_factory = sqlite3.Row
+            if path is not None and key is not None:
+                encrypt_file(path, key, busy_seconds=busy_seconds)
+            self._connection = connect(path, key, busy_seconds=busy_seconds)
             if path is not None:
                 self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            # has an effect on a new file only
+            self._connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._connection.execute("PRAGMA journal_mode=WAL")
             # FULL: what the peer may rely on must survive a power cut, not only a killed process
             self._connection.execute("PRAGMA synchronous=FULL")
@@ -55,13 +93,25 @@ class Database:
                 self.execute(
                     "CREATE TABLE IF NOT EXISTS schema_versions (floor TEXT PRIMARY KEY, version INTEGER NOT NULL)"
                 )
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise DatabaseError(self._explain(error)) from None
+        except (sqlite.DatabaseError, UnicodeDecodeError) as error:
+            if hasattr(self, "_connection"):
+                self._connection.close()
+            raise self._explain(error, key) from None
+        except OSError as error:
+            raise DatabaseError(f"{path}: {error.strerror}") from None
 
-    def _explain(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> str:
+    def _explain(self, error: sqlite.DatabaseError | UnicodeDecodeError, key: DatabaseKey | None) -> DatabaseError:
+        path = self._path
         if "locked" in str(error):
-            return f"{self._path} is in use: close the other window that uses this profile and try again"
-        return f"{self._path} is not a readable profile ({error}): restore it from a backup or choose another folder"
+            return DatabaseError(f"{path} is in use: close the other window that uses this profile and try again")
+        if "not a database" in str(error) and path is not None and is_encrypted(path):
+            if key is None:
+                return WrongKey(f"{path} is encrypted: open it with its key")
+            if not key_fits(path, key):
+                return WrongKey(f"{path} is encrypted with another key, or damaged: use the one that belongs to it")
+        return DatabaseError(
+            f"{path} is not a readable profile ({error}): restore it from a backup or choose another folder"
+        )
 
     def migrate(self, floor: str, migrations: Sequence[str]) -> None:
         """Bring the tables of ``floor`` up to date: each text is a script, run once, in order, in a transaction.
@@ -82,13 +132,13 @@ class Database:
                 (floor, len(migrations)),
             )
 
-    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
-        """Run one statement; rows come as :class:`sqlite3.Row`."""
+    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> sqlite.Cursor:
+        """Run one statement; rows come as :class:`sqlite.Row`."""
         try:
             return self._connection.execute(sql, parameters)
         except UnicodeDecodeError:
             # SQLite quotes what it finds in a damaged schema
-            raise sqlite3.DatabaseError("the file is damaged") from None
+            raise sqlite.DatabaseError("the file is damaged") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -112,7 +162,8 @@ class Database:
         try:
             yield
             if self._failed:
-                raise sqlite3.IntegrityError("a part of this transaction failed")
+                raise sqlite.IntegrityError("a part of this transaction failed")
+            _point("commit")
             self._connection.execute("COMMIT")
         except BaseException:
             self._after.clear()
@@ -121,6 +172,7 @@ class Database:
             raise
         finally:
             self._depth = 0
+        _point("committed")
         self._run_after()
 
     @contextmanager
@@ -155,6 +207,7 @@ class Database:
             except Exception:
                 # what is committed stays so: neither the others nor the caller may suffer
                 logger.exception("an action after a commit failed")
+            _point("action done")
 
     def close(self) -> None:
         """Close the file; the database cannot be used after this."""
@@ -166,7 +219,7 @@ def _statements(script: str) -> Iterator[str]:
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
-        if sqlite3.complete_statement(statement):
+        if sqlite.complete_statement(statement):
             yield statement
             statement = ""
     if statement.strip():

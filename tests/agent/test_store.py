@@ -61,7 +61,7 @@ def test_queues_are_found_by_server_and_id_and_keep_no_password(store: Store, co
     add_snd_queue(store, connection)
     assert store.has_snd_queue(BARE, b"t" * 24)
     assert not store.has_snd_queue(BARE, b"s" * 24)
-    dump = "\n".join(store.database._connection.iterdump())
+    dump = repr([tuple(row) for row in store.database.execute("SELECT * FROM rcv_queues JOIN snd_queues")])
     assert "secret@" not in dump
     assert "smp://" in dump
 

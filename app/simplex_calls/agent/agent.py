@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,7 +45,7 @@ from simplex_calls.agent.versions import (
 )
 from simplex_calls.agent.x3dh import E2EPrivateKeys
 from simplex_calls.crypto import BoxKey, CryptoError, Ed25519PrivateKey, Random, X448PrivateKey, X25519PrivateKey
-from simplex_calls.database import Database, is_storage_failure
+from simplex_calls.database import Database, is_storage_failure, sqlite
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
 from simplex_calls.smp.messages import Msg
@@ -335,7 +334,7 @@ class Agent:
             stored = self._store.add_rcv_queue(connection_id, queue)
         except CryptoError:
             raise AgentError("the server answered with a key that is not safe to use: choose another server") from None
-        except sqlite3.IntegrityError:
+        except sqlite.IntegrityError:
             raise AgentError("the server answered with the id of another queue: choose another server") from None
 
         def subscribe() -> None:
