@@ -42,7 +42,15 @@ from simplex_calls.agent.kem import KemAccepted, KemProposed
 from simplex_calls.agent.links import Invitation
 from simplex_calls.agent.queue_address import QueueAddress, QueueMode, QueueUri
 from simplex_calls.agent.ratchet import SkippedKeys
-from simplex_calls.agent.versions import AGENT_MESSAGE_LENGTH, CONNECTION_INFO_LENGTH
+from simplex_calls.agent.versions import (
+    AGENT_MESSAGE_LENGTH,
+    CONNECTION_INFO_LENGTH,
+    agent_message_length,
+    connection_info_length,
+    supports_pq,
+    supports_ratchet_sync,
+    supports_receipts,
+)
 from simplex_calls.agent.x3dh import E2EParams, E2EPrivateKeys
 from simplex_calls.crypto import (
     KemCiphertext,
@@ -54,6 +62,7 @@ from simplex_calls.crypto import (
 )
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.encoding import VersionRange
+from tests.agent.test_x3dh import private_keys
 from tests.vectors import simplexmq
 
 H = bytes.fromhex
@@ -156,52 +165,65 @@ def test_new_ratchet_keys_only_propose() -> None:
 
 def test_padded_lengths() -> None:
     lengths = AGENT["padded_lengths"]
-    assert lengths["agent_msg_pq_off"] == AGENT_MESSAGE_LENGTH
-    assert lengths["conn_info_pq_off"] == CONNECTION_INFO_LENGTH
+    for version in (5, 6, 7):
+        assert agent_message_length(version, pq=True) == lengths["agent_msg_pq_on"]
+        assert connection_info_length(version, pq=True) == lengths["conn_info_pq_on"]
+    for version, pq in ((2, True), (4, True), (2, False), (7, False)):
+        assert agent_message_length(version, pq=pq) == AGENT_MESSAGE_LENGTH == lengths["agent_msg_pq_off"]
+        assert connection_info_length(version, pq=pq) == CONNECTION_INFO_LENGTH == lengths["conn_info_pq_off"]
 
 
-def test_full_stack() -> None:
+def test_what_peers_of_a_version_can_do() -> None:
+    assert [supports_pq(version) for version in (4, 5, 7)] == [False, True, True]
+    assert [supports_pq(7, version) for version in (2, 3, 4)] == [False, True, True]
+    assert [supports_ratchet_sync(version) for version in (2, 3)] == [False, True]
+    assert [supports_receipts(version) for version in (3, 4)] == [False, True]
+
+
+def stack_keys(party: dict[str, Any], peer: dict[str, Any]) -> E2EPrivateKeys:
+    return private_keys({"key1": party["x3dh_key1"], "key2": party["x3dh_key2"], "kem": party["kem"]}, peer)
+
+
+@pytest.mark.parametrize("stack", simplexmq()["full_stack"], ids=lambda stack: stack["name"])
+def test_full_stack(stack: dict[str, Any]) -> None:
     """A joiner's first three messages, from agent message to envelope, and back at the initiator."""
-    stack = next(stack for stack in simplexmq()["full_stack"] if stack["joiner"]["kem"] is None)
     link = Invitation.parse(stack["invitation"])
-    version = link.e2e.versions.maximum
-    joining, inviting = (
-        E2EPrivateKeys(
-            X448PrivateKey(H(stack[party]["x3dh_key1"]["priv_raw"])),
-            X448PrivateKey(H(stack[party]["x3dh_key2"]["priv_raw"])),
-        )
-        for party in ("joiner", "initiator")
-    )
+    version, agent_version = link.e2e.versions.maximum, stack["agent_version"]
+    pq = stack["joiner"]["kem"] is not None
+    joining = stack_keys(stack["joiner"], stack["initiator"])
+    inviting = stack_keys(stack["initiator"], stack["joiner"])
+    assert inviting.public(link.e2e.versions) == link.e2e
     ratchet_key = X448PrivateKey(H(stack["joiner"]["initial_ratchet_key"]["priv_raw"]))
     joiner = ratchet.init_sending(joining, link.e2e.at(version), ratchet_key, version)
     initiator, skipped = None, SkippedKeys()
     for name, length in (
-        ("confirmation", CONNECTION_INFO_LENGTH),
-        ("hello", AGENT_MESSAGE_LENGTH),
-        ("a_msg", AGENT_MESSAGE_LENGTH),
+        ("confirmation", connection_info_length(agent_version, pq=pq)),
+        ("hello", agent_message_length(agent_version, pq=pq)),
+        ("a_msg", agent_message_length(agent_version, pq=pq)),
     ):
         step: dict[str, Any] = stack[name]
         message = decode_message(H(step["agent_message"]))
         assert encode_message(message) == H(step["agent_message"])
-        joiner, ciphertext = ratchet.encrypt(joiner, encode_message(message), length)
+        joiner, ciphertext = ratchet.encrypt(joiner, encode_message(message), length, pq=pq, max_version=version)
         assert ciphertext == H(step["ratchet_ciphertext"])
         first = name == "confirmation"
         envelope: Envelope = (
-            AgentConfirmation(stack["agent_version"], joining.public_at(version), ciphertext)
+            AgentConfirmation(agent_version, joining.public_at(version), ciphertext)
             if first
-            else AgentMsgEnvelope(stack["agent_version"], ciphertext)
+            else AgentMsgEnvelope(agent_version, ciphertext)
         )
         assert encode_envelope(envelope) == H(step["agent_envelope"])
 
         received = decode_envelope(H(step["agent_envelope"]))
         if isinstance(received, AgentConfirmation):
             assert received.e2e is not None
-            initiator = ratchet.init_receiving(inviting, received.e2e, version)
+            initiator = ratchet.init_receiving(inviting, received.e2e, version, pq=pq)
         else:
             assert isinstance(received, AgentMsgEnvelope)
         assert initiator is not None
         result = ratchet.decrypt(initiator, skipped, received.body, lambda size: b"\x01" * size)
         initiator = result.state
+        assert (joiner.sending_kem, initiator.receiving_kem, initiator.sending_kem) == (pq, pq, pq)
         assert decode_message(result.plaintext) == message
     assert isinstance(decode_message(H(stack["confirmation"]["agent_message"])), ConnInfoReply)
     assert decode_message(H(stack["hello"]["agent_message"])) == Message(

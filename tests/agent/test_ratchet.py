@@ -11,16 +11,11 @@ from simplex_calls.agent import ratchet
 from simplex_calls.agent.ratchet import RatchetState, SkippedDelta, SkippedKey, SkippedKeys
 from simplex_calls.agent.ratchet_state import MessageKey, StoredRatchetError
 from simplex_calls.agent.x3dh import E2EParams, E2EPrivateKeys
-from simplex_calls.crypto import X448PrivateKey, X448PublicKey
-from tests.agent.test_x3dh import private_keys
+from simplex_calls.crypto import Encapsulated, KemCiphertext, KemPrivateKey, KemPublicKey, X448PrivateKey, X448PublicKey
+from tests.agent.test_x3dh import both, private_keys
 from tests.vectors import simplexmq
 
 H = bytes.fromhex
-WITHOUT_KEM = [
-    "v2 (no PQ)",
-    "v3, PQ off",
-    "v2 ratchet with max version 3 (upgrade to v3 on first reply)",
-]
 SCENARIOS = {scenario["name"]: scenario for scenario in simplexmq()["ratchet"]}
 ERRORS: dict[str, type[ratchet.RatchetError]] = {
     "CERatchetDuplicateMessage": ratchet.DuplicateMessageError,
@@ -29,12 +24,24 @@ ERRORS: dict[str, type[ratchet.RatchetError]] = {
 
 
 def described(state: RatchetState) -> dict[str, Any]:
-    """The state in the vectors' words, without what belongs to KEM."""
-    sending, receiving = state.sending, state.receiving
+    """The state in the vectors' words."""
+    sending, receiving, kem = state.sending, state.receiving, state.kem
     return {
         "ad": state.associated_data.hex(),
         "dh_self_priv": state.own_key.raw.hex(),
         "dh_self_pub": state.own_public_key.raw.hex(),
+        "enable_kem": state.enables_kem,
+        "kem": kem
+        and {
+            "accepted": kem.accepted
+            and {
+                "ciphertext": kem.accepted.ciphertext.raw.hex(),
+                "received_pk": kem.accepted.peer_key.raw.hex(),
+                "shared_secret": kem.accepted.shared.hex(),
+            },
+            "pk": kem.own.public.raw.hex(),
+            "sk": kem.own.raw.hex(),
+        },
         "max_version": state.max_version,
         "next_header_key_rcv": state.next_receiving_header_key.hex(),
         "next_header_key_snd": state.next_sending_header_key.hex(),
@@ -42,6 +49,7 @@ def described(state: RatchetState) -> dict[str, Any]:
         "ns": state.sent,
         "pn": state.previously_sent,
         "rcv": receiving and {"chain_key": receiving.chain_key.hex(), "header_key": receiving.header_key.hex()},
+        "rcv_kem": state.receiving_kem,
         "root_key": state.root_key.hex(),
         "snd": sending
         and {
@@ -49,6 +57,8 @@ def described(state: RatchetState) -> dict[str, Any]:
             "dh_remote_pub": sending.peer_key.raw.hex(),
             "header_key": sending.header_key.hex(),
         },
+        "snd_kem": state.sending_kem,
+        "support_kem": state.supports_kem,
         "version": state.version,
     }
 
@@ -77,59 +87,73 @@ def no_random(_size: int) -> bytes:
     raise AssertionError("randomness was drawn although the ratchet does not turn")
 
 
+class RecordedKem:
+    """A source of KEM keys and secrets that gives what a state of the vectors has, each once."""
+
+    def __init__(self, stored: dict[str, Any] | None) -> None:
+        self._stored, self.drawn = stored or {}, set[str]()
+
+    def _once(self, name: str) -> dict[str, Any]:
+        assert name not in self.drawn
+        self.drawn.add(name)
+        return self._stored
+
+    def generate(self) -> KemPrivateKey:
+        return KemPrivateKey(H(self._once("key")["sk"]))
+
+    def encapsulate(self, peer_key: KemPublicKey) -> Encapsulated:
+        accepted = self._once("secret")["accepted"]
+        assert peer_key.raw == H(accepted["received_pk"])
+        return Encapsulated(peer_key, KemCiphertext(H(accepted["ciphertext"])), H(accepted["shared_secret"]))
+
+
 def set_up(scenario: dict[str, Any]) -> dict[str, RatchetState]:
-    joiner, initiator = scenario["joiner"], scenario["initiator"]
     version, top = scenario["e2e_version"], scenario["max_version"]
-    joining, inviting = private_keys(joiner), private_keys(initiator)
-    ratchet_key = X448PrivateKey(H(joiner["initial_ratchet_key"]["priv_raw"]))
+    joining, inviting = both(scenario)
+    ratchet_key = X448PrivateKey(H(scenario["joiner"]["initial_ratchet_key"]["priv_raw"]))
+    pq = scenario["initiator_pq_support"]
     return {
         "joiner": ratchet.init_sending(joining, inviting.public_at(version), ratchet_key, top),
-        "initiator": ratchet.init_receiving(inviting, joining.public_at(version), top),
+        "initiator": ratchet.init_receiving(inviting, joining.public_at(version), top, pq=pq),
     }
 
 
-@pytest.mark.parametrize("name", WITHOUT_KEM)
+def without_keys(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if key != "skipped"}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_official_scenario(name: str) -> None:
     scenario = SCENARIOS[name]
     states = set_up(scenario)
     skipped = {party: SkippedKeys() for party in states}
     for party, state in states.items():
-        start = scenario[f"{party}_state0"]
-        assert described(state) == {key: start[key] for key in described(state)}
+        assert described(state) == without_keys(scenario[f"{party}_state0"])
     sent: dict[int, bytes] = {}
     for step in scenario["steps"]:
         party, index, state = step["party"], step["index"], states[step["party"]]
         if step["op"] == "encrypt":
-            state, sent[index] = ratchet.encrypt(state, H(step["plaintext"]), step["padded_len"])
+            state, sent[index] = ratchet.encrypt(
+                state, H(step["plaintext"]), step["padded_len"], pq=step["pq"], max_version=scenario["max_version"]
+            )
             assert sent[index] == H(step["ciphertext"])
         elif "error" in step:
             with pytest.raises(ERRORS[step["error"]]):
-                ratchet.decrypt(state, skipped[party], sent[index], no_random)
+                ratchet.decrypt(state, skipped[party], sent[index], no_random, RecordedKem(None))
         else:
-            own_key = H(step["state_after"]["dh_self_priv"])
-            turns = own_key != state.own_key.raw
-            result = ratchet.decrypt(state, skipped[party], sent[index], fixed(own_key) if turns else no_random)
+            after = step["state_after"]
+            turns = H(after["dh_self_priv"]) != state.own_key.raw
+            random = fixed(H(after["dh_self_priv"])) if turns else no_random
+            kem = RecordedKem(after["kem"] if turns else None)
+            result = ratchet.decrypt(state, skipped[party], sent[index], random, kem)
             assert result.plaintext == H(step["plaintext"])
             state, skipped[party] = result.state, skipped[party].applied(result.skipped_delta)
+            assert not turns or ("key" in kem.drawn) == (state.kem is not None)
         if "state_after" in step:
-            assert described(state) == {key: step["state_after"][key] for key in described(state)}
+            assert described(state) == without_keys(step["state_after"])
             assert described_keys(skipped[party]) == expected_keys(step["state_after"]["skipped"])
         states[party] = RatchetState.from_bytes(state.to_bytes())
         assert states[party] == state
-
-
-@pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - set(WITHOUT_KEM)))
-def test_ratchets_with_kem_are_refused(name: str) -> None:
-    scenario = SCENARIOS[name]
-    first = scenario["steps"][0]
-    if scenario["joiner_pq"]:
-        state = replace(
-            set_up(SCENARIOS["v3, PQ off"])["initiator"],
-            next_receiving_header_key=H(scenario["x3dh"]["snd_header_key"]),
-            associated_data=H(scenario["initiator_state0"]["ad"]),
-        )
-        with pytest.raises(ratchet.UnsupportedRatchetError, match="post-quantum"):
-            ratchet.decrypt(state, SkippedKeys(), H(first["ciphertext"]), no_random)
 
 
 def pair() -> tuple[RatchetState, RatchetState]:
@@ -299,7 +323,7 @@ def test_no_secret_shows() -> None:
 def test_stored_values_are_checked() -> None:
     joiner, _ = pair()
     data = joiner.to_bytes()
-    for wrong in (b"", data[:-1], data + b"!", b"\x02" + data[1:]):
+    for wrong in (b"", data[:-1], data + b"!", b"\x01" + data[1:], b"\x03" + data[1:], data[:-5] + b"1" + data[-4:]):
         with pytest.raises(StoredRatchetError):
             RatchetState.from_bytes(wrong)
     with pytest.raises(StoredRatchetError):

@@ -23,8 +23,8 @@ from simplex_calls.agent.queue_address import (
     write_query,
 )
 from simplex_calls.agent.short_link_uri import ShortLink, ShortLinkKind
-from simplex_calls.agent.versions import AGENT_VERSIONS
-from simplex_calls.agent.x3dh import POST_QUANTUM_VERSION, E2EParamsRange
+from simplex_calls.agent.versions import AGENT_VERSIONS, POST_QUANTUM_VERSION
+from simplex_calls.agent.x3dh import E2EParamsRange
 from simplex_calls.crypto import CryptoError, KemPublicKey, X448PublicKey
 from simplex_calls.smp.encoding import (
     Reader,

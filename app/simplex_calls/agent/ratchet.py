@@ -1,12 +1,13 @@
-"""The double ratchet with header encryption, e2e version 2 (X448, AES-256-GCM, HKDF-SHA512).
+"""The double ratchet with header encryption and KEM (X448, sntrup761, AES-256-GCM, HKDF-SHA512), e2e versions 2 and 3.
 
 Pure functions over :class:`.ratchet_state.RatchetState`: encryption depends on nothing but the state, decryption draws
-one new key pair when the other side has turned the ratchet. On any error the caller's state is what it was, even when
-a message with a valid header has a body that was changed, so nobody between the two parties can put them out of step.
-Sources: pqdr.md, and "Double Ratchet with header encryption" in Signal's specification.
+one new key pair (and in version 3 new KEM keys) when the other side has turned the ratchet. On any error the caller's
+state is what it was, even when a message with a valid header has a body that was changed, so nobody between the two
+parties can put them out of step. Sources: pqdr.md, and "Double Ratchet with header encryption" in Signal's
+specification.
 
-Versions from 3 on differ in the length prefixes and in a place for KEM keys in the header: both are read and written,
-a header that does carry KEM keys is refused.
+Version 3 differs in the length prefixes and in a place for KEM keys in the header. Each turn may use KEM or not: see
+:func:`encrypt` for how it is turned on and off.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from simplex_calls.agent.kem import KemKeys, KemParams, KemProposed, read_kem_params
 from simplex_calls.agent.ratchet_state import (
     MAX_SKIPPED_IN_STEP,
     MAX_SKIPPED_STORED,
@@ -31,13 +33,13 @@ from simplex_calls.agent.ratchet_state import (
     SkippedDelta,
     SkippedKey,
     SkippedKeys,
+    SkippedLookup,
     StoredRatchetError,
     TooManySkippedError,
     UnsupportedRatchetError,
 )
-from simplex_calls.agent.versions import E2E_VERSIONS
+from simplex_calls.agent.versions import E2E_VERSIONS, POST_QUANTUM_VERSION
 from simplex_calls.agent.x3dh import (
-    POST_QUANTUM_VERSION,
     Agreement,
     E2EParams,
     E2EPrivateKeys,
@@ -46,7 +48,9 @@ from simplex_calls.agent.x3dh import (
 )
 from simplex_calls.crypto import (
     CryptoError,
+    KemSource,
     Random,
+    SystemKem,
     X448PrivateKey,
     X448PublicKey,
     aead_decrypt,
@@ -76,6 +80,7 @@ __all__ = [
     "SkippedDelta",
     "SkippedKey",
     "SkippedKeys",
+    "SkippedLookup",
     "StoredRatchetError",
     "TooManySkippedError",
     "UnsupportedRatchetError",
@@ -86,6 +91,7 @@ __all__ = [
 ]
 
 _HEADER_LENGTH = 88
+_KEM_HEADER_LENGTH = 2310
 _IV_SIZE = 16
 _TAG_SIZE = 16
 _ROOT_INFO = b"SimpleXRootRatchet"
@@ -106,12 +112,14 @@ def init_sending(
 ) -> RatchetState:
     """Set up the joiner's ratchet, which can send at once.
 
-    ``own`` are the keys whose public halves go into the confirmation, ``initiator`` those of the invitation at the
-    version agreed on, ``ratchet_key`` is a new one. Raises :class:`RatchetError` on keys that are not safe to use.
+    ``own`` are the keys whose public halves go into the confirmation (with KEM keys from :func:`.x3dh.reply_kem`, or
+    the ratchet starts without KEM), ``initiator`` those of the invitation at the version agreed on, ``ratchet_key`` is
+    a new one. Raises :class:`RatchetError` on keys that are not safe to use.
     """
     try:
         agreed = agree_as_joiner(own, initiator)
-        root_key, chain_key, next_header_key = _root_step(agreed.root_key, ratchet_key, initiator.key2)
+        shared = agreed.kem.accepted.shared if agreed.kem and agreed.kem.accepted else None
+        root_key, chain_key, next_header_key = _root_step(agreed.root_key, ratchet_key, initiator.key2, shared)
     except CryptoError:
         raise UnsupportedRatchetError("the invitation's keys are not safe to use") from None
     return RatchetState(
@@ -128,14 +136,20 @@ def init_sending(
         previously_sent=0,
         next_sending_header_key=next_header_key,
         next_receiving_header_key=agreed.initiator_header_key,
+        kem=agreed.kem,
+        supports_kem=agreed.kem is not None,
+        enables_kem=agreed.kem is not None,
+        sending_kem=shared is not None,
     )
 
 
-def init_receiving(own: E2EPrivateKeys, joiner: E2EParams, max_version: int = E2E_VERSIONS.maximum) -> RatchetState:
+def init_receiving(
+    own: E2EPrivateKeys, joiner: E2EParams, max_version: int = E2E_VERSIONS.maximum, *, pq: bool = False
+) -> RatchetState:
     """Set up the initiator's ratchet, which must decrypt the joiner's confirmation before it can send.
 
-    ``own`` are the keys whose public halves are in the invitation, ``joiner`` those of the confirmation. Raises
-    :class:`RatchetError` on keys that are not safe to use.
+    ``own`` are the keys whose public halves are in the invitation, ``joiner`` those of the confirmation, ``pq`` whether
+    KEM is wanted. Raises :class:`RatchetError` on keys that are not safe to use.
     """
     try:
         agreed: Agreement = agree_as_initiator(own, joiner)
@@ -155,13 +169,25 @@ def init_receiving(own: E2EPrivateKeys, joiner: E2EParams, max_version: int = E2
         previously_sent=0,
         next_sending_header_key=agreed.initiator_header_key,
         next_receiving_header_key=agreed.joiner_header_key,
+        kem=agreed.kem,
+        supports_kem=pq,
+        enables_kem=pq,
     )
 
 
-def encrypt(state: RatchetState, plaintext: bytes, padded_length: int) -> tuple[RatchetState, bytes]:
+def encrypt(
+    state: RatchetState,
+    plaintext: bytes,
+    padded_length: int,
+    *,
+    pq: bool | None = None,
+    max_version: int = E2E_VERSIONS.maximum,
+) -> tuple[RatchetState, bytes]:
     """Encrypt ``plaintext``, padded to ``padded_length`` bytes: the new state, and the message.
 
-    Raises :class:`NotReadyError` and :class:`PlaintextTooLongError`.
+    ``pq`` turns KEM on or off from the next turn of the ratchet on; None leaves it as it is. It is on once both sides
+    want it and each has turned the ratchet. ``max_version`` is what we speak: a ratchet of an older version rises to it
+    when both sides have told each other. Raises :class:`NotReadyError` and :class:`PlaintextTooLongError`.
     """
     chain = state.sending
     if chain is None:
@@ -170,18 +196,29 @@ def encrypt(state: RatchetState, plaintext: bytes, padded_length: int) -> tuple[
         padded = pad(plaintext, padded_length)
     except CryptoError:
         raise PlaintextTooLongError(f"{len(plaintext)} bytes do not fit into {padded_length - 2}") from None
+    enables_kem = state.enables_kem if pq is None else pq
+    state = replace(
+        state,
+        max_version=max(max_version, POST_QUANTUM_VERSION if pq else state.version),
+        supports_kem=_supports_kem(state, enables_kem),
+        enables_kem=enables_kem,
+    )
     chain_key, key, header_iv = _chain_step(chain.chain_key)
     header = _encrypt_header(state, chain, header_iv)
     body, tag = aead_encrypt(key.key, key.iv, state.associated_data + header, padded)
     message = _counted(state.version, header) + tag + body
-    return replace(state, sending=replace(chain, chain_key=chain_key), sent=state.sent + 1), message
+    # who turns KEM off still proposes: only what was encapsulated is forgotten
+    kem = state.kem.proposed() if state.kem and pq is False else state.kem
+    return replace(state, sending=replace(chain, chain_key=chain_key), sent=state.sent + 1, kem=kem), message
 
 
-def decrypt(state: RatchetState, skipped: SkippedKeys, ciphertext: bytes, random: Random) -> Decrypted:
+def decrypt(
+    state: RatchetState, skipped: SkippedLookup, ciphertext: bytes, random: Random, kem: KemSource | None = None
+) -> Decrypted:
     """Decrypt a message: the new state, what changes in the skipped keys, and the text.
 
-    ``random`` is drawn from only when the ratchet turns (56 bytes). Raises :class:`RatchetError`; then nothing has
-    changed, and the same message fails again.
+    ``random`` (56 bytes) and ``kem`` are drawn from only when the ratchet turns. Raises :class:`RatchetError`; then
+    nothing has changed, and the same message fails again.
     """
     message = _Message.decode(ciphertext)
     found = _find_header(state, skipped, message)
@@ -200,14 +237,15 @@ def decrypt(state: RatchetState, skipped: SkippedKeys, ciphertext: bytes, random
     added: list[SkippedKey] = []
     if turn:
         state = _skip(state, found.header.previously_sent, added)
-        state = _turn(state, found.header.key, random)
+        state = _turn(state, found.header, random, kem or SystemKem())
     state = _skip(state, found.header.number, added)
     receiving = _receiving(state)
     chain_key, key, _ = _chain_step(receiving.chain_key)
     plaintext = _decrypt_body(state, message, key)
     state = replace(state, receiving=replace(receiving, chain_key=chain_key), received=state.received + 1)
     surplus = len(skipped) + len(added) - MAX_SKIPPED_STORED if added else 0
-    return Decrypted(state, SkippedDelta(tuple(added), tuple(skipped.oldest(max(surplus, 0)))), plaintext)
+    removed = tuple(skipped.oldest(surplus)) if surplus > 0 else ()
+    return Decrypted(state, SkippedDelta(tuple(added), removed), plaintext)
 
 
 class _Step(Enum):
@@ -224,9 +262,10 @@ class _Header:
     key: X448PublicKey
     previously_sent: int
     number: int
+    kem: KemParams | None
 
     def encode(self, version: int) -> bytes:
-        kem = maybe(None) if version >= POST_QUANTUM_VERSION else b""
+        kem = maybe(None if self.kem is None else self.kem.encode()) if version >= POST_QUANTUM_VERSION else b""
         numbers = word32(self.previously_sent) + word32(self.number)
         return word16(self.max_version) + public_key(self.key) + kem + numbers
 
@@ -235,10 +274,9 @@ class _Header:
         reader = Reader(data)
         try:
             max_version, key = reader.word16(), reader.key(X448PublicKey)
-            if version >= POST_QUANTUM_VERSION and reader.maybe(lambda: True):
-                raise UnsupportedRatchetError("the other side uses post-quantum keys, which were not agreed on")
+            kem = reader.maybe(lambda: read_kem_params(reader)) if version >= POST_QUANTUM_VERSION else None
             # headers may get longer in later versions
-            return cls(max_version, key, reader.word32(), reader.word32())
+            return cls(max_version, key, reader.word32(), reader.word32(), kem)
         except DecodeError:
             raise HeaderError("the message's header does not decode") from None
 
@@ -285,7 +323,7 @@ class _Found:
     step: _Step
 
 
-def _find_header(state: RatchetState, skipped: SkippedKeys, message: _Message) -> _Found:
+def _find_header(state: RatchetState, skipped: SkippedLookup, message: _Message) -> _Found:
     """Find the chain of a message; the usual ones first, as every chain costs one attempt to decrypt."""
     current = state.receiving.header_key if state.receiving else None
     steps = {state.next_receiving_header_key: _Step.TURN}
@@ -329,14 +367,17 @@ def _skip(state: RatchetState, number: int, added: list[SkippedKey]) -> RatchetS
     return replace(state, receiving=replace(receiving, chain_key=chain_key), received=number)
 
 
-def _turn(state: RatchetState, peer_key: X448PublicKey, random: Random) -> RatchetState:
+def _turn(state: RatchetState, header: _Header, random: Random, source: KemSource) -> RatchetState:
     """Start a new receiving and a new sending chain with the other side's new key and one of our own."""
-    own_key = X448PrivateKey.generate(random)
+    own_key, peer_key = X448PrivateKey.generate(random), header.key
     try:
-        root_key, receiving_chain_key, next_receiving = _root_step(state.root_key, state.own_key, peer_key)
-        root_key, sending_chain_key, next_sending = _root_step(root_key, own_key, peer_key)
+        received, kem = _turn_kem(state, header.kem, source)
+        shared = kem.accepted.shared if kem and kem.accepted else None
+        root_key, receiving_chain_key, next_receiving = _root_step(state.root_key, state.own_key, peer_key, received)
+        root_key, sending_chain_key, next_sending = _root_step(root_key, own_key, peer_key, shared)
     except CryptoError:
         raise UnsupportedRatchetError("the other side's ratchet key is not safe to use") from None
+    enables_kem = received is not None or kem is not None
     return replace(
         state,
         own_key=own_key,
@@ -349,7 +390,30 @@ def _turn(state: RatchetState, peer_key: X448PublicKey, random: Random) -> Ratch
         previously_sent=state.sent,
         next_sending_header_key=next_sending,
         next_receiving_header_key=next_receiving,
+        kem=kem,
+        supports_kem=_supports_kem(state, enables_kem),
+        enables_kem=enables_kem,
+        sending_kem=shared is not None,
+        receiving_kem=received is not None,
     )
+
+
+def _turn_kem(state: RatchetState, theirs: KemParams | None, source: KemSource) -> tuple[bytes | None, KemKeys | None]:
+    """The secret of the new receiving chain, and the KEM keys with the one of the new sending chain."""
+    wanted = state.enables_kem and state.version >= POST_QUANTUM_VERSION
+    if theirs is None:
+        # it is proposed where the user wants it; an own proposal that stays without an answer is taken back
+        return None, KemKeys.propose(source) if wanted and state.kem is None else None
+    received = None
+    if not isinstance(theirs, KemProposed):
+        if state.kem is None:
+            raise UnsupportedRatchetError("the other side accepted KEM keys that were not proposed")
+        received = state.kem.own.decapsulate(theirs.ciphertext)
+    return received, KemKeys.accept(source, theirs.key) if wanted else None
+
+
+def _supports_kem(state: RatchetState, enables_kem: bool) -> bool:  # noqa: FBT001
+    return state.supports_kem or (enables_kem and state.version >= POST_QUANTUM_VERSION)
 
 
 def _receiving(state: RatchetState) -> ReceivingChain:
@@ -359,8 +423,10 @@ def _receiving(state: RatchetState) -> ReceivingChain:
 
 
 def _encrypt_header(state: RatchetState, chain: SendingChain, iv: bytes) -> bytes:
-    header = _Header(state.max_version, state.own_public_key, state.previously_sent, state.sent)
-    padded = pad(header.encode(state.version), _HEADER_LENGTH)
+    kem = None if state.kem is None else state.kem.params
+    header = _Header(state.max_version, state.own_public_key, state.previously_sent, state.sent, kem)
+    has_room = state.supports_kem and state.version >= POST_QUANTUM_VERSION
+    padded = pad(header.encode(state.version), _KEM_HEADER_LENGTH if has_room else _HEADER_LENGTH)
     body, tag = aead_encrypt(chain.header_key, iv, state.associated_data, padded)
     return word16(state.version) + iv + tag + _counted(state.version, body)
 
@@ -372,9 +438,11 @@ def _decrypt_body(state: RatchetState, message: _Message, key: MessageKey) -> by
         raise MessageError("the message's body does not decrypt: it was changed on its way") from None
 
 
-def _root_step(root_key: bytes, own: X448PrivateKey, peer: X448PublicKey) -> tuple[bytes, bytes, bytes]:
-    """The next root key, the new chain's key, and the header key of the chain after it."""
-    keys = hkdf(root_key, own.exchange(peer), _ROOT_INFO, 96)
+def _root_step(
+    root_key: bytes, own: X448PrivateKey, peer: X448PublicKey, shared: bytes | None
+) -> tuple[bytes, bytes, bytes]:
+    """The next root key, the new chain's key, and the header key of the chain after it. ``shared`` is KEM's secret."""
+    keys = hkdf(root_key, own.exchange(peer) + (shared or b""), _ROOT_INFO, 96)
     return keys[:32], keys[32:64], keys[64:]
 
 

@@ -7,11 +7,12 @@ old one. Source of the parts: Signal's double ratchet specification, "Double Rat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
+from simplex_calls.agent.kem import KemKeys
 from simplex_calls.crypto import CryptoError, X448PrivateKey, X448PublicKey
-from simplex_calls.smp.encoding import Reader, maybe, short, word16, word32
+from simplex_calls.smp.encoding import Reader, boolean, maybe, short, word16, word32
 from simplex_calls.smp.errors import DecodeError
 
 MAX_SKIPPED_IN_STEP = 512
@@ -23,7 +24,8 @@ MAX_SKIPPED_STORED = 2048
 One message can add twice the step limit (the rest of the last chain and the start of the next); this holds two such.
 """
 
-_FORMAT = 1
+_FORMAT_WITHOUT_KEM = 1
+_FORMAT = 2
 _KEY_SIZE = 32
 _IV_SIZE = 16
 
@@ -57,7 +59,7 @@ class TooManySkippedError(RatchetError):
 
 
 class UnsupportedRatchetError(RatchetError):
-    """The other side uses a ratchet version or post-quantum keys that were not agreed on."""
+    """The other side uses keys that are not safe to use, or KEM keys that do not fit what came before."""
 
 
 class NotReadyError(RatchetError):
@@ -112,8 +114,28 @@ class SkippedDelta:
         return bool(self.added or self.removed)
 
 
+class SkippedLookup(Protocol):
+    """What a decryption asks about the stored keys of one ratchet.
+
+    :meth:`get` is asked for every message; :meth:`header_keys` only if the message belongs to neither the current
+    nor the next chain, ``len()`` and :meth:`oldest` only if keys are added. So a store can answer by its indexes and
+    never load them all.
+    """
+
+    def get(self, header_key: bytes, number: int, /) -> MessageKey | None:
+        """The key of a skipped message."""
+
+    def header_keys(self) -> Iterable[bytes]:
+        """The header keys of all chains that messages are missing of, each once, latest first."""
+
+    def oldest(self, count: int, /) -> list[tuple[bytes, int]]:
+        """The names (header key and number) of the ``count`` oldest keys."""
+
+    def __len__(self) -> int: ...
+
+
 class SkippedKeys:
-    """The stored keys of one ratchet, oldest first; never changed in place."""
+    """The stored keys of one ratchet in memory, oldest first; never changed in place. A :class:`SkippedLookup`."""
 
     __slots__ = ("_keys",)
 
@@ -179,8 +201,7 @@ class RatchetState:
     """A double ratchet without its skipped keys.
 
     ``version`` is the e2e version in use; it rises to what the other side announces, up to ``max_version``, which our
-    headers announce. A post-quantum ratchet will add its KEM state as one more optional part (format 2 of
-    :meth:`to_bytes`).
+    headers announce.
     """
 
     version: int
@@ -199,6 +220,21 @@ class RatchetState:
     """Messages sent in the sending chain before this one (PN)."""
     next_sending_header_key: bytes = field(repr=False)
     next_receiving_header_key: bytes = field(repr=False)
+    kem: KemKeys | None = None
+    """The KEM keys that our headers carry, if any."""
+    supports_kem: bool = False
+    """Whether our headers have the size that holds KEM keys. Once they have, they keep it."""
+    enables_kem: bool = False
+    """Whether the next turn is to use KEM, if the other side does its part."""
+    sending_kem: bool = False
+    """Whether what we send now is protected by KEM."""
+    receiving_kem: bool = False
+    """Whether what we receive now is protected by KEM."""
+
+    @property
+    def is_quantum_resistant(self) -> bool:
+        """Whether both directions are protected by KEM now."""
+        return self.sending_kem and self.receiving_kem
 
     def to_bytes(self) -> bytes:
         """The state for our own store."""
@@ -219,15 +255,18 @@ class RatchetState:
                 word32(self.previously_sent),
                 self.next_sending_header_key,
                 self.next_receiving_header_key,
+                maybe(None if self.kem is None else self.kem.to_bytes()),
+                *map(boolean, (self.supports_kem, self.enables_kem, self.sending_kem, self.receiving_kem)),
             )
         )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Undo :meth:`to_bytes`; raises :class:`StoredRatchetError`."""
+        """Undo :meth:`to_bytes`, also of versions without KEM; raises :class:`StoredRatchetError`."""
         reader = Reader(data)
         try:
-            if reader.byte() != _FORMAT:
+            format_number = reader.byte()
+            if format_number not in (_FORMAT_WITHOUT_KEM, _FORMAT):
                 raise StoredRatchetError("stored ratchet has a format that this version does not know")
             state = cls(
                 version=reader.word16(),
@@ -248,6 +287,15 @@ class RatchetState:
                 next_sending_header_key=reader.take(_KEY_SIZE),
                 next_receiving_header_key=reader.take(_KEY_SIZE),
             )
+            if format_number == _FORMAT:
+                state = replace(
+                    state,
+                    kem=reader.maybe(lambda: KemKeys.read(reader)),
+                    supports_kem=reader.boolean(),
+                    enables_kem=reader.boolean(),
+                    sending_kem=reader.boolean(),
+                    receiving_kem=reader.boolean(),
+                )
             reader.end()
         except (DecodeError, CryptoError):
             raise StoredRatchetError("stored ratchet is damaged") from None

@@ -17,6 +17,9 @@ party secure the reply queue by itself. 7 says that the party that made the invi
 confirmation arrives, not when the user allows it, so that the other one may send at once. We do all of it.
 """
 
+POST_QUANTUM_VERSION = 3
+"""The first e2e version whose parameters and headers have a place for KEM keys."""
+
 E2E_VERSIONS = VersionRange(2, 2)
 """Double ratchet versions that we announce and accept.
 
@@ -35,6 +38,45 @@ CONNECTION_INFO_LENGTH = 14_832
 
 AGENT_MESSAGE_LENGTH = 15_840
 """Size that every other agent message is padded to in the ratchet (without post-quantum)."""
+
+_PQ_CONNECTION_INFO_LENGTH = 11_106
+_PQ_AGENT_MESSAGE_LENGTH = 13_618
+
+_RATCHET_SYNC_VERSION = 3
+_RECEIPTS_VERSION = 4
+_PQ_VERSION = 5
+
+
+def connection_info_length(agent_version: int, *, pq: bool) -> int:
+    """Size that connection information is padded to in the ratchet; ``pq`` as for :func:`agent_message_length`."""
+    return _PQ_CONNECTION_INFO_LENGTH if pq and agent_version >= _PQ_VERSION else CONNECTION_INFO_LENGTH
+
+
+def agent_message_length(agent_version: int, *, pq: bool) -> int:
+    """Size that every other agent message is padded to in the ratchet.
+
+    ``pq`` is whether the connection makes room for KEM keys in its messages' headers: once it does (see
+    :func:`supports_pq`, or when the user turned it on), it goes on with that, whether KEM is used or not.
+    """
+    return _PQ_AGENT_MESSAGE_LENGTH if pq and agent_version >= _PQ_VERSION else AGENT_MESSAGE_LENGTH
+
+
+def supports_pq(agent_version: int, e2e_version: int | None = None) -> bool:
+    """Whether a connection of these versions can have KEM keys in its messages.
+
+    ``e2e_version`` is None where it is not known yet: to a contact address.
+    """
+    return agent_version >= _PQ_VERSION and (e2e_version is None or e2e_version >= POST_QUANTUM_VERSION)
+
+
+def supports_ratchet_sync(agent_version: int) -> bool:
+    """Whether a peer of this version can start its ratchet again."""
+    return agent_version >= _RATCHET_SYNC_VERSION
+
+
+def supports_receipts(agent_version: int) -> bool:
+    """Whether a peer of this version understands delivery receipts."""
+    return agent_version >= _RECEIPTS_VERSION
 
 
 def highest_common(ours: VersionRange, theirs: VersionRange) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from simplex_calls.agent.kem import KemAccepted, KemKeys, KemParams, KemProposed, read_kem_params, read_kem_proposal
+from simplex_calls.agent.versions import POST_QUANTUM_VERSION
 from simplex_calls.crypto import (
     CryptoError,
     Encapsulated,
@@ -25,9 +26,6 @@ from simplex_calls.crypto import (
 )
 from simplex_calls.smp.encoding import Reader, VersionRange, maybe, public_key, word16
 from simplex_calls.smp.errors import DecodeError
-
-POST_QUANTUM_VERSION = 3
-"""The first e2e version whose parameters and headers have a place for KEM keys."""
 
 _SALT = bytes(64)
 _INFO = b"SimpleXX3DH"
