@@ -13,6 +13,7 @@ from typing import Self
 
 from simplex_calls.agent.agent import Agent
 from simplex_calls.agent.events import AgentEvent
+from simplex_calls.archive import export_archive
 from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
 from simplex_calls.calls.manager import CallManager
@@ -240,6 +241,15 @@ class Client:
         database = self._opened()
         with user_errors(), database.transaction():
             database.execute("INSERT OR REPLACE INTO client_settings VALUES (?, 'yes')", (_IP_EXPOSURE,))
+
+    def export_archive(self, target: Path, passphrase: str) -> None:
+        """Write the whole profile to one file that the passphrase opens; it must not be used in two places then.
+
+        Raises :class:`ProfileError`, too: its text is for the user.
+        """
+        database = self._opened()
+        with user_errors():
+            export_archive(database, target, passphrase)
 
     def _opened(self) -> Database:
         if self._database is None:

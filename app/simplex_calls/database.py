@@ -21,6 +21,7 @@ from simplex_calls.sqlcipher import (
     WrongKey,
     connect,
     encrypt_file,
+    export_to,
     is_encrypted,
     key_fits,
     sqlite,
@@ -208,6 +209,10 @@ class Database:
                 # what is committed stays so: neither the others nor the caller may suffer
                 logger.exception("an action after a commit failed")
             _point("action done")
+
+    def export_to(self, path: Path, key: DatabaseKey) -> None:
+        """Copy everything into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``."""
+        export_to(self._connection, path, key)
 
     def close(self) -> None:
         """Close the file; the database cannot be used after this."""

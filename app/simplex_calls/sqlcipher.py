@@ -154,15 +154,9 @@ def encrypt_file(path: Path, key: DatabaseKey, *, busy_seconds: float = 2.0) -> 
     old.unlink(missing_ok=True)
     with closing(connect(path, None, busy_seconds=busy_seconds)) as plain:
         plain.execute("PRAGMA locking_mode=EXCLUSIVE")
-        plain.execute("BEGIN IMMEDIATE")
-        plain.execute("COMMIT")
-        _leave_log(plain, path)
+        leave_log(plain, path)
         fresh.touch(mode=0o600)
-        plain.execute(f"ATTACH DATABASE ? AS encrypted KEY {key.literal}", (str(fresh),))
-        plain.execute("PRAGMA encrypted.auto_vacuum=INCREMENTAL")
-        plain.execute("PRAGMA encrypted.synchronous=FULL")
-        plain.execute("SELECT sqlcipher_export('encrypted')").fetchall()
-        plain.execute("DETACH DATABASE encrypted")
+        export_to(plain, fresh, key)
         counts = row_counts(plain)
         with closing(connect(fresh, key)) as copy:
             check_integrity(copy)
@@ -176,8 +170,24 @@ def encrypt_file(path: Path, key: DatabaseKey, *, busy_seconds: float = 2.0) -> 
     logger.info("the profile is encrypted now")
 
 
-def _leave_log(plain: sqlite.Connection, path: Path) -> None:
-    """Bring the write-ahead log's content into the file, and overwrite the log: it holds texts and keys, too."""
+def export_to(connection: sqlite.Connection, path: Path, key: DatabaseKey) -> None:
+    """Copy a whole database into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``."""
+    connection.execute(f"ATTACH DATABASE ? AS encrypted KEY {key.literal}", (str(path),))
+    try:
+        connection.execute("PRAGMA encrypted.auto_vacuum=INCREMENTAL")
+        connection.execute("PRAGMA encrypted.synchronous=FULL")
+        connection.execute("SELECT sqlcipher_export('encrypted')").fetchall()
+    finally:
+        connection.execute("DETACH DATABASE encrypted")
+
+
+def leave_log(plain: sqlite.Connection, path: Path) -> None:
+    """Bring a write-ahead log's content into the file, and overwrite the log: it holds texts and keys, too.
+
+    The connection is in exclusive locking mode.
+    """
+    plain.execute("BEGIN IMMEDIATE")
+    plain.execute("COMMIT")
     busy, in_log, moved = plain.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
     log = path.with_name(path.name + "-wal")
     if busy or in_log != moved:
