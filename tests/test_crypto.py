@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_calls import crypto
+from simplex_calls.crypto import box
 from tests.vectors import simplexmq
 
 H = bytes.fromhex
@@ -134,3 +135,8 @@ def test_garbage_raises_only_crypto_errors(data: bytes) -> None:
     ):
         with pytest.raises(crypto.CryptoError):
             attempt()
+
+
+def test_both_forms_of_hsalsa20_agree() -> None:
+    for key in (bytes(32), bytes(range(32)), b"\xff" * 32):
+        assert box._plain_hsalsa20(key) == box._hsalsa20(key)

@@ -6,8 +6,11 @@ HSalsa20 first, as a Diffie-Hellman result does in ``crypto_box``. Both are a :c
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import importlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -91,6 +94,29 @@ def _hsalsa20_zero(key: bytes) -> bytes:
     """HSalsa20(key, 0^16), which PyNaCl does not offer by itself."""
     if len(key) != 32:
         raise CryptoError("box secret must have 32 bytes")
+    return _hsalsa20(key)
+
+
+def _sodium_hsalsa20() -> Callable[[bytes], bytes] | None:
+    """The function in the libsodium that PyNaCl brings, where the library shows it: fifty times as quick as ours."""
+    try:
+        library = importlib.import_module("nacl._sodium").__file__
+        function = ctypes.CDLL(library).crypto_core_hsalsa20
+    except (AttributeError, ImportError, OSError):
+        return None
+    function.argtypes = [ctypes.c_char_p] * 4
+    zero = bytes(16)
+
+    def hsalsa20(key: bytes) -> bytes:
+        result = ctypes.create_string_buffer(32)
+        function(result, zero, key, None)
+        return result.raw
+
+    # another signature than this one would be found out here
+    return hsalsa20 if hsalsa20(bytes(range(32))) == _plain_hsalsa20(bytes(range(32))) else None
+
+
+def _plain_hsalsa20(key: bytes) -> bytes:
     k = struct.unpack("<8I", key)
     c0, c1, c2, c3 = 0x61707865, 0x3320646E, 0x79622D32, 0x6B206574
     x = [c0, k[0], k[1], k[2], k[3], c1, 0, 0, 0, 0, c2, k[4], k[5], k[6], k[7], c3]
@@ -112,3 +138,6 @@ _QUARTERS = (
 def _rotate(value: int, bits: int) -> int:
     value &= 0xFFFFFFFF
     return (value << bits & 0xFFFFFFFF) | value >> (32 - bits)
+
+
+_hsalsa20 = _sodium_hsalsa20() or _plain_hsalsa20
