@@ -144,8 +144,8 @@ def our_invitation() -> Invitation:
 def test_our_invitation_says_what_we_speak() -> None:
     text = str(our_invitation())
     assert text.startswith("simplex:/invitation#/?v=2-7&smp=smp%3A%2F%2F")
-    assert "%23%2F%3Fv%3D1-3%26dh%3D" in text
-    assert "%26q%3Dm%26k%3Ds&e2e=v%3D2%26x3dh%3D" in text
+    assert "%23%2F%3Fv%3D1-4%26dh%3D" in text
+    assert "%26q%3Dm%26k%3Ds&e2e=v%3D2-3%26x3dh%3D" in text
     assert Invitation.parse(text) == our_invitation()
 
 
@@ -163,9 +163,9 @@ def test_the_password_of_a_server_stays_out_of_links() -> None:
 def test_common_versions() -> None:
     official = Invitation.parse(PLAIN)
     assert highest_common(AGENT_VERSIONS, official.versions) == 7
-    assert highest_common(E2E_VERSIONS, official.e2e.versions) == 2
-    assert highest_common(CLIENT_VERSIONS, official.queues[0].versions) == 3
-    assert highest_common(E2E_VERSIONS, VersionRange(3, 4)) is None
+    assert highest_common(E2E_VERSIONS, official.e2e.versions) == 3
+    assert highest_common(CLIENT_VERSIONS, official.queues[0].versions) == 4
+    assert highest_common(E2E_VERSIONS, VersionRange(4, 5)) is None
 
 
 def test_links_are_read_tolerantly() -> None:

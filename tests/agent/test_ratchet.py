@@ -305,9 +305,11 @@ def test_a_peer_key_of_low_order_is_refused() -> None:
 def test_the_version_stays_at_what_was_agreed() -> None:
     scenario = SCENARIOS["v2 ratchet with max version 3 (upgrade to v3 on first reply)"]
     joining, inviting = private_keys(scenario["joiner"]), private_keys(scenario["initiator"])
-    state = ratchet.init_receiving(inviting, joining.public_at(2))
-    result = ratchet.decrypt(state, SkippedKeys(), H(scenario["steps"][0]["ciphertext"]), lambda size: b"\x0b" * size)
-    assert (result.state.version, result.state.max_version) == (2, 2)
+    message = H(scenario["steps"][0]["ciphertext"])
+    for top in (2, 3):
+        state = ratchet.init_receiving(inviting, joining.public_at(2), top)
+        result = ratchet.decrypt(state, SkippedKeys(), message, lambda size: b"\x0b" * size)
+        assert (result.state.version, result.state.max_version) == (top, top)
 
 
 def test_no_secret_shows() -> None:

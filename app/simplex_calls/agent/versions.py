@@ -12,7 +12,7 @@ AGENT_VERSIONS = VersionRange(2, 7)
 """Agent versions that we announce and accept.
 
 2 is the duplex handshake, the oldest that official agents accept. 3 to 5 add messages that are optional to send
-(ratchet renegotiation, receipts) and the sizes of post-quantum messages, which e2e version 2 never uses. 6 lets a
+(ratchet renegotiation, receipts) and the sizes of post-quantum messages. 6 lets a
 party secure the reply queue by itself. 7 says that the party that made the invitation sets its ratchet up when the
 confirmation arrives, not when the user allows it, so that the other one may send at once. We do all of it.
 """
@@ -20,18 +20,16 @@ confirmation arrives, not when the user allows it, so that the other one may sen
 POST_QUANTUM_VERSION = 3
 """The first e2e version whose parameters and headers have a place for KEM keys."""
 
-E2E_VERSIONS = VersionRange(2, 2)
+E2E_VERSIONS = VersionRange(2, 3)
 """Double ratchet versions that we announce and accept.
 
 2 is X448 with header encryption; 1 had no key derivation in X3DH and is refused by official agents. 3 adds the
-post-quantum KEM, which we do not have: official peers announce 2-3 and take 2 with us.
+post-quantum KEM, used where both sides want it.
 """
 
-CLIENT_VERSIONS = VersionRange(1, 3)
-"""SMP client versions of our queues: 2 adds further host names, 3 queues that the sender can secure.
-
-4 brings short links and another way to write the queue's mode; it is read (:mod:`.queue_address`) but not announced.
-"""
+CLIENT_VERSIONS = VersionRange(1, 4)
+"""SMP client versions of our queues: 2 adds further host names, 3 queues that the sender can secure, 4 short links and
+another way to write the queue's mode."""
 
 CONNECTION_INFO_LENGTH = 14_832
 """Size that an :class:`.envelopes.ConnInfo` or ``ConnInfoReply`` is padded to in the ratchet (without post-quantum)."""

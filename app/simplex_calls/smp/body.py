@@ -15,8 +15,8 @@ from simplex_calls.smp.encoding import Reader, VersionRange
 from simplex_calls.smp.errors import DecodeError, LargeMessageError
 from simplex_calls.smp.messages import Msg
 
-CLIENT_VERSIONS = VersionRange(1, 3)
-"""The versions of the envelope that we speak; 3 is: the sender can secure the queue."""
+CLIENT_VERSIONS = VersionRange(1, 4)
+"""The versions of the envelope that we speak; 3 is: the sender can secure the queue, 4: short links."""
 CONFIRMATION_SIZE = 15904
 """Padded size, in bytes, of a client message in an envelope that carries the sender's key."""
 MESSAGE_SIZE = 16000
