@@ -7,7 +7,7 @@ import pytest
 from simplex_calls.agent import store as store_module
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.errors import UnknownConnection
-from simplex_calls.agent.ratchet import MessageKey, SkippedDelta, SkippedKey
+from simplex_calls.agent.ratchet import MessageKey, SkippedDelta, SkippedKey, SkippedKeys
 from simplex_calls.agent.records import NewRcvQueue, OutboxKind
 from simplex_calls.agent.store import Store
 from simplex_calls.crypto import CryptoError, Ed25519PrivateKey, X25519PrivateKey, X25519PublicKey
@@ -106,12 +106,28 @@ def test_hashes_of_messages_are_bounded_per_connection(
     assert not store.message_seen(other, b"9")
 
 
-def test_skipped_keys_keep_their_order(store: Store, connection: int) -> None:
-    keys = [SkippedKey(bytes([number]) * 32, number, MessageKey(bytes(32), bytes(16))) for number in (5, 3, 9)]
+def test_skipped_keys_are_looked_up_one_by_one(store: Store, connection: int) -> None:
+    other = store.add_connection(ConnectionState.CONNECTED, 7)
+    first, second, third = (bytes([number]) * 32 for number in (5, 3, 9))
+    keys = [
+        SkippedKey(header_key, number, MessageKey(bytes([number]) * 32, bytes(16)))
+        for header_key, number in ((first, 5), (second, 3), (third, 9), (first, 7))
+    ]
     store.change_skipped_keys(connection, SkippedDelta(tuple(keys)))
-    assert list(store.skipped_keys(connection)) == keys
-    store.change_skipped_keys(connection, SkippedDelta((), ((keys[1].header_key, 3),)))
-    assert list(store.skipped_keys(connection)) == [keys[0], keys[2]]
+    store.change_skipped_keys(other, SkippedDelta((SkippedKey(second, 8, MessageKey(bytes(32), bytes(16))),)))
+    stored, in_memory = store.skipped_keys(connection), SkippedKeys(keys)
+    for lookup in (stored, in_memory):
+        assert lookup.get(second, 3) == keys[1].key
+        assert lookup.get(second, 8) is None
+        assert list(lookup.header_keys()) == [first, third, second]
+        assert lookup.oldest(2) == [(first, 5), (second, 3)]
+        assert lookup.oldest(9) == [(first, 5), (second, 3), (third, 9), (first, 7)]
+        assert len(lookup) == 4
+    store.change_skipped_keys(connection, SkippedDelta((), ((second, 3),)))
+    assert stored.get(second, 3) is None
+    assert stored.oldest(9) == [(first, 5), (third, 9), (first, 7)]
+    stored.clear()
+    assert (len(stored), stored.header_keys(), len(store.skipped_keys(other))) == (0, [], 1)
 
 
 def test_outbox_is_a_queue(store: Store, connection: int) -> None:

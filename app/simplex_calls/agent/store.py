@@ -6,7 +6,7 @@ import sqlite3
 
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.errors import UnknownConnection
-from simplex_calls.agent.ratchet import MessageKey, RatchetState, SkippedDelta, SkippedKey, SkippedKeys
+from simplex_calls.agent.ratchet import RatchetState, SkippedDelta
 from simplex_calls.agent.records import (
     Connection,
     NewRcvQueue,
@@ -17,6 +17,7 @@ from simplex_calls.agent.records import (
     SndQueue,
 )
 from simplex_calls.agent.schema import MIGRATIONS
+from simplex_calls.agent.skipped_store import StoredSkippedKeys
 from simplex_calls.agent.x3dh import E2EPrivateKeys
 from simplex_calls.crypto import (
     BoxKey,
@@ -270,27 +271,13 @@ class Store:
             (connection_id, state.to_bytes()),
         )
 
-    def skipped_keys(self, connection_id: int) -> SkippedKeys:
-        """The keys of messages that may still arrive, oldest first."""
-        rows = self.database.execute(
-            "SELECT * FROM skipped_keys WHERE connection_id = ? ORDER BY rowid", (connection_id,)
-        )
-        return SkippedKeys(
-            SkippedKey(row["header_key"], row["number"], MessageKey.from_bytes(row["message_key"])) for row in rows
-        )
+    def skipped_keys(self, connection_id: int) -> StoredSkippedKeys:
+        """The keys of messages that may still arrive."""
+        return StoredSkippedKeys(self.database, connection_id)
 
     def change_skipped_keys(self, connection_id: int, delta: SkippedDelta) -> None:
         """Store what a decryption changed."""
-        for key in delta.added:
-            self.database.execute(
-                "INSERT OR REPLACE INTO skipped_keys VALUES (?, ?, ?, ?)",
-                (connection_id, key.header_key, key.number, key.key.to_bytes()),
-            )
-        for header_key, number in delta.removed:
-            self.database.execute(
-                "DELETE FROM skipped_keys WHERE connection_id = ? AND header_key = ? AND number = ?",
-                (connection_id, header_key, number),
-            )
+        self.skipped_keys(connection_id).change(delta)
 
     # received messages
 
