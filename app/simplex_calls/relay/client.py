@@ -54,6 +54,8 @@ class Client:
         self._may_read.set()
         self._flushed = asyncio.Event()
         self._flushed.set()
+        self.on_drained: Callable[[], None] = _nothing
+        """Called when the client has read what it was sent."""
         self.active_at = clock()
         """When the last block came."""
 
@@ -102,30 +104,39 @@ class Client:
         """Queue encoded transmissions for sending, in as few blocks as they fit in."""
         if self._closed:
             return
-        self._outbox += pack_blocks(transmissions)
+        blocks = pack_blocks(transmissions)
+        if self._flushed.is_set() and self._connection.takes_more:
+            while blocks and self._connection.takes_more:
+                self._connection.write_block(blocks.pop(0))
+            if not blocks and self._connection.takes_more:
+                self.on_drained()
+                return
+        self._outbox += blocks
         self._has_output.set()
         self._flushed.clear()
         self._update()
 
-    async def write(self, drained: Callable[[], None]) -> None:
-        """Write what is sent until the connection is closed; ``drained`` is called when the client has kept up.
+    async def write(self) -> None:
+        """Write what :meth:`send` could not write at once, until the connection is closed.
 
         Closes the connection of a client that does not read.
         """
         try:
             while True:
                 await self._has_output.wait()
-                self._has_output.clear()
-                while self._outbox:
+                while self._has_output.is_set():
+                    self._has_output.clear()
                     # few at a time: the time limit is one for a slow client too
                     blocks, self._outbox = self._outbox[:_AT_ONCE], self._outbox[_AT_ONCE:]
                     for block in blocks:
                         self._connection.write_block(block)
                     async with asyncio.timeout(self._limits.stalled_seconds):
                         await self._connection.drain()
+                    if self._outbox:
+                        self._has_output.set()
                     self._update()
                 self._flushed.set()
-                drained()
+                self.on_drained()
         except (NetworkError, TimeoutError):
             self.close()
 
@@ -155,3 +166,7 @@ class Client:
             self._may_read.set()
         else:
             self._may_read.clear()
+
+
+def _nothing() -> None:
+    """Before there is anything to do."""

@@ -89,6 +89,11 @@ class Outgoing:
     corr_id: bytes = field(repr=False)
     entity_id: bytes = field(repr=False)
     message: BrokerMessage = field(repr=False)
+    early: bool = False
+    """It may leave before the changes are stored: the next message, in answer to ACK. If the deletion of the one before
+    is lost with the relay, that one is delivered again, which clients expect after any lost connection."""
+    patient: bool = False
+    """Nobody is kept waiting by it: OK to ACK."""
 
 
 class RelayCore:
@@ -153,6 +158,11 @@ class RelayCore:
 
     # storage
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether something is to be stored."""
+        return self._store.has_changes
+
     def take_changes(self) -> Changes:
         """What must be stored before the answers since the last call may leave."""
         self._unconfirmed, self._touched = self._touched, {}
@@ -190,7 +200,10 @@ class RelayCore:
         answer = self._handle(session, transmission, int(now), outgoing)
         # a new queue's ids and PONG come without the id of a queue
         entity_id = b"" if isinstance(answer, messages.Ids | messages.Pong) else transmission.entity_id
-        outgoing.append(Outgoing(session, transmission.corr_id, entity_id, answer))
+        early = patient = False
+        if transmission.command.startswith(b"ACK"):
+            early, patient = type(answer) is Msg, type(answer) is Ok
+        outgoing.append(Outgoing(session, transmission.corr_id, entity_id, answer, early, patient))
 
     def _handle(
         self, session: Session, transmission: Transmission, now: int, outgoing: list[Outgoing]

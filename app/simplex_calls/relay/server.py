@@ -48,6 +48,16 @@ _GROUP = 512
 """Commands carried out at once, a few more at most, so that the first ones do not wait for too many others."""
 
 
+_STORED_WITHIN = 0.02
+"""Seconds after which deletions are stored that no answer waits for."""
+_QUICK = 0.004
+"""Seconds: a disk that takes longer for a transaction, on average, is waited for in its own thread."""
+_PATIENCE = 0.005
+"""Seconds after which OK to ACK is sent, if nothing else is stored before."""
+_REST = 0.02
+"""Seconds from one transaction to the next at most, while commands wait for it."""
+_CREDIT = 0.02
+"""Seconds of the disk's rest that transactions may have saved up."""
 _BACKLOG = 128
 """Connections that the system keeps until they are accepted."""
 
@@ -113,6 +123,14 @@ class Relay:
         self._ready: dict[_Connected, None] = {}
         self._drained: dict[CoreSession, None] = {}
         self._expire_due = False
+        self._store_due = False
+        self._store_timer: asyncio.TimerHandle | None = None
+        self._unstored: set[CoreSession] = set()
+        """Those whose commands had a part in what is not on the disk yet."""
+        self._promised: list[Outgoing] = []
+        """What leaves as soon as all before it is on the disk."""
+        self._disk_seconds = 0.0
+        self._store_at = 0.0
         self._wake = asyncio.Event()
         self._stopping = False
         self._full = False
@@ -261,7 +279,8 @@ class Relay:
             session = self._core.connect(session_key, transport.version)
             connected = self._connected[session] = _Connected(client, transport, session)
             entry = connected
-            writer = asyncio.create_task(client.write(lambda: self._kept_up(entry)), name="relay: client's output")
+            client.on_drained = lambda: self._kept_up(entry)
+            writer = asyncio.create_task(client.write(), name="relay: client's output")
             await client.receive(lambda block: self._submit(entry, block))
         except (NetworkError, DecodeError) as error:
             _log.debug("handshake failed: %s", error)
@@ -301,6 +320,11 @@ class Relay:
                 self._wake.clear()
                 while self._ready or self._expire_due:
                     await self._carry_out_group()
+                    await asyncio.sleep(0)  # blocks are read meanwhile
+                if self._store_due:
+                    await self._store_changes()
+            await self._carry_out_group()
+            await self._store_changes()
         except Exception as error:  # noqa: BLE001 (whatever it is, it must be told and not leave clients waiting)
             self._fail(_name(error))
 
@@ -315,39 +339,109 @@ class Relay:
         self._ended.set()
 
     async def _carry_out_group(self) -> None:
-        group: list[_Connected] = []
-        outgoing: list[Outgoing] = []
         expired = self._expire_due
+        outgoing: list[Outgoing] = []
         try:
-            self._carry_out(group, outgoing)
-            changes = self._core.take_changes()
-            if changes:
-                await self._on_disk(lambda: self._store.write(changes))
+            self._carry_out(outgoing)
         except Exception as error:  # noqa: BLE001 (one client's commands must not end the relay of the others)
-            # Nothing of the group is stored and nobody was told that it is: to the clients that had a part in it the
-            # connection is lost, and they will try again.
-            _log.error("a group of commands failed: %s", _name(error))
-            self._core.recover()
-            for session in {connected.session for connected in group} | {message.session for message in outgoing}:
-                self._drop(session)
+            self._undo(error, outgoing)
             return
-        self._send(outgoing)
+        self._unstored.update(message.session for message in outgoing)
+        self._promised += self._send_early(outgoing)
         if expired:
+            await self._store_changes()
             try:
                 await self._on_disk(self._store.shrink)
             except StoreError as error:
                 # it takes room to give room back; on a full disk the next time will do
                 _log.warning("space of deleted messages is not given back yet: %s", error)
+        elif self._promised:
+            # A disk that has just worked rests a little, so that one transaction holds the commands of many.
+            rest = self._store_at - asyncio.get_running_loop().time()
+            if all(message.patient for message in self._promised):
+                rest = max(rest, _PATIENCE)
+            if rest <= 0 or not self._core.has_changes:
+                await self._store_changes()
+            else:
+                self._store_in(rest)
+        elif self._core.has_changes:
+            # nobody waits for the disk: these deletions go there with what comes next
+            self._store_in(_STORED_WITHIN)
+
+    def _store_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._store_timer is not None:
+            if self._store_timer.when() <= loop.time() + seconds:
+                return
+            self._store_timer.cancel()
+        self._store_timer = loop.call_later(seconds, self._set_store_due)
+
+    def _set_store_due(self) -> None:
+        self._store_timer = None
+        self._store_due = True
+        self._wake.set()
+
+    async def _store_changes(self) -> None:
+        """Store what was carried out, then send what it promises."""
+        if self._store_timer is not None:
+            self._store_timer.cancel()
+            self._store_timer = None
+        self._store_due = False
+        outgoing, self._promised = self._promised, []
+        try:
+            changes = self._core.take_changes()
+            if changes:
+                loop = asyncio.get_running_loop()
+                start = loop.time()
+                await self._on_disk(lambda: self._store.write(changes))
+                # single transactions follow each other at once; in a crowd, the disk works a third of the time
+                cost = min(3 * (loop.time() - start), _REST)
+                self._store_at = max(self._store_at, start - _CREDIT) + cost
+        except Exception as error:  # noqa: BLE001 (as above)
+            self._undo(error, outgoing)
+            return
+        self._unstored.clear()
+        self._send(outgoing)
+
+    def _undo(self, error: Exception, outgoing: list[Outgoing]) -> None:
+        """Return to what the disk holds.
+
+        Nobody was told that anything since then is stored: to the clients that had a part in it the connection is
+        lost, and they will try again.
+        """
+        _log.error("a group of commands failed: %s", _name(error))
+        self._core.recover()
+        for session in self._unstored | {message.session for message in outgoing}:
+            self._drop(session)
+        self._unstored.clear()
+        self._promised.clear()
+
+    def _send_early(self, outgoing: list[Outgoing]) -> list[Outgoing]:
+        """Send what need not wait for the disk; return the rest. A session's messages keep their order."""
+        if not any(message.early for message in outgoing):
+            return outgoing
+        waiting = {message.session for message in self._promised}
+        waiting.update(message.session for message in outgoing if not message.early)
+        early = [message for message in outgoing if message.session not in waiting]
+        if not early:
+            return outgoing
+        self._send(early)
+        return [message for message in outgoing if message.session in waiting]
 
     async def _on_disk(self, action: Callable[[], None]) -> None:
-        """Let the disk's thread do it, unless there is no disk: new blocks are read meanwhile."""
+        """Write, in this thread as long as the disk is quicker than a change of threads."""
         if self._config.data is None:
+            action()
+            return
+        start = time.perf_counter()
+        if self._disk_seconds < _QUICK:
             action()
         else:
             await asyncio.get_running_loop().run_in_executor(self._disk, action)
+        self._disk_seconds += (time.perf_counter() - start - self._disk_seconds) / 16
 
-    def _carry_out(self, group: list[_Connected], outgoing: list[Outgoing]) -> None:
-        """Carry out what the clients sent; those that had a part in it are added to ``group``."""
+    def _carry_out(self, outgoing: list[Outgoing]) -> None:
+        """Carry out what the clients sent."""
         core, now = self._core, self._clock()
         if self._expire_due:
             self._expire_due = False
@@ -359,8 +453,8 @@ class Relay:
         while self._ready and size < _GROUP:
             connected = next(iter(self._ready))
             del self._ready[connected]
-            group.append(connected)
             session = connected.session
+            self._unstored.add(session)
             if session not in self._connected:  # dropped
                 continue
             # A client that reads too slowly has its next commands wait, as their answers would need memory.

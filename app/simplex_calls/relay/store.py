@@ -125,6 +125,7 @@ class Store:
         execute = self._connection.execute
         if self._path is not None:
             execute("PRAGMA locking_mode=EXCLUSIVE")
+        execute("PRAGMA page_size=8192")  # of a new file: a message is two or three pages
         execute("PRAGMA auto_vacuum=INCREMENTAL")
         execute("PRAGMA journal_mode=WAL")
         # an OK to SEND promises that the message survives a power cut
@@ -237,6 +238,11 @@ class Store:
         if stored is None:
             raise StoreError(f"{self._path} lacks a message that it should have")
         return bool(stored[0]), stored[1]
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there were changes since the last :meth:`take`."""
+        return bool(self._changes)
 
     def take(self) -> Changes:
         """The changes since the last call, as one group for :meth:`write` (or to be dropped)."""

@@ -40,6 +40,11 @@ class Connection(Protocol):
         """Queue a block for sending. On a closed connection it is dropped: the reader learns of it."""
         ...
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether the other end keeps up, so that :meth:`drain` would return at once."""
+        ...
+
     async def drain(self) -> None:
         """Wait until the other end keeps up; raises :class:`NetworkError` if the connection is lost."""
         ...
@@ -95,6 +100,11 @@ class MemoryConnection:
         self._peer._incoming.put_nowait(bytes(block))
         if self._peer._incoming.qsize() >= _MEMORY_LIMIT:
             self._peer._room.clear()
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether the other end has room."""
+        return self._peer._room.is_set() and not self._closed and not self._peer._closed
 
     async def drain(self) -> None:
         """Wait until the other end has room; raises :class:`NetworkError`."""

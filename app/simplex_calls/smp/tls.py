@@ -61,6 +61,11 @@ class TLSConnection:
         if not self._writer.is_closing():
             self._writer.write(block)
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether all that was written is on its way."""
+        return not self._writer.is_closing() and not self._writer.transport.get_write_buffer_size()
+
     async def drain(self) -> None:
         """Wait until the other end keeps up; raises :class:`NetworkError`."""
         try:
