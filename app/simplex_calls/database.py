@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from simplex_calls.sqlcipher import (
+    PAGE_SIZE,
     DatabaseError,
     DatabaseKey,
     WrongKey,
@@ -24,12 +25,17 @@ from simplex_calls.sqlcipher import (
     export_to,
     is_encrypted,
     key_fits,
+    rewrite_file,
     sqlite,
 )
 
 __all__ = ["Database", "DatabaseError", "DatabaseKey", "WrongKey", "is_storage_failure", "sqlite", "watch_points"]
 
 logger = logging.getLogger(__name__)
+
+_ERASE_DUE = 1
+_ERASE_AT_ONCE = 16 << 20
+"""Up to how many bytes a file is written anew while it is used: a quarter of a second."""
 
 _Watcher = Callable[[str], None]
 _watchers: list[_Watcher] = []
@@ -74,6 +80,7 @@ class Database:
 
     def __init__(self, path: Path | None = None, *, key: DatabaseKey | None = None, busy_seconds: float = 2.0) -> None:
         self._path = path
+        self._key = key
         self._depth = 0
         self._failed = False
         self._after: list[Callable[[], None]] = []
@@ -210,13 +217,51 @@ class Database:
                 logger.exception("an action after a commit failed")
             _point("action done")
 
+    def erase(self, *, soon: bool = True) -> None:
+        """Let nothing remain of what this transaction deletes: not in the file's free space, not in its log.
+
+        SQLite overwrites what is deleted, but not copies that it left when it moved rows between pages; only writing
+        the whole file anew does. ``soon``: right after the commit if the file is small; otherwise, and when that fails
+        or the process is killed, when the database is closed.
+        """
+        if self._path is None:
+            return
+        self.execute(f"PRAGMA user_version={_ERASE_DUE}")
+        if soon:
+            self.after_commit(self._erase_now)
+
+    def _erase_now(self) -> None:
+        if not self._is_erase_due() or self._depth:
+            return
+        try:
+            if self.execute("PRAGMA page_count").fetchone()[0] * PAGE_SIZE <= _ERASE_AT_ONCE:
+                self._connection.execute("PRAGMA user_version=0")
+                self._connection.execute("VACUUM")
+            else:
+                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite.DatabaseError as error:
+            # a full disk: what was deleted is deleted, its traces go later
+            logger.warning("the profile was not written anew: %s", error)
+            with suppress(sqlite.DatabaseError):
+                self._connection.execute(f"PRAGMA user_version={_ERASE_DUE}")
+
+    def _is_erase_due(self) -> bool:
+        return bool(self.execute("PRAGMA user_version").fetchone()[0] == _ERASE_DUE)
+
     def export_to(self, path: Path, key: DatabaseKey) -> None:
         """Copy everything into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``."""
         export_to(self._connection, path, key)
 
     def close(self) -> None:
         """Close the file; the database cannot be used after this."""
-        self._connection.close()
+        try:
+            if self._path is not None and not self._connection.in_transaction and self._is_erase_due():
+                rewrite_file(self._connection, self._path, self._key)
+        except (sqlite.DatabaseError, OSError) as error:
+            logger.warning("the profile was not written anew: %s", error)
+        finally:
+            self._connection.close()
 
 
 def _statements(script: str) -> Iterator[str]:

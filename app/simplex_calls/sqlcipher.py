@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,9 +144,8 @@ def encrypt_file(path: Path, key: DatabaseKey, *, busy_seconds: float = 2.0) -> 
     copy is made beside the plain file, checked, and renamed over it; then the plain one, which keeps a second name
     until that is done, is overwritten. Raises ``sqlite.DatabaseError``.
     """
-    fresh, old = (path.with_name(path.name + suffix) for suffix in (".encrypted", ".plain"))
-    for rest in _with_companions(fresh):
-        rest.unlink(missing_ok=True)
+    old = path.with_name(path.name + ".plain")
+    fresh = _no_copy(path)
     if not is_plain(path):
         # the rename is done
         wipe(old)
@@ -155,13 +154,7 @@ def encrypt_file(path: Path, key: DatabaseKey, *, busy_seconds: float = 2.0) -> 
     with closing(connect(path, None, busy_seconds=busy_seconds)) as plain:
         plain.execute("PRAGMA locking_mode=EXCLUSIVE")
         leave_log(plain, path)
-        fresh.touch(mode=0o600)
-        export_to(plain, fresh, key)
-        counts = row_counts(plain)
-        with closing(connect(fresh, key)) as copy:
-            check_integrity(copy)
-            if row_counts(copy) != counts:
-                raise sqlite.DatabaseError("the encrypted copy is not complete")
+        _copy(plain, fresh, key)
         old.hardlink_to(path)
         sync_folder(path.parent)
         fresh.replace(path)
@@ -170,9 +163,46 @@ def encrypt_file(path: Path, key: DatabaseKey, *, busy_seconds: float = 2.0) -> 
     logger.info("the profile is encrypted now")
 
 
-def export_to(connection: sqlite.Connection, path: Path, key: DatabaseKey) -> None:
+def rewrite_file(connection: sqlite.Connection, path: Path, key: DatabaseKey | None) -> None:
+    """Write an open file anew, without what was deleted from it; the connection can only be closed after this.
+
+    Killed at any line, it leaves a whole file. Raises ``sqlite.DatabaseError`` and ``OSError``; then it is as before.
+    """
+    fresh = _no_copy(path)
+    try:
+        _copy(connection, fresh, key)
+        # the log's content goes into the old file, so that nothing of it is left beside the new one
+        if connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
+            raise sqlite.DatabaseError("the write-ahead log is still needed")
+    except BaseException:
+        _no_copy(path)
+        raise
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def _no_copy(path: Path) -> Path:
+    """Where a fresh copy of a file is made; a former one that was not completed is removed."""
+    fresh = path.with_name(path.name + ".copy")
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    return fresh
+
+
+def _copy(connection: sqlite.Connection, fresh: Path, key: DatabaseKey | None) -> None:
+    """Make a copy, read it back whole, and compare."""
+    fresh.touch(mode=0o600)
+    export_to(connection, fresh, key)
+    with closing(connect(fresh, key)) as copy:
+        check_integrity(copy)
+        if row_counts(copy) != row_counts(connection):
+            raise sqlite.DatabaseError("the copy is not complete")
+
+
+def export_to(connection: sqlite.Connection, path: Path, key: DatabaseKey | None) -> None:
     """Copy a whole database into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``."""
-    connection.execute(f"ATTACH DATABASE ? AS encrypted KEY {key.literal}", (str(path),))
+    literal = "''" if key is None else key.literal
+    connection.execute(f"ATTACH DATABASE ? AS encrypted KEY {literal}", (str(path),))
     try:
         connection.execute("PRAGMA encrypted.auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA encrypted.synchronous=FULL")
@@ -195,12 +225,6 @@ def leave_log(plain: sqlite.Connection, path: Path) -> None:
     if log.exists():
         overwrite(log)
     plain.execute("PRAGMA journal_mode=DELETE")
-
-
-def _with_companions(path: Path) -> Iterator[Path]:
-    yield path
-    for suffix in ("-journal", "-wal", "-shm"):
-        yield path.with_name(path.name + suffix)
 
 
 def check_integrity(connection: sqlite.Connection) -> None:

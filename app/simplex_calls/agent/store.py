@@ -355,6 +355,7 @@ class Store:
     def delete_deletion(self, deletion_id: int) -> None:
         """A queue was deleted on its server."""
         self.database.execute("DELETE FROM queue_deletions WHERE id = ?", (deletion_id,))
+        self.database.erase()
 
     def _server(self, text: str) -> ServerAddress:
         server = self._servers.get(text)

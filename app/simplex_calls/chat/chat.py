@@ -222,6 +222,7 @@ class Chat:
             farewell = self._try_send(contact, ContactDeleted()) if contact.is_connected else None
             self._history.clear(contact.id)
             self._contacts.hide(contact, farewell)
+            self._database.erase()
             self._emit(ContactRemoved(contact.id))
         if farewell is None:
             await self._close(contact)
@@ -238,6 +239,7 @@ class Chat:
                 return
         with self._database.transaction():
             self._contacts.connection_closed(contact.id)
+            self._database.erase()
 
     # Texts and history
 
@@ -276,6 +278,7 @@ class Chat:
                     raise ChatError("only your own texts can be deleted for everyone")
                 self._send(self._connected(item.contact_id), DeleteMessage(item.message_id))
             self._history.remove(item_id)
+            self._database.erase(soon=False)
             self._emit(ItemRemoved(item.contact_id, item_id))
 
     def history(self, contact_id: int, *, limit: int = 50, before: int | None = None) -> list[ChatItem]:
@@ -287,6 +290,7 @@ class Chat:
         contact = self.contact(contact_id)
         with self._database.transaction():
             self._history.clear(contact.id)
+            self._database.erase()
             self._emit(HistoryCleared(contact.id))
 
     @staticmethod
