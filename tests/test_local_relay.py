@@ -55,3 +55,12 @@ async def test_a_taken_port_is_told_and_leaves_nothing_held(tmp_path: Path) -> N
     # the one that failed does not hold the lock: it would not let this one run the relay
     async with local_relay(tmp_path / "relay", free_port()) as address:
         assert await accepts(address)
+
+
+async def test_a_relay_for_the_network_serves_this_machine_too(tmp_path: Path) -> None:
+    port = free_port()
+    async with local_relay(tmp_path, port, "127.0.0.2") as address:
+        parsed = ServerAddress.parse(address)
+        assert (parsed.hosts, parsed.port) == (("127.0.0.2",), port)
+        assert await accepts(address)
+        assert await accepts(address.replace("127.0.0.2", "127.0.0.1"))

@@ -1,7 +1,7 @@
 """The relay of this machine: what calls go through as long as nobody has chosen a server.
 
-All profiles of a user share it. The first process that needs it runs it, on 127.0.0.1; the others find its address in
-the file that it leaves, and one of them takes over when the first one ends.
+All profiles of a user share it. The first process that needs it runs it; the others find its address in the file that
+it leaves, and one of them takes over when the first one ends.
 """
 
 from __future__ import annotations
@@ -18,23 +18,27 @@ from simplex_calls.relay import Relay, RelayConfig
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = "127.0.0.1"
+
 
 class LocalRelayError(Exception):
     """The relay of this machine cannot be started; the text says why."""
 
 
 @contextlib.asynccontextmanager
-async def local_relay(folder: Path, port: int, *, retry_seconds: float = 1.0) -> AsyncIterator[str]:
-    """Make sure that a relay runs on 127.0.0.1 while the context is open, and give its address.
+async def local_relay(
+    folder: Path, port: int, host: str = LOOPBACK, *, retry_seconds: float = 1.0
+) -> AsyncIterator[str]:
+    """Make sure that a relay runs on this machine while the context is open, and give its address.
 
-    ``folder`` holds its certificates and queues; ``retry_seconds`` is how often a waiting process looks whether the
-    one that runs it has ended. Raises :class:`LocalRelayError` when it cannot be started, and what
-    :class:`Relay` raises.
+    It listens on ``host``, and on 127.0.0.1 for contacts that were made there. ``folder`` holds its certificates and
+    queues; ``retry_seconds`` is how often a waiting process looks whether the one that runs it has ended. Raises
+    :class:`LocalRelayError` when it cannot be started, and what :class:`Relay` raises.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     address_file = folder / "address"
     lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    config = RelayConfig(host="127.0.0.1", port=port, data=folder)
+    config = RelayConfig(host=host, also=() if host == LOOPBACK else (LOOPBACK,), port=port, data=folder)
     relay: Relay | None = None
     successor: asyncio.Task[None] | None = None
     try:

@@ -71,6 +71,8 @@ class RelayConfig:
     """How a relay runs. ``port`` 0: any free one; ``data`` None: everything in memory, gone with the relay."""
 
     host: str = "127.0.0.1"
+    also: tuple[str, ...] = ()
+    """Further addresses of this machine to listen on, at the same port; its address names the first host alone."""
     port: int = DEFAULT_PORT
     data: Path | None = None
     password: str | None = field(default=None, repr=False)
@@ -228,7 +230,7 @@ class Relay:
         try:
             server = await asyncio.start_server(
                 self._accept_tls,
-                config.host,
+                [config.host, *config.also],
                 config.port,
                 ssl=server_context(identity.chain_pem, identity.key_pem),
                 ssl_handshake_timeout=config.client_limits.handshake_seconds,
