@@ -332,3 +332,49 @@ def test_stored_values_are_checked() -> None:
         MessageKey.from_bytes(bytes(47))
     assert MessageKey.from_bytes(bytes(range(48))).to_bytes() == bytes(range(48))
     assert not SkippedDelta()
+
+
+class Asked:
+    """Skipped keys that tell what they were asked for."""
+
+    def __init__(self, keys: SkippedKeys) -> None:
+        self._keys = keys
+        self.asked: list[str] = []
+
+    def get(self, header_key: bytes, number: int, /) -> MessageKey | None:
+        self.asked.append("get")
+        return self._keys.get(header_key, number)
+
+    def header_keys(self) -> list[bytes]:
+        self.asked.append("header keys")
+        return self._keys.header_keys()
+
+    def oldest(self, count: int, /) -> list[tuple[bytes, int]]:
+        self.asked.append("oldest")
+        return self._keys.oldest(count)
+
+    def __len__(self) -> int:
+        self.asked.append("len")
+        return len(self._keys)
+
+
+def test_stored_keys_are_asked_for_only_where_they_matter() -> None:
+    joiner, initiator = pair()
+    joiner, first = ratchet.encrypt(joiner, b"first", 100)
+    joiner, second = ratchet.encrypt(joiner, b"second", 100)
+    joiner, third = ratchet.encrypt(joiner, b"third", 100)
+    lookup = Asked(SkippedKeys())
+    result = ratchet.decrypt(initiator, lookup, second, fixed(b"\x01" * 56))
+    assert lookup.asked == ["get", "len"]
+    kept = SkippedKeys().applied(result.skipped_delta)
+    lookup = Asked(kept)
+    initiator = ratchet.decrypt(result.state, lookup, third, no_random).state
+    assert lookup.asked == ["get"]
+    # a message of a chain before
+    initiator, answer = ratchet.encrypt(initiator, b"answer", 100)
+    joiner = ratchet.decrypt(joiner, SkippedKeys(), answer, fixed(b"\x02" * 56)).state
+    _, turned = ratchet.encrypt(joiner, b"turned", 100)
+    initiator = ratchet.decrypt(initiator, kept, turned, fixed(b"\x03" * 56)).state
+    lookup = Asked(kept)
+    assert ratchet.decrypt(initiator, lookup, first, no_random).plaintext == b"first"
+    assert lookup.asked == ["header keys", "get"]

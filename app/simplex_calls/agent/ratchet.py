@@ -12,10 +12,13 @@ Version 3 differs in the length prefixes and in a place for KEM keys in the head
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from simplex_calls.agent.kem import KemKeys, KemParams, KemProposed, read_kem_params
+from simplex_calls.agent.kem import KemKeys, KemParams, KemProposed
+from simplex_calls.agent.ratchet_message import Header, Message
 from simplex_calls.agent.ratchet_state import (
     MAX_SKIPPED_IN_STEP,
     MAX_SKIPPED_STORED,
@@ -59,8 +62,6 @@ from simplex_calls.crypto import (
     pad,
     unpad,
 )
-from simplex_calls.smp.encoding import Reader, large, maybe, public_key, short, word16, word32
-from simplex_calls.smp.errors import DecodeError
 
 __all__ = [
     "MAX_SKIPPED_IN_STEP",
@@ -90,10 +91,6 @@ __all__ = [
     "init_sending",
 ]
 
-_HEADER_LENGTH = 88
-_KEM_HEADER_LENGTH = 2310
-_IV_SIZE = 16
-_TAG_SIZE = 16
 _ROOT_INFO = b"SimpleXRootRatchet"
 _CHAIN_INFO = b"SimpleXChainRatchet"
 
@@ -206,7 +203,7 @@ def encrypt(
     chain_key, key, header_iv = _chain_step(chain.chain_key)
     header = _encrypt_header(state, chain, header_iv)
     body, tag = aead_encrypt(key.key, key.iv, state.associated_data + header, padded)
-    message = _counted(state.version, header) + tag + body
+    message = Message(state.version, header, tag, body).encode()
     # who turns KEM off still proposes: only what was encapsulated is forgotten
     kem = state.kem.proposed() if state.kem and pq is False else state.kem
     return replace(state, sending=replace(chain, chain_key=chain_key), sent=state.sent + 1, kem=kem), message
@@ -220,7 +217,7 @@ def decrypt(
     ``random`` (56 bytes) and ``kem`` are drawn from only when the ratchet turns. Raises :class:`RatchetError`; then
     nothing has changed, and the same message fails again.
     """
-    message = _Message.decode(ciphertext)
+    message = Message.decode(ciphertext)
     found = _find_header(state, skipped, message)
     key = skipped.get(found.header_key, found.header.number)
     if key is not None:
@@ -257,86 +254,32 @@ class _Step(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
-    max_version: int
-    key: X448PublicKey
-    previously_sent: int
-    number: int
-    kem: KemParams | None
-
-    def encode(self, version: int) -> bytes:
-        kem = maybe(None if self.kem is None else self.kem.encode()) if version >= POST_QUANTUM_VERSION else b""
-        numbers = word32(self.previously_sent) + word32(self.number)
-        return word16(self.max_version) + public_key(self.key) + kem + numbers
-
-    @classmethod
-    def decode(cls, data: bytes, version: int) -> _Header:
-        reader = Reader(data)
-        try:
-            max_version, key = reader.word16(), reader.key(X448PublicKey)
-            kem = reader.maybe(lambda: read_kem_params(reader)) if version >= POST_QUANTUM_VERSION else None
-            # headers may get longer in later versions
-            return cls(max_version, key, reader.word32(), reader.word32(), kem)
-        except DecodeError:
-            raise HeaderError("the message's header does not decode") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """A ratchet message in its parts. ``header`` is all that is authenticated together with the body."""
-
-    header: bytes
-    version: int
-    header_iv: bytes
-    header_tag: bytes
-    header_body: bytes
-    tag: bytes
-    body: bytes
-
-    @classmethod
-    def decode(cls, data: bytes) -> _Message:
-        reader = Reader(data)
-        try:
-            header = _read_counted(reader)
-            tag, body = reader.take(_TAG_SIZE), reader.tail()
-            inner = Reader(header)
-            version, iv, header_tag = inner.word16(), inner.take(_IV_SIZE), inner.take(_TAG_SIZE)
-            header_body = _read_counted(inner)
-            inner.end()
-        except DecodeError:
-            raise HeaderError("the message is too short to have a header") from None
-        return cls(header, version, iv, header_tag, header_body, tag, body)
-
-    def open_header(self, key: bytes, associated_data: bytes) -> _Header | None:
-        """The header if ``key`` is its key."""
-        try:
-            padded = aead_decrypt(key, self.header_iv, associated_data, self.header_body, self.header_tag)
-            return _Header.decode(unpad(padded), self.version)
-        except CryptoError:
-            return None
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
-    header: _Header
+    header: Header
     header_key: bytes = field(repr=False)
     step: _Step
 
 
-def _find_header(state: RatchetState, skipped: SkippedLookup, message: _Message) -> _Found:
+def _find_header(state: RatchetState, skipped: SkippedLookup, message: Message) -> _Found:
     """Find the chain of a message; the usual ones first, as every chain costs one attempt to decrypt."""
     current = state.receiving.header_key if state.receiving else None
     steps = {state.next_receiving_header_key: _Step.TURN}
     if current is not None:
         steps = {current: _Step.SAME} | steps
-    for key in (*steps, *skipped.header_keys()):
-        header = message.open_header(key, state.associated_data)
+    sealed = message.sealed_header()
+    # the stored keys are not even asked for if it is one of these
+    for key in itertools.chain(steps, _other(steps, skipped)):
+        header = sealed.open(key, state.associated_data)
         if header is not None:
             return _Found(header, key, steps.get(key, _Step.PAST))
     raise HeaderError("the message's header is of no chain of this ratchet")
 
 
-def _check_skip(state: RatchetState, header: _Header, *, turn: bool) -> None:
+def _other(known: Container[bytes], skipped: SkippedLookup) -> Iterator[bytes]:
+    yield from (key for key in skipped.header_keys() if key not in known)
+
+
+def _check_skip(state: RatchetState, header: Header, *, turn: bool) -> None:
     """Refuse what cannot be decrypted before any key is computed."""
     if state.receiving is not None:
         _check_distance(state.received, header.previously_sent if turn else header.number, ends_chain=turn)
@@ -367,7 +310,7 @@ def _skip(state: RatchetState, number: int, added: list[SkippedKey]) -> RatchetS
     return replace(state, receiving=replace(receiving, chain_key=chain_key), received=number)
 
 
-def _turn(state: RatchetState, header: _Header, random: Random, source: KemSource) -> RatchetState:
+def _turn(state: RatchetState, header: Header, random: Random, source: KemSource) -> RatchetState:
     """Start a new receiving and a new sending chain with the other side's new key and one of our own."""
     own_key, peer_key = X448PrivateKey.generate(random), header.key
     try:
@@ -424,14 +367,12 @@ def _receiving(state: RatchetState) -> ReceivingChain:
 
 def _encrypt_header(state: RatchetState, chain: SendingChain, iv: bytes) -> bytes:
     kem = None if state.kem is None else state.kem.params
-    header = _Header(state.max_version, state.own_public_key, state.previously_sent, state.sent, kem)
+    header = Header(state.max_version, state.own_public_key, state.previously_sent, state.sent, kem)
     has_room = state.supports_kem and state.version >= POST_QUANTUM_VERSION
-    padded = pad(header.encode(state.version), _KEM_HEADER_LENGTH if has_room else _HEADER_LENGTH)
-    body, tag = aead_encrypt(chain.header_key, iv, state.associated_data, padded)
-    return word16(state.version) + iv + tag + _counted(state.version, body)
+    return header.seal(state.version, chain.header_key, iv, state.associated_data, has_room=has_room)
 
 
-def _decrypt_body(state: RatchetState, message: _Message, key: MessageKey) -> bytes:
+def _decrypt_body(state: RatchetState, message: Message, key: MessageKey) -> bytes:
     try:
         return unpad(aead_decrypt(key.key, key.iv, state.associated_data + message.header, message.body, message.tag))
     except CryptoError:
@@ -450,13 +391,3 @@ def _chain_step(chain_key: bytes) -> tuple[bytes, MessageKey, bytes]:
     """The next chain key, a message's key, and its header's initialisation vector."""
     keys = hkdf(b"", chain_key, _CHAIN_INFO, 96)
     return keys[:32], MessageKey(keys[32:64], keys[64:80]), keys[80:]
-
-
-def _counted(version: int, data: bytes) -> bytes:
-    """A header with its length before it, which has two bytes from version 3 on."""
-    return large(data) if version >= POST_QUANTUM_VERSION else short(data)
-
-
-def _read_counted(reader: Reader) -> bytes:
-    """Read either form of :func:`_counted`: no header is shorter than 32 bytes or longer than 8191."""
-    return reader.large() if reader.peek() < b"\x20" else reader.short()
