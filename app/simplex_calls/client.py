@@ -46,6 +46,7 @@ from simplex_calls.chat.history import (
 from simplex_calls.chat.messages import CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.client_errors import ClientError, user_errors
+from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
 from simplex_calls.database import Database, DatabaseKey
 from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
 from simplex_calls.smp.address import ServerAddress
@@ -77,6 +78,7 @@ __all__ = [
     "Page",
     "PageStats",
     "Profile",
+    "ServerChoice",
     "ServerStatus",
     "Settings",
     "TextDetails",
@@ -112,7 +114,8 @@ class Client:
     """A profile: ``async with Client(folder, "Alice", ["smp://…"]) as alice: …``.
 
     ``data_dir`` is made if it is not there and holds ``profile.db``. ``profile`` is the name that contacts see, needed
-    at the first start; a stored one is kept. ``servers`` are the ``smp://`` addresses that new contacts are made on.
+    at the first start; a stored one is kept. ``servers`` are the ``smp://`` addresses that new contacts are made
+    on, as long as :meth:`set_servers` has not stored others.
     ``key`` is what the file is encrypted with (``None``: it is not).
     ``agent`` makes the floor below from the database, the servers and the handler of its events (the network of tests).
 
@@ -134,10 +137,11 @@ class Client:
         self._key = key
         settings = settings or Settings()
         with user_errors():
-            self._servers = tuple(ServerAddress.parse(server) for server in servers)
+            self._servers = checked(servers)
             self._ice = IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
         self._make_agent = agent
         self._database: Database | None = None
+        self._agent: AgentPort | None = None
         self._running: tuple[Chat, CallManager] | None = None
         self._readers: set[Events] = set()
         self._server_status: dict[str, bool] = {}
@@ -159,11 +163,9 @@ class Client:
             database = self._open()
             try:
                 database.migrate("client", MIGRATIONS)
-                chat = Chat(
-                    database,
-                    lambda handler: self._make_agent(database, self._servers, handler),
-                    handler=self._chat_told,
-                )
+                kept = stored(database)
+                self._servers = self._servers if kept is None else kept
+                chat = Chat(database, lambda handler: self._new_agent(database, handler), handler=self._chat_told)
                 if chat.profile is None and self._name is not None:
                     chat.set_profile(self._name)
                 manager = CallManager(database, chat, handler=self._calls_told, ice=lambda: self._ice)
@@ -175,6 +177,10 @@ class Client:
                 self._database, self._running = None, None
                 database.close()
                 raise
+
+    def _new_agent(self, database: Database, handler: Callable[[AgentEvent], None]) -> AgentPort:
+        self._agent = self._make_agent(database, active(self._servers), handler)
+        return self._agent
 
     def _open(self) -> Database:
         try:
@@ -256,6 +262,20 @@ class Client:
             raise ClientError("client.error.closed")
         return self._database
 
+    def servers(self) -> list[ServerChoice]:
+        """The servers of this profile, on or off."""
+        return list(self._servers)
+
+    def set_servers(self, servers: Sequence[ServerChoice | str]) -> None:
+        """Make new contacts on the servers of this list that are on; contacts that there are stay where they are."""
+        database = self._opened()
+        with user_errors():
+            chosen = checked(servers)
+            store(database, chosen)
+        self._servers = chosen
+        if self._agent is not None:
+            self._agent.use_servers(active(chosen))
+
     def server_status(self) -> list[ServerStatus]:
         """The servers that contacts are on, as far as they were heard of since the start."""
         return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
@@ -283,7 +303,7 @@ class Client:
     def _check_can_connect(self) -> None:
         if self.profile is None:
             raise ClientError("client.error.no-profile")
-        if not self._servers:
+        if not active(self._servers):
             # their messages come to a queue on a server of ours, whoever made the link
             raise ClientError("client.error.no-server")
 

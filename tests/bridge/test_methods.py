@@ -64,7 +64,7 @@ async def test_the_first_paint(methods: ChatMethods, alice: Client, bob: Client,
     alice.send_text(1, "hello")
     agents.wire.run()
     state = await done(methods, "state")
-    assert state["profile"] == {"displayName": "Alice", "fullName": ""}
+    assert state["profile"] == {"displayName": "Alice", "fullName": "", "callsAllowed": True}
     assert state["calls"] == []
     assert state["servers"] == []
     assert state["isIpExposureConfirmed"] is False
@@ -140,8 +140,9 @@ async def test_texts(methods: ChatMethods, alice: Client, bob: Client, agents: A
 
 async def test_the_profile(methods: ChatMethods, alice: Client) -> None:
     profile = await done(methods, "set_profile", displayName="Ally", fullName="Alice L.")
-    assert profile == {"displayName": "Ally", "fullName": "Alice L."}
-    assert await done(methods, "set_profile", displayName="Al") == {"displayName": "Al", "fullName": ""}
+    assert profile == {"displayName": "Ally", "fullName": "Alice L.", "callsAllowed": True}
+    fewer = await done(methods, "set_profile", displayName="Al")
+    assert (fewer["displayName"], fewer["fullName"]) == ("Al", "")
     assert await refused(methods, "set_profile", displayName=" \u202e ") == "client.error.name"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -25,6 +25,7 @@ from simplex_calls.agent.events import (
 from simplex_calls.chat.chat import Chat
 from simplex_calls.chat.events import CallMessageReceived, ChatEvent
 from simplex_calls.database import Database
+from simplex_calls.smp.address import ServerAddress
 
 OK = Integrity()
 BROKER_TIME = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -60,7 +61,11 @@ class FakeAgent:
         self.deleted: list[int] = []
         self.next_failure: FailureReason | None = None
         self.running = False
+        self.servers: tuple[ServerAddress, ...] = ()
         self.dies_after_making = False
+
+    def use_servers(self, servers: Sequence[ServerAddress]) -> None:
+        self.servers = tuple(servers)
 
     async def start(self) -> None:
         self.running = True

@@ -96,6 +96,10 @@ class Agent:
         self._acknowledging = Acknowledging(self._network, random=random, config=self._delivery.config)
         self._joining: set[tuple[bytes, bytes]] = set()
 
+    def use_servers(self, servers: Sequence[ServerAddress]) -> None:
+        """Make new connections on these servers of ours; those that there are stay where they are."""
+        self._servers = tuple(servers)
+
     async def start(self) -> None:
         """Subscribe to all queues, and continue with what was not sent or deleted yet."""
         with self._database.transaction():

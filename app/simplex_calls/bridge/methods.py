@@ -82,18 +82,16 @@ Events, pushed at any time after the session stands:
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-
+from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.call_methods import CallMethods
-from simplex_calls.bridge.faults import describe
-from simplex_calls.bridge.params import MAX_NUMBER, Method, Params, RequestError
+from simplex_calls.bridge.home_methods import HomeMethods
+from simplex_calls.bridge.params import Params
 from simplex_calls.bridge.people_methods import PeopleMethods
-from simplex_calls.bridge.shell import Shell
+from simplex_calls.bridge.server_methods import ServerMethods
+from simplex_calls.bridge.shell import HomePort, Shell
 from simplex_calls.bridge.text_methods import TextMethods
 from simplex_calls.bridge.values import Json, call_json, item_json, profile_json
-from simplex_calls.catalogue import text
-from simplex_calls.client import Client, ClientError
+from simplex_calls.client import Client
 from simplex_calls.events import (
     CallChanged,
     ContactAdded,
@@ -110,51 +108,26 @@ from simplex_calls.events import (
     ServerDisconnected,
 )
 
-logger = logging.getLogger(__name__)
 
-
-class ChatMethods:
+class ChatMethods(Methods):
     """Answers the chat page's requests, and words events for it."""
 
-    def __init__(self, client: Client, shell: Shell) -> None:
+    def __init__(self, client: Client, shell: Shell, home: HomePort | None = None) -> None:
         self._client = client
         self._shell = shell
         self._people = PeopleMethods(client)
-        self._methods: dict[str, Method] = {
-            "state": self._state,
-            "set_profile": self._set_profile,
-            **self._people.table(),
-            **TextMethods(client).table(),
-            **CallMethods(client, shell).table(),
-        }
-
-    async def answer(self, message: object) -> Json | None:
-        """Do a request and give its answer; ``None`` for what is not even a request."""
-        if not isinstance(message, Mapping):
-            logger.warning("the chat page sent something that is no request")
-            return None
-        number = message.get("id")
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_NUMBER:
-            logger.warning("the chat page sent a request without a number")
-            return None
-        try:
-            name = message.get("method")
-            method = self._methods.get(name) if isinstance(name, str) else None
-            if method is None:
-                raise RequestError("bridge.error.request")
-            return {"id": number, "result": await method(Params(message.get("params")))}
-        except ClientError as error:
-            return self.refusal(number, error.message_id, str(error))
-        except RequestError as error:
-            return self.refusal(number, error.code, str(error))
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not hang the page
-            logger.error("a request of the chat page failed: %s", describe(error))  # noqa: TRY400 - no text
-            return self.refusal(number, "bridge.error.internal", text("bridge.error.internal"))
-
-    @staticmethod
-    def refusal(number: int, code: str, words: str) -> Json:
-        """The answer to a request that was not done."""
-        return {"id": number, "error": {"code": code, "text": words}}
+        self._servers = ServerMethods(client, home)
+        super().__init__(
+            {
+                "state": self._state,
+                "set_profile": self._set_profile,
+                **self._people.table(),
+                **TextMethods(client).table(),
+                **CallMethods(client, shell).table(),
+                **self._servers.table(),
+                **({} if home is None else HomeMethods(home).table()),
+            }
+        )
 
     def event(self, event: Event) -> Json | None:
         """What the page is told of an event; ``None`` if nothing."""
@@ -190,6 +163,8 @@ class ChatMethods:
         return {
             "profile": profile_json(client.profile),
             "contacts": [self._people.contact(contact) for contact in client.contacts()],
+            "requests": [],
+            "hasServers": self._servers.has_server(),
             "calls": [call_json(call) for call in client.calls()],
             "servers": [{"server": it.server, "isConnected": it.is_connected} for it in client.server_status()],
             "isIpExposureConfirmed": client.is_ip_exposure_confirmed,

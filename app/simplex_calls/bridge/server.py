@@ -18,11 +18,13 @@ from typing import Any, Self
 import jinja2
 from aiohttp import WSCloseCode, web
 
+from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.files import find, web_folder
+from simplex_calls.bridge.home_methods import LockedMethods
 from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, PageGoneError, WebSocketPage
 from simplex_calls.bridge.sessions import CarriedPage, ChatSession
-from simplex_calls.bridge.shell import Shell
+from simplex_calls.bridge.shell import HomePort, Shell
 from simplex_calls.bridge.tickets import PageKind, Ticket, Tickets
 from simplex_calls.bridge.values import Json
 from simplex_calls.catalogue import text, texts, user_language
@@ -40,12 +42,25 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Bridge:
-    """The pages of one client: ``async with Bridge(client, shell) as bridge: …``."""
+    """The pages of one client after the other: ``async with Bridge(client, shell) as bridge: …``.
 
-    def __init__(self, client: Client, shell: Shell, *, random: Callable[[int], bytes] = os.urandom) -> None:
-        self._client = client
+    Without a client, ``home`` says which profile waits for its passphrase.
+    """
+
+    def __init__(
+        self,
+        client: Client | None,
+        shell: Shell,
+        home: HomePort | None = None,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._shell = shell
-        self._methods = ChatMethods(client, shell)
+        self._home = home
+        self._client: Client | None = None
+        self._methods = Methods({})
+        self._is_ready = asyncio.Event()
+        self.use(client)
         self._web = web_folder()
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(self._web / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -93,6 +108,22 @@ class Bridge:
 
     # what the program around it uses
 
+    async def leave(self) -> None:
+        """Let the pages load anew: another client follows, or none (:meth:`use`). They wait until then."""
+        self._is_ready.clear()
+        self._client = None
+        for session in list(self._chats):
+            await session.send_away()
+
+    def use(self, client: Client | None) -> None:
+        """Serve pages with this client from now on."""
+        self._client = client
+        if client is not None:
+            self._methods = ChatMethods(client, self._shell, self._home)
+        elif self._home is not None:
+            self._methods = LockedMethods(self._home, self._shell)
+        self._is_ready.set()
+
     @property
     def origin(self) -> str:
         """The pages' origin."""
@@ -128,8 +159,9 @@ class Bridge:
             if ticket is None:
                 logger.warning("a page began no session")
             elif ticket.call_id is None:
+                await self._is_ready.wait()
                 await self._serve_chat(page)
-            else:
+            elif self._client is not None:
                 await self._client.attach_page(ticket.call_id, page)
         except ClientError as error:
             logger.info("a page was not wanted any more: %s", error.message_id)
@@ -239,9 +271,12 @@ class Bridge:
             session=self._sessions.issue(ticket),
             call_id=ticket.call_id,
             mode=self._shell.mode.value,
+            has_home=self._home is not None,
         )
 
     def _is_going_on(self, call_id: str) -> bool:
+        if self._client is None:
+            return False
         try:
             return self._client.call(call_id).state is not CallPhase.ENDED
         except ClientError:

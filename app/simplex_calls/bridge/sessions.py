@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.faults import describe
-from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.pages import PageGoneError
 from simplex_calls.bridge.values import Json
 from simplex_calls.catalogue import text
@@ -31,7 +32,9 @@ class CarriedPage(Page, Protocol):
 class ChatSession:
     """Serves one chat page. ``said_profile`` is told a new profile, for the other chat pages."""
 
-    def __init__(self, client: Client, methods: ChatMethods, page: Page, said_profile: Callable[[Json], None]) -> None:
+    def __init__(
+        self, client: Client | None, methods: Methods, page: Page, said_profile: Callable[[Json], None]
+    ) -> None:
         self._client = client
         self._methods = methods
         self._page = page
@@ -48,19 +51,23 @@ class ChatSession:
         except asyncio.QueueFull:
             logger.warning("a chat page does not take messages")
 
+    async def send_away(self) -> None:
+        """Let the page load anew: what it shows is over."""
+        with contextlib.suppress(PageGoneError):
+            await self._page.send({"event": "reload"})
+
     async def run(self) -> None:
         """Serve the page until it is gone, or the client has stopped."""
         # before anything is answered: what happens after an answer must reach the page too
-        events = self._client.events()
-        tasks = [
-            asyncio.create_task(self._read()),
-            asyncio.create_task(self._tell_events(events)),
-            asyncio.create_task(self._tell_pushed()),
-        ]
+        events = None if self._client is None else self._client.events()
+        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._tell_pushed())]
+        if events is not None:
+            tasks.append(asyncio.create_task(self._tell_events(events)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            events.close()
+            if events is not None:
+                events.close()
             for task in tasks:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):

@@ -28,7 +28,11 @@ def profile_json(profile: Profile | None) -> Json | None:
     """What a page sees of the user's profile."""
     if profile is None:
         return None
-    return {"displayName": profile.display_name, "fullName": profile.full_name}
+    return {
+        "displayName": profile.display_name,
+        "fullName": profile.full_name,
+        "callsAllowed": profile.calls_allowed,
+    }
 
 
 def item_json(item: ChatItem) -> Json:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from simplex_calls.smp.address import ServerAddress
 
 
 class AgentPort(Protocol):
@@ -29,3 +31,6 @@ class AgentPort(Protocol):
 
     async def delete_connection(self, connection_id: int) -> None:
         """Forget a connection here and on its servers."""
+
+    def use_servers(self, servers: Sequence[ServerAddress]) -> None:
+        """Make new connections on these servers of ours."""

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from simplex_calls.bridge.faults import describe
@@ -23,8 +23,9 @@ from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, Client, ClientError
 from simplex_calls.desktop.display import check_display, prepare_environment
 from simplex_calls.desktop.errors import DesktopError
+from simplex_calls.desktop.homes import Home, HomeFactory, as_home
 from simplex_calls.desktop.notifications import Notifications
-from simplex_calls.desktop.program import Program
+from simplex_calls.desktop.program import Program, follow
 from simplex_calls.desktop.windows import Placement, View, WindowPort
 
 __all__ = ["Desktop", "DesktopError"]
@@ -44,7 +45,7 @@ Ready = Callable[[Client, "Desktop"], Awaitable[None]]
 class Desktop:
     """The windows of one client.
 
-    ``client_factory`` gives a context that opens the client. ``offscreen`` draws where nobody sees it,
+    ``home_factory`` gives a context that opens the home, or a single client. ``offscreen`` draws where nobody sees it,
     ``fake_devices`` takes Chromium's test picture and tone for camera and microphone, ``debugging_port`` lets
     Chromium's tools in (on this machine; for tests only), ``column`` puts the windows into the left (0) or right (1)
     half of the screen. ``on_ready`` runs beside the windows, once the main one speaks. ``notifications``: unless
@@ -53,7 +54,7 @@ class Desktop:
 
     def __init__(
         self,
-        client_factory: Callable[[], AbstractAsyncContextManager[Client]],
+        home_factory: HomeFactory,
         *,
         offscreen: bool = False,
         fake_devices: bool = False,
@@ -62,7 +63,7 @@ class Desktop:
         on_ready: Ready | None = None,
         notifications: bool | None = None,
     ) -> None:
-        self._client_factory = client_factory
+        self._home_factory = home_factory
         self._offscreen = offscreen
         self._fake_devices = fake_devices
         self._debugging_port = debugging_port
@@ -73,7 +74,7 @@ class Desktop:
         self._make_window: Callable[[str, str, WindowPort], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-        self._client: Client | None = None
+        self._home: Home | None = None
         self._bridge: Bridge | None = None
         self._main: WindowPort | None = None
         self._calls: dict[str, WindowPort] = {}
@@ -86,7 +87,7 @@ class Desktop:
     def run(self) -> int:
         """Show the windows until the user closes the main one; 0, or 1 if something broke on the way.
 
-        Only on the main thread, once in a process. Raises :class:`DesktopError`, and what ``client_factory`` raises.
+        Only on the main thread, once in a process. Raises :class:`DesktopError`, and what ``home_factory`` raises.
         """
         if not self._offscreen:
             check_display(os.environ)
@@ -141,16 +142,10 @@ class Desktop:
     async def _run(self, started: concurrent.futures.Future[tuple[str, WindowPort]]) -> None:
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            client = self._client = await stack.enter_async_context(self._client_factory())
-            bridge = self._bridge = await stack.enter_async_context(Bridge(client, self))
-            program = Program(
-                client,
-                bridge,
-                Notifications() if self._notifies else None,
-                open_call=self._open_call,
-                show=self._show_main,
-            )
-            tasks = [asyncio.create_task(program.run())]
+            opened: Home | Client = await stack.enter_async_context(self._home_factory())
+            home = self._home = as_home(opened)
+            bridge = self._bridge = await stack.enter_async_context(Bridge(home.client, self, home.port))
+            tasks = [asyncio.create_task(follow(home, bridge, lambda client: self._program(client, bridge)))]
             main = self._main = WindowPort(
                 self._loop,
                 bridge.origin,
@@ -162,7 +157,7 @@ class Desktop:
             )
             started.set_result((bridge.chat_url("webview"), main))
             if self._on_ready is not None:
-                tasks.append(asyncio.create_task(self._be_ready(self._on_ready, client, bridge)))
+                tasks.append(asyncio.create_task(self._be_ready(self._on_ready, home, bridge)))
             try:
                 await self._stopping.wait()
             finally:
@@ -174,15 +169,28 @@ class Desktop:
                     task.cancel()
                 await asyncio.gather(*tasks, *self._serving, return_exceptions=True)
 
-    async def _be_ready(self, on_ready: Ready, client: Client, bridge: Bridge) -> None:
+    def _program(self, client: Client, bridge: Bridge) -> Program:
+        # calls of a client that is closed are over
+        for port in list(self._calls.values()):
+            port.close()
+        self._name_main()
+        notifications = Notifications() if self._notifies else None
+        return Program(client, bridge, notifications, open_call=self._open_call, show=self._show_main)
+
+    async def _be_ready(self, on_ready: Ready, home: Home, bridge: Bridge) -> None:
         await bridge.has_chat.wait()
         self._name_main()
         try:
-            await on_ready(client, self)
+            if home.client is not None:
+                await on_ready(home.client, self)
         except Exception as error:  # noqa: BLE001 - whatever it is, the windows must close
             logger.error("the program's driver failed: %s", describe(error))  # noqa: TRY400 - no text
             self._status = 1
             self.quit()
+
+    @property
+    def _client(self) -> Client | None:
+        return None if self._home is None else self._home.client
 
     def _name_main(self) -> None:
         profile = self._client.profile if self._client is not None else None

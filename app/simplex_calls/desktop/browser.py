@@ -8,7 +8,7 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 
 from simplex_calls.bridge.files import PagesMissingError
 from simplex_calls.bridge.server import Bridge
@@ -16,8 +16,9 @@ from simplex_calls.bridge.shell import Mode
 from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, Client, ClientError
 from simplex_calls.desktop.errors import DesktopError
+from simplex_calls.desktop.homes import Home, HomeFactory, as_home
 from simplex_calls.desktop.notifications import Notifications
-from simplex_calls.desktop.program import Program
+from simplex_calls.desktop.program import Program, follow
 
 logger = logging.getLogger(__name__)
 
@@ -25,25 +26,25 @@ logger = logging.getLogger(__name__)
 class Browser:
     """The pages of one client in the user's browser.
 
-    ``client_factory`` gives a context that opens the client; ``open_url`` opens an address in the browser, ``say``
-    tells the user something. Without ``opens``, addresses are only told.
+    ``home_factory`` gives a context that opens the home, or a single client; ``open_url`` opens an address in the
+    browser, ``say`` tells the user something. Without ``opens``, addresses are only told.
     """
 
     def __init__(
         self,
-        client_factory: Callable[[], AbstractAsyncContextManager[Client]],
+        home_factory: HomeFactory,
         *,
         opens: bool = True,
         notifications: bool = True,
         open_url: Callable[[str], object] = webbrowser.open,
         say: Callable[[str], object] | None = None,
     ) -> None:
-        self._client_factory = client_factory
+        self._home_factory = home_factory
         self._opens = opens
         self._notifies = notifications
         self._open_url = open_url
         self._say = _print if say is None else say
-        self._client: Client | None = None
+        self._home: Home | None = None
         self._bridge: Bridge | None = None
         self._stopping = asyncio.Event()
 
@@ -63,16 +64,10 @@ class Browser:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         async with AsyncExitStack() as stack:
-            client = self._client = await stack.enter_async_context(self._client_factory())
-            bridge = self._bridge = await stack.enter_async_context(Bridge(client, self))
-            program = Program(
-                client,
-                bridge,
-                Notifications() if self._notifies else None,
-                open_call=self._open_call,
-                show=self._show,
-            )
-            task = asyncio.create_task(program.run())
+            opened: Home | Client = await stack.enter_async_context(self._home_factory())
+            home = self._home = as_home(opened)
+            bridge = self._bridge = await stack.enter_async_context(Bridge(home.client, self, home.port))
+            task = asyncio.create_task(follow(home, bridge, lambda client: self._program(client, bridge)))
             await self._open(bridge.chat_url("websocket"))
             self._say(text("desktop.browser.stop"))
             try:
@@ -80,6 +75,10 @@ class Browser:
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    def _program(self, client: Client, bridge: Bridge) -> Program:
+        notifications = Notifications() if self._notifies else None
+        return Program(client, bridge, notifications, open_call=self._open_call, show=self._show)
 
     def stop(self) -> None:
         """End :meth:`serve`; on its thread."""
@@ -114,9 +113,10 @@ class Browser:
 
     async def show_call(self, call_id: str) -> None:
         """Give the page another address for a call whose page was not opened."""
-        if self._client is None or self._bridge is None:
+        client = None if self._home is None else self._home.client
+        if client is None:
             return
-        call = self._client.call(call_id)
+        call = client.call(call_id)
         if call.is_active and not call.has_page and call.state is not CallPhase.ENDED:
             await self._open_call(call_id, from_page=True)
 

@@ -11,6 +11,7 @@ from simplex_calls.bridge.faults import describe
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
 from simplex_calls.client import CallPhase, CallView, Client, ClientError
+from simplex_calls.desktop.homes import Home
 from simplex_calls.desktop.notifications import Notifications, Ring
 from simplex_calls.events import CallChanged, Event, PageWanted
 
@@ -110,3 +111,20 @@ class Program:
             logger.info("not done: %s", error.message_id)
         except Exception as error:  # noqa: BLE001 - one thing that fails must not end the others
             logger.error("something that was asked for was not done: %s", describe(error))  # noqa: TRY400 - no text
+
+
+async def follow(home: Home, bridge: Bridge, program: Callable[[Client], Program]) -> None:
+    """Run a program for each client that the home opens, one after the other, until cancelled."""
+    while True:
+        client = home.client
+        task = None if client is None else asyncio.create_task(program(client).run())
+        # only now: what happens from here on reaches both
+        bridge.use(client)
+        try:
+            await home.changed()
+        finally:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await bridge.leave()
+        await home.follow()

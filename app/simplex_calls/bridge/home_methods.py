@@ -1,0 +1,84 @@
+"""What the chat page can ask about profiles and their backups; described in :mod:`simplex_calls.bridge.methods`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simplex_calls.bridge.answering import Methods
+from simplex_calls.bridge.params import Method, Params
+from simplex_calls.bridge.shell import HomePort, HomeProfile, Shell
+from simplex_calls.bridge.values import Json
+
+
+def home_profile_json(profile: HomeProfile) -> Json:
+    """What a page sees of a profile in the chooser."""
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "isOpen": profile.is_open,
+        "hasPassphrase": profile.has_passphrase,
+    }
+
+
+class HomeMethods:
+    """Profiles: switched, added, removed, sealed, saved, restored."""
+
+    def __init__(self, home: HomePort) -> None:
+        self._home = home
+
+    def table(self) -> dict[str, Method]:
+        """The methods by name."""
+        return {
+            **self.locked_table(),
+            "remove_profile": self._remove_profile,
+            "change_passphrase": self._change_passphrase,
+            "export_archive": self._export_archive,
+            "import_archive": self._import_archive,
+        }
+
+    def locked_table(self) -> dict[str, Method]:
+        """Those that do not need an open profile."""
+        return {
+            "profiles": self._profiles,
+            "switch_profile": self._switch_profile,
+            "add_profile": self._add_profile,
+        }
+
+    async def _profiles(self, _: Params) -> list[Json]:
+        return [home_profile_json(profile) for profile in self._home.profiles()]
+
+    async def _switch_profile(self, params: Params) -> None:
+        await self._home.switch(params.text("id"), params.optional_text("passphrase"))
+
+    async def _add_profile(self, params: Params) -> Json:
+        return home_profile_json(await self._home.add(params.text("name")))
+
+    async def _remove_profile(self, params: Params) -> None:
+        await self._home.remove(params.text("id"))
+
+    async def _change_passphrase(self, params: Params) -> None:
+        await self._home.change_passphrase(params.text("former"), params.text("passphrase"))
+
+    async def _export_archive(self, params: Params) -> Json:
+        return {"path": str(await self._home.export_archive(params.text("passphrase")))}
+
+    async def _import_archive(self, params: Params) -> Json:
+        return home_profile_json(await self._home.import_archive(Path(params.text("path")), params.text("passphrase")))
+
+
+class LockedMethods(Methods):
+    """What can be asked while the profile's passphrase is wanted: ``state`` gives *locked*."""
+
+    def __init__(self, home: HomePort, shell: Shell) -> None:
+        self._home = home
+        self._shell = shell
+        super().__init__({"state": self._state, **HomeMethods(home).locked_table()})
+
+    async def _state(self, _: Params) -> Json:
+        locked = self._home.locked
+        return {
+            "locked": None if locked is None else home_profile_json(locked),
+            "profiles": [home_profile_json(profile) for profile in self._home.profiles()],
+            "problem": self._home.problem,
+            "mode": self._shell.mode.value,
+        }

@@ -1,0 +1,275 @@
+"""What a user has on this machine: profiles, the one that is open, and the relay that is built in.
+
+The program around the pages follows :attr:`Home.client`: :meth:`Home.changed` returns when another one is wanted,
+:meth:`Home.follow` opens it. Between the two, whatever uses the old one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import platformdirs
+
+from simplex_calls.bridge.shell import HomePort, HomeProfile, RelayMode, RelayState
+from simplex_calls.client import Client, ClientError
+from simplex_calls.database import DatabaseKey
+from simplex_calls.own_relay import OwnRelay
+from simplex_calls.profiles import (
+    Keyring,
+    PassphraseNeeded,
+    ProfileEntry,
+    ProfileError,
+    Profiles,
+    Protection,
+    ProtectionKind,
+)
+
+logger = logging.getLogger(__name__)
+
+LAST_FILE = "last-profile"
+SERVERS_FILE = "servers.json"
+"""Where older versions kept a profile's servers."""
+
+
+class Home:
+    """The profiles below ``data``: ``async with Home(data, relay) as home: …`` opens the one that was open last.
+
+    ``name`` and ``servers`` are for the profile that is opened: its name if it has none, and what its servers are from
+    now on if any are given. Raises :class:`ProfileError`, :class:`ClientError` and what the relay raises.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        relay: OwnRelay | None,
+        *,
+        name: str | None = None,
+        servers: Sequence[str] = (),
+        keyring: Keyring | None = None,
+        make_client: Callable[..., Client] = Client,
+    ) -> None:
+        self._data = data
+        self._relay = relay
+        self._name = name
+        self._given = tuple(servers)
+        self._profiles = Profiles(data, keyring=keyring)
+        self._make_client = make_client
+        self._client: Client | None = None
+        self._open: ProfileEntry | None = None
+        self._key: DatabaseKey | None = None
+        self._wanted: tuple[ProfileEntry, DatabaseKey | None] | None = None
+        self._change = asyncio.Event()
+        self.problem = ""
+
+    async def __aenter__(self) -> Self:
+        if self._relay is not None:
+            await self._relay.start()
+        try:
+            entry = await asyncio.to_thread(self._first)
+            self._open = entry
+            with suppress(PassphraseNeeded):
+                await self._begin(entry, await self._unlock(entry, None))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+        if self._relay is not None:
+            await self._relay.stop()
+
+    def _first(self) -> ProfileEntry:
+        """The profile that was open last; a new one at the first start."""
+        entries = self._profiles.list()
+        if not entries:
+            return self._profiles.create(self._name or "", self._protection())
+        with suppress(OSError):
+            last = (self._data / LAST_FILE).read_text("utf-8").strip()
+            return next((entry for entry in entries if entry.id == last), entries[0])
+        return entries[0]
+
+    def _protection(self) -> Protection:
+        """Where keys are kept unless the user says otherwise."""
+        return Protection.keyring() if self._profiles.is_keyring_available() else Protection.key_file()
+
+    async def _unlock(self, entry: ProfileEntry, passphrase: str | None) -> DatabaseKey:
+        if entry.protection is None:
+            # of an older version, not encrypted yet
+            return await asyncio.to_thread(self._profiles.protect, entry.id, self._protection())
+        return await asyncio.to_thread(self._profiles.unlock, entry.id, passphrase)
+
+    async def _begin(self, entry: ProfileEntry, key: DatabaseKey) -> None:
+        client = self._make_client(entry.folder, self._name or entry.name or None, key=key)
+        await client.start()
+        self._client, self._open, self._key = client, self._profiles.get(entry.id), key
+        self._name = None
+        given = list(self._given) or _former_servers(entry.folder)
+        relay = self.relay()
+        if not given and entry.protection is None and relay is not None and relay.address is not None:
+            # a profile of an older version, without servers: this machine's relay served it
+            given = [relay.address]
+        if given:
+            client.set_servers(given)
+            (entry.folder / SERVERS_FILE).unlink(missing_ok=True)
+        self._given = ()
+        with suppress(OSError):
+            (self._data / LAST_FILE).write_text(entry.id + "\n", "utf-8")
+
+    async def _end(self) -> None:
+        client, self._client, self._key = self._client, None, None
+        if client is None:
+            return
+        name = client.profile.display_name if client.profile is not None else ""
+        await client.stop()
+        if self._open is not None and name and name != self._open.name:
+            with suppress(ProfileError):
+                self._profiles.rename(self._open.id, name)
+
+    # the profile that is open
+
+    @property
+    def client(self) -> Client | None:
+        """The open profile's client; ``None`` while its passphrase is wanted."""
+        return self._client
+
+    @property
+    def port(self) -> HomePort:
+        """What pages can ask of it."""
+        return self
+
+    @property
+    def locked(self) -> HomeProfile | None:
+        """The profile whose passphrase is wanted."""
+        return None if self._client is not None or self._open is None else self._shown(self._open)
+
+    async def changed(self) -> None:
+        """Wait until another profile is wanted, or this one with its passphrase."""
+        await self._change.wait()
+
+    async def follow(self) -> None:
+        """Close the client, and open the one that is wanted."""
+        self._change.clear()
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return
+        entry, key = wanted
+        await self._end()
+        self._open, self.problem = entry, ""
+        if key is None:
+            return
+        try:
+            await self._begin(entry, key)
+        except (ClientError, ProfileError) as error:
+            # it can be tried again, or another one be opened
+            logger.warning("a profile could not be opened: %s", error.message_id)
+            self.problem = str(error)
+
+    async def switch(self, profile_id: str, passphrase: str | None = None) -> None:
+        """Want another profile; one whose passphrase is not given is asked for it."""
+        entry = self._profiles.get(profile_id)
+        key: DatabaseKey | None = None
+        try:
+            key = await self._unlock(entry, passphrase)
+        except PassphraseNeeded:
+            if self._open is not None and self._open.id == profile_id:
+                raise
+        self._wanted = (entry, key)
+        self._change.set()
+
+    # profiles
+
+    def profiles(self) -> list[HomeProfile]:
+        """All profiles, the oldest first."""
+        return [self._shown(entry) for entry in self._profiles.list()]
+
+    def _shown(self, entry: ProfileEntry) -> HomeProfile:
+        is_open = self._client is not None and self._open is not None and entry.id == self._open.id
+        profile = self._client.profile if is_open and self._client is not None else None
+        name = profile.display_name if profile is not None else entry.name
+        return HomeProfile(entry.id, name, is_open, entry.protection is ProtectionKind.PASSPHRASE)
+
+    async def add(self, name: str) -> HomeProfile:
+        """Make a profile."""
+        return self._shown(await asyncio.to_thread(self._profiles.create, name, self._protection()))
+
+    async def remove(self, profile_id: str) -> None:
+        """Remove a profile that is not open, with all that is in it."""
+        await asyncio.to_thread(self._profiles.remove, profile_id)
+
+    async def change_passphrase(self, former: str, passphrase: str) -> None:
+        """Seal the open profile with another passphrase; an empty one lets the system keep its key."""
+        entry, key = self._opened()
+        if entry.protection is ProtectionKind.PASSPHRASE:
+            # who found an open window must not be able to lock the owner out
+            await asyncio.to_thread(self._profiles.unlock, entry.id, former)
+        protection = Protection.passphrase(passphrase) if passphrase else self._protection()
+        await asyncio.to_thread(lambda: self._profiles.protect(entry.id, protection, key=key))
+        self._open = self._profiles.get(entry.id)
+
+    def _opened(self) -> tuple[ProfileEntry, DatabaseKey]:
+        if self._open is None or self._client is None or self._key is None:
+            raise ClientError("client.error.closed")
+        return self._open, self._key
+
+    async def export_archive(self, passphrase: str) -> Path:
+        """Write the open profile into one file among the downloads, and give its place."""
+        entry, _ = self._opened()
+        client = self._client
+        if client is None:
+            raise ClientError("client.error.closed")
+        name = re.sub(r"[^\w-]+", "-", self._shown(entry).name).strip("-") or "profile"
+        folder = Path(platformdirs.user_downloads_path())
+        target = _free(folder / f"simplex-calls-{name}-{time.strftime('%Y-%m-%d')}.archive")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProfileError("profiles.error.file", path=folder, detail=error.strerror) from None
+        client.export_archive(target, passphrase)
+        return target
+
+    async def import_archive(self, path: Path, passphrase: str) -> HomeProfile:
+        """Make a profile of an archive."""
+        source = path.expanduser()
+        return self._shown(
+            await asyncio.to_thread(self._profiles.import_archive, source, passphrase, self._protection())
+        )
+
+    # the built-in relay
+
+    def relay(self) -> RelayState | None:
+        """How the relay of this program stands; ``None`` where there is none."""
+        return None if self._relay is None else self._relay.state()
+
+    async def set_relay(self, mode: RelayMode, host: str | None) -> RelayState:
+        """Run the relay of this program, or stop it."""
+        if self._relay is None:
+            raise ClientError("client.error.not-possible", detail="")
+        await self._relay.set(mode, host)
+        return self._relay.state()
+
+
+def _former_servers(folder: Path) -> list[str]:
+    """What an older version kept as the servers of a profile."""
+    try:
+        servers: Any = json.loads((folder / SERVERS_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [server for server in servers if isinstance(server, str)] if isinstance(servers, list) else []
+
+
+def _free(target: Path) -> Path:
+    """``target``, or the first of its name with a number that no file has."""
+    number, free = 1, target
+    while free.exists():
+        number += 1
+        free = target.with_stem(f"{target.stem}-{number}")
+    return free

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+from simplex_calls.client import Client, ClientError
+from simplex_calls.home import Home
+from simplex_calls.keys import WrongPassphrase
+from simplex_calls.profiles import ProfileError, Profiles
+from tests.linked import SERVER, Agents
+
+OTHER = "smp://" + "B" * 42 + "A=:password@127.0.0.1:1"
+SECRET = "correct horse battery staple"
+
+
+class NoKeyring:
+    def is_available(self) -> bool:
+        return False
+
+    def get(self, name: str) -> str | None:
+        raise AssertionError(name)
+
+    def set(self, name: str, secret: str) -> None:
+        raise AssertionError(name, secret)
+
+    def delete(self, name: str) -> None:
+        raise AssertionError(name)
+
+
+@pytest.fixture
+def make(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Home]:
+    monkeypatch.setattr(platformdirs, "user_downloads_path", lambda: tmp_path / "Downloads")
+
+    def make_client(*arguments: Any, **options: Any) -> Client:
+        return Client(*arguments, **options, agent=agents)
+
+    return lambda **options: Home(tmp_path / "data", None, keyring=NoKeyring(), make_client=make_client, **options)
+
+
+def opened(home: Home) -> Client:
+    client = home.client
+    assert client is not None
+    return client
+
+
+async def test_the_first_start_and_the_second(make: Callable[..., Home]) -> None:
+    async with make(name="Alice", servers=[SERVER, OTHER]) as home:
+        assert home.client is not None
+        assert home.client.profile is not None
+        assert home.client.profile.display_name == "Alice"
+        (profile,) = home.profiles()
+        assert (profile.name, profile.is_open, profile.has_passphrase) == ("Alice", True, False)
+        assert home.locked is None
+    async with make() as home:
+        assert home.client is not None
+        assert [server.uri for server in home.client.servers()] == [SERVER, OTHER]
+    async with make(servers=[SERVER]) as home:
+        pass
+    async with make() as home:
+        assert home.client is not None
+        assert [server.uri for server in home.client.servers()] == [SERVER]
+
+
+async def test_without_a_name_there_is_a_profile_all_the_same(make: Callable[..., Home]) -> None:
+    async with make() as home:
+        assert home.client is not None
+        assert home.client.profile is None
+        assert home.client.servers() == []
+        home.client.set_profile("Alice")
+        assert [profile.name for profile in home.profiles()] == ["Alice"]
+    async with make() as home:
+        assert [profile.name for profile in home.profiles()] == ["Alice"]
+
+
+async def test_profiles_are_switched(make: Callable[..., Home]) -> None:
+    async with make(name="Alice", servers=[SERVER]) as home:
+        alice = home.client
+        assert alice is not None
+        work = await home.add("Work")
+        await home.switch(work.id)
+        await home.changed()
+        await home.follow()
+        assert home.client is not None
+        assert home.client is not alice
+        assert home.client.profile is not None
+        assert home.client.profile.display_name == "Work"
+        # nothing of the one is in the other
+        assert home.client.servers() == []
+        with pytest.raises(ClientError):
+            alice.contacts()
+        with pytest.raises(ProfileError):
+            await home.remove(work.id)
+    # the one that was open last opens
+    async with make() as home:
+        assert [(profile.name, profile.is_open) for profile in home.profiles()] == [("Alice", False), ("Work", True)]
+        await home.remove(home.profiles()[0].id)
+        assert len(home.profiles()) == 1
+
+
+async def test_a_passphrase_is_asked_for(make: Callable[..., Home]) -> None:
+    async with make(name="Alice", servers=[SERVER]) as home:
+        await home.change_passphrase("", SECRET)
+        assert home.profiles()[0].has_passphrase
+        with pytest.raises(WrongPassphrase):
+            await home.change_passphrase("not it at all", "another passphrase")
+    async with make() as home:
+        assert not [profile for profile in home.profiles() if profile.is_open]
+        assert home.locked is not None
+        assert (home.locked.name, home.locked.is_open) == ("Alice", False)
+        with pytest.raises(WrongPassphrase):
+            await home.switch(home.locked.id, "not it at all")
+        with pytest.raises(ProfileError):
+            await home.switch(home.locked.id)
+        await home.switch(home.locked.id, SECRET)
+        await home.changed()
+        await home.follow()
+        assert [profile.is_open for profile in home.profiles()] == [True]
+        # the system keeps the key again
+        await home.change_passphrase(SECRET, "")
+    async with make() as home:
+        assert home.client is not None
+
+
+async def test_switching_to_a_sealed_profile_asks(make: Callable[..., Home]) -> None:
+    async with make(name="Alice", servers=[SERVER]) as home:
+        alice = home.profiles()[0].id
+        await home.change_passphrase("", SECRET)
+        work = await home.add("Work")
+        await home.switch(work.id)
+        await home.follow()
+        await home.switch(alice)
+        await home.follow()
+        assert home.client is None
+        assert home.locked is not None
+        assert home.locked.id == alice
+        await home.switch(work.id)
+        await home.follow()
+        assert opened(home).profile is not None
+
+
+async def test_backups(make: Callable[..., Home], tmp_path: Path) -> None:
+    async with make(name="Alice / 1", servers=[SERVER]) as home:
+        first = await home.export_archive(SECRET)
+        second = await home.export_archive(SECRET)
+        assert first.parent == tmp_path / "Downloads"
+        assert first.name.startswith("simplex-calls-Alice-1-")
+        assert first != second
+        with pytest.raises(ProfileError):
+            await home.import_archive(first, "another passphrase")
+        restored = await home.import_archive(first, SECRET)
+        assert restored.name == "Alice / 1"
+        await home.switch(restored.id)
+        await home.follow()
+        assert home.client is not None
+        assert [server.uri for server in home.client.servers()] == [SERVER]
+
+
+async def test_servers_of_an_older_version_move_into_the_profile(make: Callable[..., Home], tmp_path: Path) -> None:
+    async with make(name="Alice"):
+        pass
+    (entry,) = Profiles(tmp_path / "data", keyring=NoKeyring()).list()
+    (entry.folder / "servers.json").write_text(json.dumps([OTHER]))
+    async with make() as home:
+        assert home.client is not None
+        assert [server.uri for server in home.client.servers()] == [OTHER]
+    assert not (entry.folder / "servers.json").exists()
