@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-web test-e2e check docs bench wheel clean
+.PHONY: help run test test-unit test-web test-e2e torture check docs bench wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test-web: .make/dev ## unit tests of the pages
 
 test-e2e: .make/dev ## calls between real browsers and windows
 	$(BIN)/pytest e2e $(ARGS)
+
+torture: .make/dev ## clients killed at any moment, 1,000 rounds (ARGS="--rounds 100 --seed 1")
+	$(BIN)/python -m tests.torture $(ARGS)
 
 check: .make/dev ## style, types and import contracts of Python and JavaScript
 	$(BIN)/ruff format --check .

@@ -1,0 +1,157 @@
+"""One process of the torture tests: a client that follows orders and dies at a persistence point, or the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from simplex_calls.client import (
+    CallDetails,
+    CallPhase,
+    ChatItem,
+    Client,
+    ClientError,
+    NoticeDetails,
+    Settings,
+    TextDetails,
+)
+from simplex_calls.database import DatabaseKey, watch_points
+from simplex_calls.events import CallChanged, CallStats, PageWanted
+from simplex_calls.relay import Relay, RelayConfig
+from tests.calls.pages import ScriptedPage
+
+HISTORY = 300
+
+
+def run(order: dict[str, Any]) -> None:
+    """Be what the order says, until the other end of the socket is gone."""
+    asyncio.run(_relay(order) if order["role"] == "relay" else Person(order).run())
+
+
+async def _relay(order: dict[str, Any]) -> None:
+    reader, writer = await asyncio.open_unix_connection(order["socket"])
+    async with Relay(RelayConfig(port=0, data=Path(order["folder"]))) as relay:
+        writer.write(json.dumps({"name": order["name"], "uri": relay.address.uri()}).encode() + b"\n")
+        await reader.read()
+
+
+class Person:
+    """A client; dies at the persistence point ``kill_at`` (counted from the start), or from when it is told one."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._order = order
+        self._points = itertools.count(1)
+        self._kill_at: int | None = order.get("kill_at")
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _point(self, _name: str) -> None:
+        if next(self._points) == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def run(self) -> None:
+        """Follow orders."""
+        order = self._order
+        reader, self._writer = await asyncio.open_unix_connection(order["socket"], limit=1 << 24)
+        self._tell({"name": order["name"]})
+        key = DatabaseKey(bytes.fromhex(order["key"]))
+        with watch_points(self._point):
+            async with Client(
+                Path(order["folder"]), order["name"], [order["server"]], key=key, settings=Settings(ice_servers=())
+            ) as self._client:
+                self._spawn(self._watch())
+                await asyncio.sleep(0)
+                self._tell({"ready": True})
+                while line := await reader.readline():
+                    self._spawn(self._follow(json.loads(line)))
+
+    async def _watch(self) -> None:
+        async for event in self._client.events():
+            match event:
+                case PageWanted(call_id):
+                    self._spawn(self._client.attach_page(call_id, ScriptedPage()))
+                case CallChanged(call) if call.state is CallPhase.RINGING:
+                    self._spawn(self._accept(call.id))
+            if not isinstance(event, CallStats):
+                self._tell({"event": type(event).__name__})
+
+    async def _accept(self, call_id: str) -> None:
+        try:
+            await self._client.accept(call_id)
+        except ClientError as error:
+            self._tell({"event": f"not accepted: {error}"})
+
+    async def _follow(self, order: dict[str, Any]) -> None:
+        try:
+            answer = await self._do(order["do"], order)
+        except ClientError as error:
+            answer = {"error": str(error), "error_id": error.message_id}
+        self._tell({"answer": order["number"], **answer})
+
+    async def _do(self, what: str, order: dict[str, Any]) -> dict[str, Any]:
+        client = self._client
+        match what:
+            case "arm":
+                self._points, self._kill_at = itertools.count(1), order["kill_at"]
+            case "invite":
+                return {"link": str(await client.create_invitation())}
+            case "connect":
+                return {"contact": (await client.connect(order["link"])).id}
+            case "send":
+                for text in order["texts"]:
+                    client.send_text(order["contact"], text)
+                    self._tell({"sent": text})
+                    await asyncio.sleep(0)
+            case "call":
+                await client.start_call(order["contact"], "video")
+            case "hang up":
+                for call in client.calls():
+                    if call.state is not CallPhase.ENDED:
+                        await client.hang_up(call.id)
+            case "delete":
+                await client.delete_contact(order["contact"])
+            case "contacts":
+                return {
+                    "contacts": [
+                        {
+                            "id": contact.id,
+                            "name": contact.name,
+                            "status": contact.status.value,
+                            "link": self._link(contact.id),
+                        }
+                        for contact in client.contacts()
+                    ]
+                }
+            case "history":
+                items = client.history(order["contact"], limit=HISTORY)
+                return {"items": [_shown(item) for item in items if item.id > order["after"]]}
+            case "calls":
+                return {"calls": [call.state.value for call in client.calls()]}
+        return {}
+
+    def _link(self, contact_id: int) -> str | None:
+        link = self._client.invitation_link(contact_id)
+        return None if link is None else str(link)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _shown(item: ChatItem) -> dict[str, Any]:
+    shown = {"id": item.id, "direction": item.direction.value, "kind": item.kind.value}
+    match item.details:
+        case TextDetails(text):
+            return shown | {"text": text, "delivery": item.delivery.value if item.delivery else None}
+        case CallDetails():
+            return shown | {"status": item.details.status.value}
+        case NoticeDetails():
+            return shown | {"notice": item.details.notice.value, "count": item.details.count}

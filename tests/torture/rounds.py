@@ -1,0 +1,331 @@
+"""What is done while somebody is killed, and what must be true afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from tests.torture.world import Died, Process, World, until
+
+logger = logging.getLogger(__name__)
+
+BAD_NOTICES = {"messages-lost", "out-of-step", "unreadable"}
+UNDELIVERED = {"sending", "failed", None}
+QUIET = 8.0
+"""How long something may take that a killed process cannot finish."""
+
+
+class Broken(AssertionError):  # noqa: N818
+    """Something was lost, doubled or out of step."""
+
+
+class Torture:
+    """Alice and Bob, who are contacts, and a seeded source of misfortune."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.random = random.Random(seed)
+        self.people: dict[str, Process] = {}
+        self.contacts: dict[str, int] = {}
+        """Each one's contact that is the other."""
+        self.seen: dict[str, int] = {}
+        """The newest item of each one's history that was checked."""
+        self.stored: dict[str, list[str]] = {}
+        """What each one said to have stored since."""
+        self.number = 0
+        self.texts = 0
+        self.kills = 0
+
+    async def begin(self) -> None:
+        """Start both, and connect them in peace."""
+        for name in ("alice", "bob"):
+            self.people[name] = await self.world.person(name)
+        link = (await self.people["alice"].ask("invite"))["link"]
+        await self.people["bob"].ask("connect", link=link)
+        await self._connected()
+
+    async def round(self) -> str:
+        """One round; raises :class:`Broken`, or ``TimeoutError`` when something does not come about."""
+        self.number += 1
+        name = self.random.choice(("alice", "bob"))
+        activities: dict[str, Callable[[str], Awaitable[None]]] = {
+            "send": self._send,
+            "receive": self._receive,
+            "both": self._both,
+            "call": self._call,
+            "connect": self._connect,
+        }
+        what = self.random.choice(list(activities))
+        by_point = self.random.random() < 0.7
+        kill_at = self.random.randint(1, self.random.choice((5, 15, 60))) if by_point else None
+        delay = self.random.random() ** 2 * 0.4
+        described = f"round {self.number}: {what}, {name} dies " + (
+            f"at point {kill_at}" if by_point else f"after {delay:.3f} s"
+        )
+        logger.info("%s", described)
+        try:
+            await self._dying(name, activities[what], kill_at, delay)
+            await self._check()
+        except Broken as error:
+            raise Broken(f"{described}: {error}") from None
+        except TimeoutError:
+            raise Broken(f"{described}: it does not come about; {await self._state()}") from None
+        return described
+
+    # dying
+
+    async def _dying(
+        self, name: str, activity: Callable[[str], Awaitable[None]], kill_at: int | None, delay: float
+    ) -> None:
+        victim = self.people[name]
+        if kill_at is not None:
+            await victim.ask("arm", kill_at=kill_at)
+        work = asyncio.ensure_future(activity(name))
+        if kill_at is None:
+            await asyncio.wait([work], timeout=delay)
+            await self._kill(name)
+        with suppress(Died):
+            await work
+        await self._kill(name)
+        await self._again(name)
+
+    async def _kill(self, name: str) -> None:
+        self.kills += 1
+        victim = self.people[name]
+        await victim.kill()
+        self.stored.setdefault(name, []).extend(victim.sent)
+        victim.sent.clear()
+
+    async def _again(self, name: str) -> None:
+        """Start again; sometimes that is cut short, too."""
+        while self.random.random() < 0.3:
+            again = await self.world.person(name, kill_at=self.random.randint(1, 20))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.random.random() * 0.1):
+                    await again.over.wait()
+            self.people[name] = again
+            await self._kill(name)
+        self.people[name] = await self.world.person(name)
+
+    # activities: each may end by Died
+
+    def _other(self, name: str) -> str:
+        return "bob" if name == "alice" else "alice"
+
+    async def _say(self, name: str, count: int) -> None:
+        texts = []
+        for _ in range(count):
+            self.texts += 1
+            texts.append(f"{self.number}.{self.texts} {'long ' * self.random.choice((0, 0, 0, 500))}")
+        await self.people[name].ask("send", contact=self.contacts[name], texts=texts)
+
+    async def _send(self, name: str) -> None:
+        await self._say(name, self.random.randint(1, 12))
+        await self._quiet(self._all_sent, name)
+
+    async def _receive(self, name: str) -> None:
+        await self._say(self._other(name), self.random.randint(1, 12))
+        await self._quiet(self._all_sent, self._other(name), name)
+
+    async def _both(self, name: str) -> None:
+        other = asyncio.ensure_future(self._say(self._other(name), self.random.randint(1, 8)))
+        try:
+            await self._say(name, self.random.randint(1, 8))
+        finally:
+            await other
+        await self._quiet(self._all_sent, name, name)
+
+    async def _call(self, name: str) -> None:
+        caller = self.random.choice((name, self._other(name)))
+        answer = await self.people[caller].ask("call", contact=self.contacts[caller])
+        if "error" in answer:
+            return
+        await self._quiet(self._phase({"connected"}), name, name)
+        await self.people[self.random.choice((name, self._other(name)))].ask("hang up")
+        await self._quiet(self._phase(set()), name, name)
+
+    async def _connect(self, name: str) -> None:
+        """A new pair of contacts; the old ones are removed."""
+        inviter = self.random.choice((name, self._other(name)))
+        joiner = self._other(inviter)
+        old = dict(self.contacts)
+        link = await self._invited(inviter, old)
+        await self._joined(joiner, old, link)
+        await self._connected(old, name)
+        for who in self.random.sample(("alice", "bob"), 2):
+            await self._deleted(who, old[who])
+            if self.random.random() < 0.5:
+                with suppress(Died):
+                    await self.people[name].ask("arm", kill_at=self.random.randint(1, 12))
+        await self._survive(name)
+
+    async def _survive(self, name: str) -> None:
+        if self.people[name].over.is_set():
+            await self._kill(name)
+            await self._again(name)
+
+    async def _invited(self, name: str, old: dict[str, int]) -> str:
+        while True:
+            with suppress(Died):
+                return str((await self.people[name].ask("invite"))["link"])
+            await self._survive(name)
+            for contact in await self._list(name):
+                if contact["id"] != old[name]:
+                    if contact["status"] != "pending" or contact["link"] is None:
+                        raise Broken(f"{name} has a contact that nobody can become: {contact}")
+                    return str(contact["link"])
+
+    async def _joined(self, name: str, old: dict[str, int], link: str) -> None:
+        while True:
+            with suppress(Died):
+                answer = await self.people[name].ask("connect", link=link)
+                if "error" in answer:
+                    raise Broken(f"{name} cannot use a link that was cut short: {answer}")
+                return
+            await self._survive(name)
+            if any(contact["id"] != old[name] for contact in await self._list(name)):
+                return
+
+    async def _deleted(self, name: str, contact_id: int) -> None:
+        while True:
+            with suppress(Died):
+                if all(contact["id"] != contact_id for contact in await self._list(name)):
+                    return
+                await self.people[name].ask("delete", contact=contact_id)
+                return
+            await self._survive(name)
+
+    # facts
+
+    async def _list(self, name: str) -> list[dict[str, Any]]:
+        return list((await self.people[name].ask("contacts"))["contacts"])
+
+    async def _connected(self, old: dict[str, int] | None = None, victim: str | None = None) -> None:
+        """Wait until both have one new contact that is connected, whoever dies meanwhile."""
+        old = old or {}
+        new: dict[str, int] = {}
+
+        async def both() -> bool:
+            for name in self.people:
+                if victim is not None:
+                    await self._survive(victim)
+                found = [contact for contact in await self._list(name) if contact["id"] != old.get(name)]
+                if len(found) > 1:
+                    raise Broken(f"{name} has more contacts than were made: {found}")
+                if not found or found[0]["status"] != "connected":
+                    return False
+                if not found[0]["name"].startswith(self._other(name)):
+                    raise Broken(f"{name} knows the contact as {found[0]['name']}")
+                new[name] = found[0]["id"]
+            return True
+
+        async def condition() -> bool:
+            try:
+                return await both()
+            except Died:
+                return False
+
+        await until(condition, *self.people.values())
+        self.contacts = new
+        self.seen = dict.fromkeys(new, 0)
+        for process in self.people.values():
+            process.sent.clear()
+        self.stored = {}
+
+    async def _items(self, name: str) -> list[dict[str, Any]]:
+        answer = await self.people[name].ask("history", contact=self.contacts[name], after=self.seen[name])
+        if "items" not in answer:
+            raise Broken(f"{name} has no history: {answer}")
+        return list(answer["items"])
+
+    async def _all_sent(self, name: str) -> bool:
+        return all(
+            item["delivery"] not in UNDELIVERED
+            for item in await self._items(name)
+            if item["kind"] == "text" and item["direction"] == "sent"
+        )
+
+    def _phase(self, states: set[str]) -> Callable[[str], Awaitable[bool]]:
+        """Whether all of a person's calls that are not over are in these states (and, if states are given, one is)."""
+
+        async def condition(name: str) -> bool:
+            calls = set((await self.people[name].ask("calls"))["calls"]) - {"ended"}
+            return calls == states if states else not calls
+
+        return condition
+
+    async def _quiet(self, condition: Callable[[str], Awaitable[bool]], name: str, victim: str | None = None) -> None:
+        """Wait for something that the death of the other one may prevent."""
+        with suppress(TimeoutError):
+            process = self.people[name]
+
+            async def now() -> bool:
+                return (victim is not None and self.people[victim].over.is_set()) or await condition(name)
+
+            await until(now, process, *([self.people[victim]] if victim else []), seconds=QUIET)
+
+    # checking
+
+    async def _check(self) -> None:
+        """Send a text each way, which arrives after all others; then both histories tell the same."""
+        for name in self.people:
+            self.texts += 1
+            answer = await self.people[name].ask(
+                "send", contact=self.contacts[name], texts=[f"{self.number}.{self.texts} over"]
+            )
+            if "error" in answer:
+                raise Broken(f"{name} cannot send: {answer}")
+        items: dict[str, list[dict[str, Any]]] = {}
+
+        async def settled() -> bool:
+            if not any([await self._phase(set())(name) for name in self.people]):
+                # it was set up after all: somebody ends it. One that a single side still sees must end by itself
+                await self.people[self.random.choice(list(self.people))].ask("hang up")
+            for name in self.people:
+                items[name] = await self._items(name)
+                overs = [item for item in items[name] if item["kind"] == "text" and item["text"].endswith(" over")]
+                if len(overs) < 2 or not await self._all_sent(name) or not await self._phase(set())(name):
+                    return False
+            return True
+
+        await until(settled, *self.people.values())
+        for name, person in self.people.items():
+            other = self._other(name)
+            sent = [item["text"] for item in items[name] if item["kind"] == "text" and item["direction"] == "sent"]
+            received = [
+                item["text"] for item in items[other] if item["kind"] == "text" and item["direction"] == "received"
+            ]
+            if sent != received:
+                raise Broken(f"{name} sent {_short(sent)}, {other} received {_short(received)}")
+            stored = self.stored.pop(name, []) + person.sent
+            person.sent.clear()
+            if missing := [text for text in stored if text not in sent]:
+                raise Broken(f"{name} stored {_short(missing)}, which is gone")
+            notices = [item for item in items[name] if item["kind"] == "notice" and item["notice"] in BAD_NOTICES]
+            if notices:
+                raise Broken(f"{name} was told: {notices}")
+            if items[name]:
+                self.seen[name] = items[name][-1]["id"]
+
+    async def _state(self) -> str:
+        """What a report needs."""
+        state = {}
+        for name, person in self.people.items():
+            with suppress(Died, TimeoutError, Broken):
+                async with asyncio.timeout(2):
+                    state[name] = {
+                        "over": person.over.is_set(),
+                        "contacts": await self._list(name),
+                        "items": (await self._items(name))[-12:],
+                        "calls": (await person.ask("calls"))["calls"],
+                        "events": person.events[-12:],
+                    }
+        return repr(state)
+
+
+def _short(texts: list[str]) -> list[str]:
+    return [text[:12] for text in texts]
