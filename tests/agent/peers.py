@@ -19,6 +19,7 @@ from simplex_calls.agent.events import (
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.queues import NetworkHandler
 from tests.agent.fake_network import NOW, Disk, FakeNetwork, FakeServers, Faults, Killed
+from tests.agent.pooled_kem import PooledKem
 
 SERVER = ServerAddress(("127.0.0.1",), 5223, bytes(range(32)))
 AT_ONCE = DeliveryConfig(first_pause=0, longest_pause=0, first_quota_pause=3600, longest_quota_pause=3600)
@@ -57,6 +58,7 @@ class Person:
                 network=self._network,
                 clock=lambda: self.now,
                 delivery=self.delivery,
+                kem=PooledKem(),
             )
             await self.agent.start()
         except Killed:

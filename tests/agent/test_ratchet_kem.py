@@ -11,7 +11,8 @@ from simplex_calls.agent.kem import KemAccepted, KemKeys
 from simplex_calls.agent.ratchet import RatchetState, SkippedKeys
 from simplex_calls.agent.x3dh import E2EPrivateKeys, reply_kem
 from simplex_calls.crypto import KemCiphertext, X448PrivateKey
-from tests.agent.test_ratchet_properties import MODES, Party, PooledKem, parties, seeded
+from tests.agent.pooled_kem import PooledKem
+from tests.agent.test_ratchet_properties import MODES, Party, parties, seeded
 
 H = bytes.fromhex
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +13,8 @@ from simplex_calls.agent import ratchet
 from simplex_calls.agent.kem import KemKeys
 from simplex_calls.agent.ratchet import RatchetState, SkippedKeys
 from simplex_calls.agent.x3dh import E2EPrivateKeys, reply_kem
-from simplex_calls.crypto import KemPrivateKey, SystemKem, X448PrivateKey
+from simplex_calls.crypto import SystemKem, X448PrivateKey
+from tests.agent.pooled_kem import PooledKem
 
 PADDED = 64
 
@@ -35,19 +35,6 @@ _RANDOM = seeded(b"set-up")
 _INVITING, _JOINING = E2EPrivateKeys.generate(_RANDOM), E2EPrivateKeys.generate(_RANDOM)
 _RATCHET_KEY = X448PrivateKey.generate(_RANDOM)
 MODES = ["version 2", "version 3", "with KEM"]
-
-
-class PooledKem(SystemKem):
-    """Real keys and secrets, but few keys, as making one takes long."""
-
-    def __init__(self) -> None:
-        self._keys = itertools.cycle(_KEM_POOL)
-
-    def generate(self) -> KemPrivateKey:
-        return next(self._keys)
-
-
-_KEM_POOL = [KemPrivateKey.generate() for _ in range(5)]
 
 
 @dataclass

@@ -22,7 +22,7 @@ from simplex_calls.smp.messages import Msg
 from tests.agent.fake_network import NOW
 from tests.agent.peers import SERVER, Person, connect
 
-LAST = Connection(1, ConnectionState.CONNECTED, 7, 1, b"", 5, b"hash of 5")
+LAST = Connection(1, ConnectionState.CONNECTED, 7, 1, b"", 5, b"hash of 5", pq_wanted=True, pq_supported=True)
 
 
 @pytest.mark.parametrize(

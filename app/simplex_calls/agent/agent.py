@@ -39,12 +39,23 @@ from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import (
     AGENT_VERSIONS,
     CLIENT_VERSIONS,
-    CONNECTION_INFO_LENGTH,
     E2E_VERSIONS,
+    agent_message_length,
+    connection_info_length,
     highest_common,
+    supports_pq,
 )
-from simplex_calls.agent.x3dh import E2EPrivateKeys
-from simplex_calls.crypto import BoxKey, CryptoError, Ed25519PrivateKey, Random, X448PrivateKey, X25519PrivateKey
+from simplex_calls.agent.x3dh import E2EPrivateKeys, reply_kem
+from simplex_calls.crypto import (
+    BoxKey,
+    CryptoError,
+    Ed25519PrivateKey,
+    KemSource,
+    Random,
+    SystemKem,
+    X448PrivateKey,
+    X25519PrivateKey,
+)
 from simplex_calls.database import Database, is_storage_failure, sqlite
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
@@ -56,7 +67,11 @@ _log = logging.getLogger(__name__)
 
 _JOIN_KEY_LIFETIME = 30 * 86_400.0
 
-INFO_LIMIT = CONNECTION_INFO_LENGTH - 400
+_INFO_OVERHEAD = 400
+# the padding's length, kind, number, hash of the one before with its length, and kind of content
+_MESSAGE_OVERHEAD = 2 + 1 + 8 + 33 + 1
+
+INFO_LIMIT = connection_info_length(AGENT_VERSIONS.maximum, pq=True) - _INFO_OVERHEAD
 """How many bytes of connection info always fit, whatever the names of the servers."""
 
 
@@ -77,18 +92,25 @@ class Agent:
         network: Callable[[NetworkHandler], NetworkPort] | None = None,
         clock: Callable[[], float] = time.time,
         random: Random = os.urandom,
+        kem: KemSource | None = None,
         delivery: DeliveryConfig | None = None,
     ) -> None:
         self._database = database
         self._servers = tuple(servers)
         self._clock = clock
         self._random = random
+        self._kem = kem or SystemKem()
         self._store = Store(database)
         self._network: NetworkPort = Network(handler=self) if network is None else network(self)
         self._outgoing = Outgoing(self._store, wake=self._wake, clock=clock, random=random)
         self._lifecycle = Lifecycle(self._store, self._outgoing, handler)
         self._receiver = Receiver(
-            self._store, self._lifecycle, self._outgoing, queue_drained=self._queue_drained, random=random
+            self._store,
+            self._lifecycle,
+            self._outgoing,
+            queue_drained=self._queue_drained,
+            random=random,
+            kem=self._kem,
         )
         self._delivery = Delivery(
             self._store, self._network, self._lifecycle, clock=clock, random=random, config=delivery
@@ -116,16 +138,19 @@ class Agent:
 
     # connections
 
-    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, str]:
+    async def create_connection(
+        self, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> tuple[int, str]:
         """Make a one-time invitation: the new connection's id, and the link (``simplex:/invitation#/?…``).
 
         ``created`` is called with the id inside the transaction that stores the connection, so that both floors know
-        it or neither. Raises :class:`AgentError` and ``SMPError``.
+        it or neither. ``pq``: whether post-quantum encryption is wanted. Raises :class:`AgentError` and ``SMPError``.
         """
         queue = await self._create_queue(self._choose_server(), CLIENT_VERSIONS.maximum)
         keys = E2EPrivateKeys.generate(self._random)
         with self._storing(queue):
             connection_id = self._store.add_connection(ConnectionState.INVITED, AGENT_VERSIONS.maximum)
+            self._store.set_pq(connection_id, wanted=pq, supported=pq)
             self._store.add_invitation_keys(connection_id, keys)
             self._add_rcv_queue(connection_id, queue)
             if created is not None:
@@ -134,11 +159,13 @@ class Agent:
         uri = QueueUri(CLIENT_VERSIONS, queue.server, queue.ids.sender_id, queue.e2e_key.public, mode)
         return connection_id, str(Invitation(AGENT_VERSIONS, (uri,), keys.public(E2E_VERSIONS)))
 
-    async def join_connection(self, link: str, info: bytes, *, created: Callable[[int], None] | None = None) -> int:
+    async def join_connection(
+        self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> int:
         """Use somebody's one-time invitation: the new connection's id. ``info`` is what the maker is told of us.
 
         The rest goes on by itself, across restarts, until ``Connected`` or ``ConnectionFailed``. If this is killed or
-        fails, no connection is left, and the same link can be tried again here. ``created`` is as in
+        fails, no connection is left, and the same link can be tried again here. ``created`` and ``pq`` are as in
         :meth:`create_connection`. Raises :class:`LinkError`, :class:`AgentError` and ``SMPError``.
         """
         invitation = Invitation.parse(link)
@@ -147,13 +174,14 @@ class Agent:
         target = _usable_queue(invitation)
         if agent_version is None or e2e_version is None or target is None:
             raise LinkError(LinkFault.INCOMPATIBLE)
-        if len(info) > INFO_LIMIT:
-            raise LargeMessage(len(info), INFO_LIMIT)
-        own_keys, ratchet_key = E2EPrivateKeys.generate(self._random), X448PrivateKey.generate(self._random)
-        e2e_key = X25519PrivateKey.generate(self._random)
+        pq_supported = pq and supports_pq(agent_version, e2e_version)
+        _check_info(info, agent_version, pq=pq_supported)
+        ratchet_key, e2e_key = X448PrivateKey.generate(self._random), X25519PrivateKey.generate(self._random)
+        their_params = invitation.e2e.at(e2e_version)
         try:
             BoxKey.agree(e2e_key, target.dh_key)
-            ratchet_state = ratchet.init_sending(own_keys, invitation.e2e.at(e2e_version), ratchet_key)
+            own_keys = E2EPrivateKeys.generate(self._random, reply_kem(their_params, self._kem, wanted=pq_supported))
+            ratchet_state = ratchet.init_sending(own_keys, their_params, ratchet_key)
         except (CryptoError, ratchet.RatchetError):
             raise LinkError(LinkFault.DAMAGED, "its keys are not safe to use") from None
         name = (target.server.fingerprint, target.sender_id)
@@ -180,6 +208,7 @@ class Agent:
                 client_version=target.version,
                 sender_can_secure=target.sender_can_secure,
             )
+            self._store.set_pq(connection_id, wanted=pq, supported=pq_supported)
             self._store.delete_join_key(target.server, target.sender_id)
             self._store.set_ratchet(connection_id, ratchet_state)
             reply = ConnInfoReply((_queue_info(queue),), info)
@@ -194,9 +223,9 @@ class Agent:
 
         Raises :class:`UnknownConnection`, :class:`WrongState` and :class:`LargeMessage`; nothing has changed then.
         """
-        if len(info) > INFO_LIMIT:
-            raise LargeMessage(len(info), INFO_LIMIT)
         with self._atomic():
+            connection = self._store.connection(connection_id)
+            _check_info(info, connection.agent_version, pq=connection.pq_supported)
             if not self._lifecycle.fire(connection_id, ConnectionEvent.ALLOW, Cause(info=info)):
                 raise WrongState("there is no confirmation to answer on this connection")
 
@@ -211,6 +240,27 @@ class Agent:
             if number is None:
                 raise WrongState("messages can be sent once the connection is made")
             return number
+
+    def set_pq(self, connection_id: int, *, on: bool) -> None:
+        """Turn post-quantum encryption on or off with a peer; it takes effect with the next messages of both sides.
+
+        Raises :class:`UnknownConnection`.
+        """
+        with self._database.transaction():
+            self._store.connection(connection_id)
+            self._store.set_pq(connection_id, wanted=on)
+
+    def is_quantum_resistant(self, connection_id: int) -> bool:
+        """Whether post-quantum encryption is on in both directions; raises :class:`UnknownConnection`."""
+        self._store.connection(connection_id)
+        state = self._store.ratchet(connection_id)
+        return state is not None and state.is_quantum_resistant
+
+    def message_limit(self, connection_id: int) -> int:
+        """How many bytes of a message's body fit now; raises :class:`UnknownConnection`."""
+        connection = self._store.connection(connection_id)
+        pq = connection.pq_supported or (connection.pq_wanted and supports_pq(connection.agent_version))
+        return agent_message_length(connection.agent_version, pq=pq) - _MESSAGE_OVERHEAD
 
     async def delete_connection(self, connection_id: int) -> None:
         """Forget a connection at once; its queue on the server is deleted as soon as that can be reached.
@@ -392,6 +442,12 @@ class Agent:
             self._network.unsubscribe(queue.subscription)
             self._acknowledging.forget(queue)
         self._delivery.wake_deletions()
+
+
+def _check_info(info: bytes, agent_version: int, *, pq: bool) -> None:
+    limit = connection_info_length(agent_version, pq=pq) - _INFO_OVERHEAD
+    if len(info) > limit:
+        raise LargeMessage(len(info), limit)
 
 
 def _usable_queue(invitation: Invitation) -> QueueInfo | None:

@@ -97,6 +97,17 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantumResistanceChanged:
+    """Post-quantum encryption is on in both directions now, or not any more.
+
+    Told of connections that are connected; with ``Connected``, ask ``Agent.is_quantum_resistant``.
+    """
+
+    connection_id: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A message of the peer: ``number`` in its chain, when the server took it (UTC), and the ``body``."""
 
@@ -168,6 +179,7 @@ AgentEvent = (
     ConfirmationReceived
     | InfoReceived
     | Connected
+    | QuantumResistanceChanged
     | MessageReceived
     | MessageRejected
     | MessageDelivered

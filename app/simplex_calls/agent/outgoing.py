@@ -6,12 +6,18 @@ All of it happens in the caller's transaction; the queue's worker is woken when 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from simplex_calls.agent import envelopes, ratchet
 from simplex_calls.agent.errors import AgentError, LargeMessage, WrongState
 from simplex_calls.agent.records import Connection, OutboxKind, SndQueue
 from simplex_calls.agent.store import Store
-from simplex_calls.agent.versions import AGENT_MESSAGE_LENGTH, AGENT_VERSIONS, CONNECTION_INFO_LENGTH
+from simplex_calls.agent.versions import (
+    AGENT_VERSIONS,
+    agent_message_length,
+    connection_info_length,
+    supports_pq,
+)
 from simplex_calls.agent.x3dh import E2EParams
 from simplex_calls.crypto import PublicKey, Random
 from simplex_calls.crypto.box import NONCE_SIZE
@@ -52,7 +58,8 @@ class Outgoing:
         queue = self._queue(connection)
         encoded = envelopes.encode_message(info)
         number = connection.sent_number + 1
-        sealed = self._ratchet(connection, encoded, CONNECTION_INFO_LENGTH)
+        length = connection_info_length(connection.agent_version, pq=connection.pq_supported)
+        sealed = self._ratchet(connection, encoded, length, pq=connection.pq_supported)
         self._store.set_sent(connection.id, number, envelopes.message_hash(encoded))
         envelope = envelopes.AgentConfirmation(connection.agent_version, e2e_params, sealed)
         sender_key = None if queue.sender_can_secure else queue.auth_key.public
@@ -68,17 +75,30 @@ class Outgoing:
 
     def message(self, connection: Connection, body: bytes, *, notify: bool) -> int:
         """A message of the floor above: its number. Raises :class:`LargeMessage`."""
-        return self._message(connection, OutboxKind.MESSAGE, envelopes.AMsg(body), notify=notify)
+        pq = connection.pq_wanted and supports_pq(connection.agent_version)
+        if pq and not connection.pq_supported:
+            self._store.set_pq(connection.id, supported=True)
+            connection = replace(connection, pq_supported=True)
+        return self._message(connection, OutboxKind.MESSAGE, envelopes.AMsg(body), notify=notify, pq=pq)
 
     def service(self, connection: Connection, body: envelopes.MessageBody) -> None:
         """A message between the agents that nobody above waits for."""
         self._message(connection, OutboxKind.SERVICE, body, notify=False)
 
-    def _message(self, connection: Connection, kind: OutboxKind, body: envelopes.MessageBody, *, notify: bool) -> int:
+    def _message(
+        self,
+        connection: Connection,
+        kind: OutboxKind,
+        body: envelopes.MessageBody,
+        *,
+        notify: bool,
+        pq: bool | None = None,
+    ) -> int:
         queue = self._queue(connection)
         number = connection.sent_number + 1
         encoded = envelopes.encode_message(envelopes.Message(number, connection.sent_hash, body))
-        sealed = self._ratchet(connection, encoded, AGENT_MESSAGE_LENGTH)
+        length = agent_message_length(connection.agent_version, pq=connection.pq_supported)
+        sealed = self._ratchet(connection, encoded, length, pq=pq)
         self._store.set_sent(connection.id, number, envelopes.message_hash(encoded))
         envelope = envelopes.AgentMsgEnvelope(AGENT_VERSIONS.maximum, sealed)
         boxed = ClientEnvelope.seal(
@@ -90,12 +110,12 @@ class Outgoing:
         self._put(queue, kind, number, boxed.encode(), notify=notify)
         return number
 
-    def _ratchet(self, connection: Connection, encoded: bytes, length: int) -> bytes:
+    def _ratchet(self, connection: Connection, encoded: bytes, length: int, *, pq: bool | None) -> bytes:
         try:
             state = self._store.ratchet(connection.id)
             if state is None:
                 raise WrongState("the connection has no ratchet yet: wait until it is connected")
-            state, sealed = ratchet.encrypt(state, encoded, length)
+            state, sealed = ratchet.encrypt(state, encoded, length, pq=pq)
         except ratchet.PlaintextTooLongError:
             raise LargeMessage(len(encoded), length - 2) from None
         except ratchet.RatchetError as error:

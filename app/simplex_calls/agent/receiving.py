@@ -19,6 +19,7 @@ from simplex_calls.agent.events import (
     IntegrityKind,
     MessageReceived,
     MessageRejected,
+    QuantumResistanceChanged,
     RejectionReason,
 )
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
@@ -26,8 +27,17 @@ from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
 from simplex_calls.agent.records import Connection, RcvQueue
 from simplex_calls.agent.store import Store
-from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS
-from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, Random, X25519PrivateKey, X25519PublicKey, sha256
+from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS, supports_pq
+from simplex_calls.crypto import (
+    BoxKey,
+    CryptoError,
+    KemSource,
+    PublicKey,
+    Random,
+    X25519PrivateKey,
+    X25519PublicKey,
+    sha256,
+)
 from simplex_calls.smp.body import ClientEnvelope, QuotaReached, Received, decrypt_received
 from simplex_calls.smp.errors import DecodeError
 from simplex_calls.smp.messages import Msg
@@ -85,12 +95,14 @@ class Receiver:
         *,
         queue_drained: Callable[[int], None],
         random: Random,
+        kem: KemSource,
     ) -> None:
         self._store = store
         self._lifecycle = lifecycle
         self._outgoing = outgoing
         self._queue_drained = queue_drained
         self._random = random
+        self._kem = kem
 
     def receive(self, queue: RcvQueue, message: Msg) -> None:
         """Process one message inside the caller's transaction."""
@@ -180,7 +192,9 @@ class Receiver:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "it answers no link of this connection")
         if params.version not in E2E_VERSIONS:
             raise _Rejected(RejectionReason.MALFORMED, "its ratchet version is not known here")
-        self._store.set_ratchet(connection.id, ratchet.init_receiving(keys, params))
+        pq = connection.pq_supported and supports_pq(confirmation.agent_version, params.version)
+        self._store.set_pq(connection.id, supported=pq)
+        self._store.set_ratchet(connection.id, ratchet.init_receiving(keys, params, pq=pq))
         content = self._decrypt(connection.id, confirmation.body)
         reply = envelopes.decode_message(content)
         if not isinstance(reply, envelopes.ConnInfoReply):
@@ -271,9 +285,13 @@ class Receiver:
         if state is None:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the connection has no ratchet yet")
         skipped = self._store.skipped_keys(connection_id)
-        decrypted = ratchet.decrypt(state, skipped, ciphertext, self._random)
+        decrypted = ratchet.decrypt(state, skipped, ciphertext, self._random, self._kem)
         self._store.set_ratchet(connection_id, decrypted.state)
         self._store.change_skipped_keys(connection_id, decrypted.skipped_delta)
+        on = decrypted.state.is_quantum_resistant
+        connected = self._store.connection(connection_id).state is ConnectionState.CONNECTED
+        if connected and on is not state.is_quantum_resistant:
+            self._lifecycle.emit(QuantumResistanceChanged(connection_id, on))
         return decrypted.plaintext
 
     def _fire(self, connection: Connection, event: ConnectionEvent, cause: Cause) -> None:

@@ -22,6 +22,10 @@ class Connection:
     sent_hash: bytes
     received_number: int
     received_hash: bytes
+    pq_wanted: bool
+    """Whether the user wants post-quantum encryption with this peer."""
+    pq_supported: bool
+    """Whether our messages make room for KEM keys. Once they do, they go on with that."""
 
 
 @dataclass(frozen=True, slots=True)

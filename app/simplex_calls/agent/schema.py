@@ -88,4 +88,8 @@ MIGRATIONS = (
         created REAL NOT NULL
     );
     """,
+    """
+    ALTER TABLE connections ADD COLUMN pq_wanted INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE connections ADD COLUMN pq_supported INTEGER NOT NULL DEFAULT 0;
+    """,
 )

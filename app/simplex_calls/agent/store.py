@@ -70,6 +70,16 @@ class Store:
             row["sent_hash"],
             row["received_number"],
             row["received_hash"],
+            bool(row["pq_wanted"]),
+            bool(row["pq_supported"]),
+        )
+
+    def set_pq(self, connection_id: int, *, wanted: bool | None = None, supported: bool | None = None) -> None:
+        """Store what is known of post-quantum encryption; None leaves it as it is."""
+        self.database.execute(
+            "UPDATE connections SET pq_wanted = coalesce(?, pq_wanted), pq_supported = coalesce(?, pq_supported)"
+            " WHERE id = ?",
+            (wanted, supported, connection_id),
         )
 
     def connection_ids(self) -> list[int]:

@@ -46,6 +46,7 @@ ConnectionEvent = (
     | agent_events.MessageFailed
     | agent_events.ConnectionFailed
     | agent_events.SubscriptionTaken
+    | agent_events.QuantumResistanceChanged
 )
 
 
@@ -107,6 +108,8 @@ class Inbox:
                 self._change(contact, ContactChange.FAILED, reason)
             case agent_events.SubscriptionTaken():
                 self._outlets.emit(ContactTakenElsewhere(contact.id))
+            case agent_events.QuantumResistanceChanged():
+                logger.info("post-quantum encryption is %s", "on" if event.on else "off")
 
     def _take_of_removed(self, contact: Contact, event: ConnectionEvent) -> None:
         match event:
