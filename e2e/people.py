@@ -189,7 +189,7 @@ class Person:
     chat: Page
     _program: Program
 
-    def __init__(self, name: str, folder: Path, server: str, browser: Browser, artefacts: Path) -> None:
+    def __init__(self, name: str, folder: Path, server: str | None, browser: Browser, artefacts: Path) -> None:
         self.name = name
         self.problems: list[str] = []
         """What pages complained of: errors on the console, violations of policy, requests to elsewhere."""
@@ -208,13 +208,20 @@ class Person:
     def launch(self) -> None:
         """Start the program."""
         self._program = Program(
-            *("window", "--browser", "--no-open", "--data", str(self._folder)),
-            *("--name", self.name, "--server", self._server),
+            *("window", "--browser", "--no-open", "--data", str(self._folder / "profiles")),
+            # who has neither is asked for both
+            *(() if self._server is None else ("--name", self.name, "--server", self._server)),
             log=self._log,
+            home=self._folder,
         )
 
     def open(self) -> None:
         """Open the page of the program that was just started, in a browser of one's own."""
+        self.open_locked()
+        self.expect_ready()
+
+    def open_locked(self) -> None:
+        """The same, where the page may ask for a passphrase."""
         self.traffic.clear()
         self.open_browser(self._program.wait_for_line(r"(http://127\.0\.0\.1:\d+/\S+)"))
 
@@ -229,7 +236,18 @@ class Person:
         self.context.on("page", self._watch)
         self.chat = self.context.new_page()
         self.chat.goto(url)
+
+    def expect_ready(self) -> None:
+        """Wait until the chat page shows the profile."""
         expect(self.chat.locator("#app")).to_have_attribute("data-phase", "ready")
+
+    def open_settings(self, section: str) -> Locator:
+        """Open a section of the settings."""
+        dialog = self.chat.get_by_role("dialog", name="Settings")
+        if not dialog.is_visible():
+            self.chat.get_by_role("button", name="Settings").click()
+        dialog.get_by_role("tab", name=section).click()
+        return dialog.get_by_role("tabpanel", name=section)
 
     def stop(self) -> None:
         """End the program politely, and close the browser."""
@@ -282,7 +300,8 @@ class Person:
         self.chat.get_by_role("button", name="Add contact").first.click()
         dialog = self.chat.get_by_role("dialog", name="Add contact")
         dialog.get_by_role("tab", name="Use a link").click()
-        dialog.get_by_role("textbox", name="Invitation link").fill(link)
+        dialog.get_by_role("textbox", name="Link", exact=True).fill(link)
+        dialog.get_by_role("button", name="Continue").click()
         dialog.get_by_role("button", name="Connect").click()
         expect(dialog).to_be_hidden()
 

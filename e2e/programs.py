@@ -16,9 +16,12 @@ STOP_SECONDS = 20.0
 
 
 class Program:
-    """``python -m simplex_calls``, or another ``module``, with ``arguments``; what it logs is appended to ``log``."""
+    """``python -m simplex_calls``, or another ``module``, with ``arguments``; what it logs is appended to ``log``.
 
-    def __init__(self, *arguments: str, log: Path, module: str = "simplex_calls") -> None:
+    ``home``: the folder of whose program it is.
+    """
+
+    def __init__(self, *arguments: str, log: Path, home: Path | None = None, module: str = "simplex_calls") -> None:
         environment = {
             **os.environ,
             "LC_ALL": "C.UTF-8",
@@ -26,6 +29,8 @@ class Program:
             "SIMPLEX_CALLS_LOG": "INFO",
             # no notifications on the desktop of whoever runs the tests
             "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent",
+            # and nothing of their profiles, relay and downloads
+            **({} if home is None else {"XDG_DATA_HOME": str(home), "HOME": str(home)}),
         }
         self._what = " ".join(arguments[:1])
         with log.open("ab") as errors:

@@ -5,46 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from e2e.people import CallPage, People, Person
-
-NAMELESS = """() => {
-  const text = element => element?.textContent.trim() ?? "";
-  const nameOf = element =>
-    element.getAttribute("aria-label")?.trim() ||
-    (element.getAttribute("aria-labelledby") ?? "").split(" ").map(id => text(document.getElementById(id))).join("") ||
-    [...(element.labels ?? [])].map(text).join("") ||
-    (["INPUT", "TEXTAREA", "SELECT"].includes(element.tagName) ? "" : text(element));
-  const controls = "button, a[href], input, textarea, select, summary, [role=button], [role=tab], [tabindex='0']";
-  return [...document.querySelectorAll(controls)]
-    .filter(element => element.checkVisibility({ visibilityProperty: true }) && !nameOf(element))
-    .map(element => element.outerHTML.slice(0, 200));
-}"""
-"""Visible controls without an accessible name."""
-
-OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
-
-
-def _look(person: Person, name: str, page: Page | None = None) -> None:
-    """Keep pictures in both colours and sizes; nothing is cut off at the side, and everything has a name."""
-    shown = page or person.chat
-    before = shown.viewport_size
-    assert before is not None
-    for size, (width, height) in SIZES.items():
-        shown.set_viewport_size({"width": width, "height": height})
-        for colours in _COLOURS:
-            shown.emulate_media(color_scheme=colours)
-            person.picture(f"{name}-{size}-{colours}", shown)
-        assert shown.evaluate(OVERFLOW) <= 0, f"{name} is wider than {width} pixels"
-        assert shown.evaluate(NAMELESS) == []
-    shown.emulate_media(color_scheme="light")
-    shown.set_viewport_size(before)
-
-
-_COLOURS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+from e2e.looks import look
+from e2e.people import CallPage, People
 
 
 def test_conversation(people: People) -> None:
@@ -52,7 +16,7 @@ def test_conversation(people: People) -> None:
     expect(people.bob.entries(people.alice).last).to_contain_text("Shall I call you?")
     people.bob.write(people.alice, "Yes, in a moment. What I mean is at https://example.org/a/long/address, see there.")
     expect(people.alice.entries(people.bob).last).to_contain_text("in a moment")
-    _look(people.alice, "conversation")
+    look(people.alice, "conversation")
 
 
 def test_list_of_contacts(people: People) -> None:
@@ -62,20 +26,20 @@ def test_list_of_contacts(people: People) -> None:
     people.carol.chat.get_by_role("button", name="Back to the contacts").click()
     expect(people.carol.chat.get_by_role("button", name="Add contact").first).to_be_visible()
     people.carol.chat.set_viewport_size({"width": 1280, "height": 800})
-    _look(people.carol, "contacts")
+    look(people.carol, "contacts")
 
 
 def test_adding_a_contact(people: People) -> None:
     people.carol.create_link()
     chat = people.carol.chat
     expect(chat.get_by_role("img", name="QR code of the invitation link")).to_be_visible()
-    _look(people.carol, "invitation")
+    look(people.carol, "invitation")
     dialog = chat.get_by_role("dialog", name="Add contact")
     dialog.get_by_role("tab", name="Use a link").click()
-    dialog.get_by_role("textbox", name="Invitation link").fill("https://example.org")
-    dialog.get_by_role("button", name="Connect").click()
+    dialog.get_by_role("textbox", name="Link", exact=True).fill("https://example.org")
+    dialog.get_by_role("button", name="Continue").click()
     expect(dialog.get_by_role("alert")).to_contain_text("This is not a SimpleX invitation link.")
-    _look(people.carol, "wrong-link")
+    look(people.carol, "wrong-link")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 
@@ -84,9 +48,9 @@ def test_ringing(people: People) -> None:
     people.bob.open_conversation(people.alice)
     hers = people.alice.call(people.bob)
     expect(people.bob.ringing(people.alice)).to_be_visible()
-    _look(people.bob, "ringing")
+    look(people.bob, "ringing")
     expect(hers.status).to_have_text("Calling…")
-    _look(people.alice, "calling", hers.page)
+    look(people.alice, "calling", hers.page)
 
 
 @pytest.mark.parametrize("media", ["video", "audio"])
@@ -94,21 +58,21 @@ def test_call(people: People, media: Literal["video", "audio"]) -> None:
     hers, his = people.talk(media)
     for page in (hers, his):
         page.expect_media(video=media == "video")
-    _look(people.alice, f"call-{media}", hers.page)
-    _look(people.alice, f"chat-in-{media}-call")
+    look(people.alice, f"call-{media}", hers.page)
+    look(people.alice, f"chat-in-{media}-call")
     if media == "video":
         _expect_keyboard_reaches_everything(hers)
         hers.page.get_by_text("End-to-end encrypted", exact=True).click()
         expect(hers.page.get_by_text("AES-256-GCM")).to_be_visible()
         expect(hers.page.get_by_text("Path: direct.")).to_be_visible()
-        _look(people.alice, "call-padlock", hers.page)
+        look(people.alice, "call-padlock", hers.page)
         carols = people.carol.call(people.alice)
         expect(hers.page.get_by_role("group", name="Another incoming call from Carol")).to_be_visible()
-        _look(people.alice, "call-another", hers.page)
+        look(people.alice, "call-another", hers.page)
         carols.hang_up()
     his.hang_up()
     expect(hers.hang_up_button).to_be_hidden()
-    _look(people.alice, f"call-{media}-over", hers.page)
+    look(people.alice, f"call-{media}-over", hers.page)
 
 
 def _expect_keyboard_reaches_everything(page: CallPage) -> None:
@@ -123,4 +87,4 @@ def test_failure(people: People) -> None:
     people.alice.wish(microphoneError="NotAllowedError")
     hers = people.alice.call(people.bob)
     expect(hers.failure).to_be_visible()
-    _look(people.alice, "call-failed", hers.page)
+    look(people.alice, "call-failed", hers.page)

@@ -26,7 +26,7 @@ class WindowPerson(Person):
     def launch(self) -> None:
         """Start the program."""
         self._program = Program(
-            *("--data", str(self._folder), "--name", self.name, "--server", self._server),
+            *("--data", str(self._folder), "--name", self.name, "--server", str(self._server)),
             log=self._log,
             module="e2e.windows",
         )

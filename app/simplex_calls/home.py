@@ -195,7 +195,10 @@ class Home:
         is_open = self._client is not None and self._open is not None and entry.id == self._open.id
         profile = self._client.profile if is_open and self._client is not None else None
         name = profile.display_name if profile is not None else entry.name
-        return HomeProfile(entry.id, name, is_open, entry.protection is ProtectionKind.PASSPHRASE)
+        kind = entry.protection
+        return HomeProfile(
+            entry.id, name, is_open, kind is ProtectionKind.PASSPHRASE, kind is ProtectionKind.KEY_FILE
+        )
 
     async def add(self, name: str) -> HomeProfile:
         """Make a profile."""

@@ -111,4 +111,4 @@ async def test_a_polite_kill_ends_the_program(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, rest = await process.communicate()
     assert process.returncode == 0, rest.decode()
-    assert (tmp_path / "data/profile.db").exists()
+    assert len(list((tmp_path / "data/profiles").glob("*/profile.db"))) == 1

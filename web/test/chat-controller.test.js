@@ -7,7 +7,7 @@ import { Controller } from "../static/chat/controller.js";
 import { FakeClock, settle } from "./support/fakes.js";
 
 const BOB = {
-  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, failure: null,
+  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, callPermission: "both", isVerified: false, image: null, failure: null,
   createdAt: 1, lastItem: null,
 };
 const RINGING = { id: "c", contactId: 1, contactName: "Bob", media: "video", direction: "incoming", state: "ringing", isActive: false, hasPage: false, startedAt: 1 };
@@ -27,7 +27,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     /** @type {Record<string, any>} */
     const all = {
       state: {
-        profile: { displayName: "Alice", fullName: "" }, contacts: [BOB], calls: [], servers: [],
+        profile: { displayName: "Alice", fullName: "", image: null, callsAllowed: true }, contacts: [BOB], requests: [], hasServers: true, calls: [], servers: [],
         isIpExposureConfirmed: false, mode: "browser", ...snapshot,
       },
       history: [],
@@ -56,7 +56,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     api, view,
     tabs: new CallTabs(() => (parts.isBlocked ? null : opener()), clock),
     ringtone: { start: () => log.push(["ring"]), stop: () => log.push(["silence"]) },
-    t: (/** @type {string} */ id) => id, copyText: async () => true, replaceUrl: (/** @type {string} */ url) => log.push(["url", url]),
+    t: (/** @type {string} */ id) => id, copyText: async () => true, replaceUrl: (/** @type {string} */ url) => log.push(["url", url]), reload: () => log.push(["reload"]),
   });
   await controller.start();
   return { controller, asked, log, clock, parts, tab: () => tab, refuseIp: () => { isIpAccepted = false; } };
@@ -131,7 +131,7 @@ test("deleting the newest text finds what is the newest now", async () => {
 
 test("without a name the page asks for one, and the next address is put in place", async () => {
   const { controller, log } = await bench({}, { profile: null });
-  assert.deepEqual(log.at(-1), ["askName", ""]);
+  assert.deepEqual(log.at(-1), ["askName"]);
   controller.receive({ event: "next_url", url: "/open/next" });
   assert.deepEqual(log.at(-1), ["url", "/open/next"]);
 });

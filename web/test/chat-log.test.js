@@ -15,7 +15,7 @@ const words = { t: translator(texts), dates: new Dates("en-GB"), now: NOW };
 
 /** @param {object} [changes] @returns {import("../static/chat/api.js").Contact} */
 const contact = (changes) => ({
-  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, failure: null,
+  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, callPermission: "both", isVerified: false, image: null, failure: null,
   createdAt: NOW - 1000, lastItem: null, ...changes,
 });
 
@@ -30,8 +30,8 @@ const range = (/** @type {number} */ from, /** @type {number} */ to) => Array.fr
 const begin = () =>
   model.opened(
     model.loaded(model.INITIAL, {
-      profile: { displayName: "Alice", fullName: "" }, contacts: [contact(), contact({ id: 2, name: "Carol" })],
-      calls: [], servers: [], isIpExposureConfirmed: false, mode: "browser",
+      profile: { displayName: "Alice", fullName: "", image: null, callsAllowed: true }, contacts: [contact(), contact({ id: 2, name: "Carol" })],
+      requests: [], hasServers: true, calls: [], servers: [], isIpExposureConfirmed: false, mode: "browser",
     }),
     1,
   );

@@ -15,6 +15,8 @@ function contact(changes) {
     status: "connected",
     isConnected: true,
     callsAllowed: true,
+    callPermission: "both", isVerified: false,
+    image: null,
     failure: null,
     createdAt: 1000,
     lastItem: null,
@@ -47,8 +49,10 @@ function call(changes) {
 /** @param {import("../static/chat/api.js").Contact[]} contacts */
 function started(contacts) {
   return loaded(INITIAL, {
-    profile: { displayName: "Alice", fullName: "" },
+    profile: { displayName: "Alice", fullName: "", image: null, callsAllowed: true },
     contacts,
+    requests: [],
+    hasServers: true,
     calls: [],
     servers: [],
     isIpExposureConfirmed: false,

@@ -22,6 +22,11 @@ class Methods:
     def __init__(self, table: Mapping[str, Method]) -> None:
         self._methods = dict(table)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of what can be asked for."""
+        return frozenset(self._methods)
+
     async def answer(self, message: object) -> Json | None:
         """Do a request and give its answer; ``None`` for what is not even a request."""
         if not isinstance(message, Mapping):

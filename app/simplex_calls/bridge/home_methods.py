@@ -17,6 +17,7 @@ def home_profile_json(profile: HomeProfile) -> Json:
         "name": profile.name,
         "isOpen": profile.is_open,
         "hasPassphrase": profile.has_passphrase,
+        "hasReadableKey": profile.has_readable_key,
     }
 
 

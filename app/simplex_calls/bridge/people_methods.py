@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from simplex_calls.agent.links import Invitation, parse_link
 from simplex_calls.bridge.params import Method, Params
 from simplex_calls.bridge.values import Json, contact_json, qr_json
 from simplex_calls.client import Client, ClientError, Contact
+from simplex_calls.client_errors import user_errors
 
 
 class PeopleMethods:
@@ -18,6 +20,7 @@ class PeopleMethods:
         return {
             "create_invitation": self._create_invitation,
             "invitation": self._invitation,
+            "look_up_link": self._look_up_link,
             "connect": self._connect,
             "delete_contact": self._delete_contact,
         }
@@ -49,6 +52,14 @@ class PeopleMethods:
     @staticmethod
     def _invitation_json(contact_id: int | None, link: str) -> Json:
         return {"contactId": contact_id, "link": link, "qr": qr_json(link)}
+
+    async def _look_up_link(self, params: Params) -> Json:
+        text = params.text("link").strip()
+        with user_errors():
+            link = parse_link(text)
+        own = next((it.id for it in self._client.contacts() if self._client.invitation_link(it.id) == str(link)), None)
+        kind = "invitation" if isinstance(link, Invitation) else "contact"
+        return {"kind": kind, "profile": None, "isOwn": own is not None, "contactId": None}
 
     async def _connect(self, params: Params) -> Json:
         return self.contact(await self._client.connect(params.text("link").strip()))

@@ -271,7 +271,7 @@ class Bridge:
             session=self._sessions.issue(ticket),
             call_id=ticket.call_id,
             mode=self._shell.mode.value,
-            has_home=self._home is not None,
+            methods=self._methods.names,
         )
 
     def _is_going_on(self, call_id: str) -> bool:

@@ -36,6 +36,8 @@ class HomeProfile:
     name: str
     is_open: bool
     has_passphrase: bool
+    has_readable_key: bool = False
+    """Its key lies in a file beside it: the system has no keyring."""
 
 
 class RelayMode(Enum):

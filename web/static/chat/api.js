@@ -8,14 +8,19 @@
  * @typedef {object} Profile
  * @property {string} displayName
  * @property {string} fullName
+ * @property {string | null} image  a data: URL
+ * @property {boolean} callsAllowed
  *
  * @typedef {object} Contact
  * @property {number} id
  * @property {string} name  empty until it is known
  * @property {string} fullName
  * @property {"pending" | "connecting" | "connected" | "failed" | "gone"} status
+ * @property {string | null} image  a data: URL
+ * @property {boolean} isVerified  the security code was compared
  * @property {boolean} isConnected  texts and calls can go
- * @property {boolean} callsAllowed
+ * @property {boolean} callsAllowed  by both sides
+ * @property {"both" | "they-refuse" | "we-refuse"} callPermission
  * @property {string | null} failure
  * @property {number} createdAt
  * @property {Item | null} lastItem
@@ -27,7 +32,7 @@
  * @property {"sent" | "received"} direction
  * @property {number} createdAt
  * @property {number | null} sentAt
- * @property {"sending" | "sent" | "failed" | null} delivery
+ * @property {"sending" | "sent" | "received" | "failed" | null} delivery
  * @property {string | null} failure
  * @property {string} [text]
  * @property {string} [content]
@@ -57,14 +62,84 @@
  * @property {string} server
  * @property {boolean} isConnected
  *
- * @typedef {object} Invitation
- * @property {number | null} contactId
- * @property {string} link
- * @property {{size: number, path: string}} qr
+ * @typedef {{size: number, path: string}} Qr  a code as an SVG path
+ *
+ * @typedef {object} Address  a link that others can ask through to connect
+ * @property {string} link  the short one where there is one
+ * @property {string} fullLink
+ * @property {string | null} shortLink
+ * @property {Qr} qr
+ *
+ * @typedef {Address & {contactId: number | null}} Invitation
+ *
+ * @typedef {object} Preview  what a link will do
+ * @property {"invitation" | "contact"} kind
+ * @property {{displayName: string, fullName: string, image: string | null} | null} profile
+ * @property {boolean} isOwn
+ * @property {number | null} contactId  who is connected by it already
+ *
+ * @typedef {object} Request  somebody who asks to connect
+ * @property {number} id
+ * @property {string} name
+ * @property {string} fullName
+ * @property {string | null} image
+ * @property {number} createdAt
+ *
+ * @typedef {object} Details  what the panel of a contact shows
+ * @property {number} contactId
+ * @property {boolean} isQuantumResistant
+ * @property {string | null} securityCode
+ * @property {Qr | null} qr
+ * @property {boolean} isVerified
+ * @property {"ok" | "allowed" | "required" | "started" | "agreed"} ratchetSync
+ * @property {boolean} isSwitching
+ * @property {string[]} receivingServers
+ * @property {string[]} sendingServers
+ * @property {boolean | null} ownCallsAllowed  the user's wish for this contact; null: as in the profile
+ *
+ * @typedef {object} SmpServer
+ * @property {string} uri
+ * @property {string} host
+ * @property {string | null} onion
+ * @property {boolean} isOn
+ * @property {boolean} isDefault  on with its operator
+ * @property {Qr | null} qr  of own servers
+ *
+ * @typedef {object} Relay  the one built into the program
+ * @property {"off" | "machine" | "lan"} mode
+ * @property {string | null} host  where it listens
+ * @property {string[]} hosts  this machine's addresses in its networks
+ * @property {string | null} uri
+ * @property {Qr | null} qr
+ * @property {boolean} isOn  whether this profile uses it
+ *
+ * @typedef {object} Servers
+ * @property {{id: string, name: string, servers: SmpServer[]}[]} operators
+ * @property {SmpServer[]} own
+ * @property {Relay | null} relay
+ *
+ * @typedef {object} Verdict
+ * @property {string} kind
+ * @property {number | null} roundTrip  milliseconds
+ *
+ * @typedef {object} Network
+ * @property {string} socksProxy  "host:port"; empty for none
+ * @property {"always" | "unknown" | "never"} privateRouting
+ * @property {boolean} quantumResistance
+ * @property {boolean} receipts
+ *
+ * @typedef {object} HomeProfile
+ * @property {string} id
+ * @property {string} name
+ * @property {boolean} isOpen
+ * @property {boolean} hasPassphrase
+ * @property {boolean} hasReadableKey  its key lies in a file beside it
  *
  * @typedef {object} Snapshot  what the method `state` gives
  * @property {Profile | null} profile
  * @property {Contact[]} contacts
+ * @property {Request[]} requests
+ * @property {boolean} hasServers  new contacts can be made
  * @property {Call[]} calls
  * @property {Server[]} servers
  * @property {boolean} isIpExposureConfirmed
@@ -72,7 +147,20 @@
  */
 
 /** Methods that go over the network, and may take their time. */
-const SLOW = new Set(["create_invitation", "connect", "delete_contact"]);
+const SLOW = new Set([
+  "accept_request",
+  "change_passphrase",
+  "connect",
+  "create_address",
+  "create_invitation",
+  "delete_address",
+  "delete_contact",
+  "export_archive",
+  "import_archive",
+  "look_up_link",
+  "switch_queue",
+  "test_server",
+]);
 const SLOW_MS = 150_000;
 const FAST_MS = 30_000;
 

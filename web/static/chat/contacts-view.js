@@ -10,12 +10,16 @@ export class ContactsView {
   #rows = new Map();
   #open;
 
-  /** @param {{open: (contactId: number) => void, add: () => void, rename: () => void}} actions */
+  /**
+   * @param {{open: (contactId: number) => void, add: () => void,
+   *   settings: (section: "profile" | "servers") => void}} actions
+   */
   constructor(actions) {
     this.#open = actions.open;
     find("add").addEventListener("click", actions.add);
     find("side-add").addEventListener("click", actions.add);
-    find("me").addEventListener("click", actions.rename);
+    find("me").addEventListener("click", () => actions.settings("profile"));
+    find("settings").addEventListener("click", () => actions.settings("servers"));
     this.#list.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -27,7 +31,7 @@ export class ContactsView {
     const { t } = words;
     const name = state.profile?.displayName ?? "";
     say(find("me-name"), name);
-    drawAvatar(find("me-avatar"), name);
+    drawAvatar(find("me-avatar"), name, state.profile?.image);
     find("me").setAttribute("aria-label", t("chat.side.profile", { name: isolated(name) }));
 
     const network = networkWords(state, t);
@@ -39,7 +43,7 @@ export class ContactsView {
     for (const id of this.#rows.keys()) if (!known.has(id)) this.#rows.delete(id);
     arrange(this.#list, rows.map((row) => this.#row(row, words)));
     show(this.#list, rows.length > 0);
-    show(find("side-empty"), rows.length === 0 && state.phase === "ready");
+    show(find("side-empty"), rows.length === 0 && state.requests.size === 0 && state.phase === "ready");
   }
 
   /** Puts the focus on a contact of the list. @param {number} contactId */
@@ -58,7 +62,7 @@ export class ContactsView {
     if (row.isOpen) button.setAttribute("aria-current", "true");
     button.classList.toggle("has-unread", row.unread > 0);
     const avatar = part(element, ".avatar");
-    if (row.avatar) drawAvatar(avatar, row.avatar);
+    if (row.avatar) drawAvatar(avatar, row.avatar, row.image);
     else drawNobody(avatar);
     say(part(element, ".contact-name"), row.name);
     const time = /** @type {HTMLTimeElement} */ (part(element, ".contact-time"));

@@ -10,7 +10,9 @@
  * @property {(text: string) => void} announce  says something to those who do not see the page
  * @property {(tone: "bad" | "good", text: string) => void} toast
  * @property {(id: string, name: string) => void} toastWithName  good news of a contact
- * @property {(name: string) => void} askName
+ * @property {() => void} askName
+ * @property {() => void} askServers
+ * @property {(locked: import("./unlock-view.js").Locked) => void} askPassphrase
  * @property {(name: string, act: "call" | "accept") => Promise<boolean>} askIp
  * @property {() => void} closeIp
  * @property {(question: import("./dialogs.js").Question) => Promise<{isConfirmed: boolean, isChosen: boolean}>} confirm
@@ -25,11 +27,14 @@
  * @property {import("../common/catalogue.js").Translate} t
  * @property {(text: string) => Promise<boolean>} copyText
  * @property {(url: string) => void} replaceUrl
+ * @property {() => void} reload
  */
 import { CallsController } from "./calls-controller.js";
 import { ConversationController } from "./conversation-controller.js";
+import { DetailsController } from "./details-controller.js";
 import * as model from "./model.js";
 import { PeopleController } from "./people-controller.js";
+import { SettingsController } from "./settings-controller.js";
 import { Store } from "./store.js";
 
 const ANNOUNCED = 300;
@@ -51,6 +56,8 @@ export class Controller {
     this.conversation = new ConversationController(this.#store, parts);
     this.calls = new CallsController(this.#store, parts);
     this.people = new PeopleController(this.#store, parts, (id) => this.conversation.open(id));
+    this.details = new DetailsController(this.#store, parts);
+    this.settings = new SettingsController(this.#store, parts);
   }
 
   /** What the page knows now. */
@@ -64,11 +71,29 @@ export class Controller {
     this.#render();
     try {
       const snapshot = await store.request("state");
+      if ("locked" in snapshot) {
+        this.#parts.view.askPassphrase(snapshot);
+        return;
+      }
       store.set(model.loaded(store.state, snapshot));
-      if (store.state.phase === "ready" && !store.state.profile) this.#parts.view.askName("");
+      this.askWhatIsMissing();
     } catch (error) {
       store.failed(error);
     }
+  }
+
+  /** Asks for what nothing can be done without: a name, and servers. */
+  askWhatIsMissing() {
+    const { phase, profile, hasServers } = this.state;
+    if (phase !== "ready") return;
+    if (!profile) this.#parts.view.askName();
+    else if (!hasServers) this.#parts.view.askServers();
+  }
+
+  /** The user's name at the first start; rejected with Refusal. @param {string} displayName */
+  async setName(displayName) {
+    await this.people.setProfile({ displayName });
+    this.askWhatIsMissing();
   }
 
   // what Python says
@@ -95,15 +120,25 @@ export class Controller {
    * @param {State} before
    */
   #follow(event, before) {
-    const { view, tabs, t, replaceUrl } = this.#parts;
+    const { view, tabs, t, replaceUrl, reload } = this.#parts;
     switch (event.event) {
       case "contact":
         if (event.contact.status !== "pending" && view.invitationUsed(event.contact.id)) {
           this.conversation.open(event.contact.id);
         }
+        void this.details.refresh(event.contact.id);
         break;
       case "contact_connected":
         view.toastWithName("chat.toast.connected", event.contact.name);
+        break;
+      case "details":
+        void this.details.refresh(event.contactId);
+        break;
+      case "request":
+        view.toastWithName("chat.toast.request", event.request.name);
+        break;
+      case "reload":
+        reload();
         break;
       case "contact_taken":
         view.toast("bad", t("chat.toast.taken"));

@@ -17,6 +17,7 @@ import { showShare } from "./share.js";
  * @property {(media: import("./api.js").Media) => void} call
  * @property {() => void} clear
  * @property {() => void} deleteContact
+ * @property {() => void} details
  * @property {() => void} invite
  * @property {() => void} paste
  * @property {(text: string) => Promise<boolean>} copyText
@@ -31,6 +32,7 @@ export class ConversationView {
   /** @type {number | null} */
   #contactId = null;
   #t;
+  #hasDetails = find("app").hasAttribute("data-has-details");
 
   /**
    * @param {Actions} actions
@@ -50,6 +52,7 @@ export class ConversationView {
         if (button.getAttribute("aria-disabled") !== "true") actions.call(media);
       });
     }
+    find("head-who").addEventListener("click", actions.details);
     find("head-more").addEventListener("click", () => this.#menu());
     this.#listenToField();
   }
@@ -71,10 +74,13 @@ export class ConversationView {
     const { t } = words;
     const name = nameOf(contact, words);
     say(find("head-name"), name);
-    if (contact.name) drawAvatar(find("head-avatar"), contact.name);
+    if (contact.name) drawAvatar(find("head-avatar"), contact.name, contact.image);
     else drawNobody(find("head-avatar"));
     say(find("head-state"), statusOf(contact, t));
     find("head-state").dataset.status = contact.status;
+    find("head-who").title = t("chat.details.of", { name: isolated(name) });
+    find("head-who").toggleAttribute("disabled", contact.status === "pending" || !this.#hasDetails);
+    show(find("head-verified"), contact.isVerified);
     find("log").setAttribute("aria-label", t("chat.log.label", { name: isolated(name) }));
     this.#calls(state, contact, name);
 
@@ -84,7 +90,7 @@ export class ConversationView {
     const isAtStart = isPlain && state.log.isLoaded && !state.log.hasOlder && state.log.start === 0;
     show(find("hello"), isAtStart && contact.isConnected);
     find("hello").classList.toggle("is-alone", state.log.items.length === 0);
-    drawAvatar(find("hello-avatar"), contact.name);
+    drawAvatar(find("hello-avatar"), contact.name, contact.image);
     sayWithNames(find("hello-title"), t, "chat.log.empty.title", { name });
     say(find("hello-text"), t(state.log.items.length === 0 ? "chat.log.empty.text" : "chat.log.start.text"));
 
@@ -163,7 +169,9 @@ export class ConversationView {
 
   #menu() {
     const t = this.#t;
+    const details = { icon: "person", text: t("chat.menu.details"), act: this.#actions.details };
     toggleMenu(find("head-more"), t("chat.menu.contact"), [
+      ...(this.#hasDetails ? [details] : []),
       { icon: "broom", text: t("chat.menu.clear"), act: this.#actions.clear },
       { icon: "trash", text: t("chat.menu.delete"), isDangerous: true, act: this.#actions.deleteContact },
     ]);

@@ -9,7 +9,9 @@ import { showShare } from "./share.js";
  *
  * @typedef {object} DialogActions
  * @property {() => Promise<import("./api.js").Invitation>} createInvitation  rejected with Refusal
+ * @property {(link: string) => Promise<import("./api.js").Preview>} lookUp  rejected with Refusal
  * @property {(link: string) => Promise<void>} connect  rejected with Refusal
+ * @property {(contactId: number) => void} open
  * @property {(name: string) => Promise<void>} setName  rejected with Refusal
  * @property {(text: string) => Promise<boolean>} copyText
  *
@@ -24,6 +26,9 @@ import { showShare } from "./share.js";
 /** Something was refused; the text is for the user. */
 export class Refusal extends Error {}
 
+/** Dialogues that there is no way around. */
+const MANDATORY = new Set(["name-dialog", "start-dialog", "unlock-dialog"]);
+
 const dialog = (/** @type {string} */ name) => /** @type {HTMLDialogElement} */ (find(`${name}-dialog`));
 
 export class Dialogs {
@@ -33,6 +38,8 @@ export class Dialogs {
   #needsName = false;
   /** @type {import("./api.js").Invitation | null} */
   #invitation = null;
+  /** @type {{link: string, preview: import("./api.js").Preview} | null} */
+  #seen = null;
 
   /**
    * @param {DialogActions} actions
@@ -44,7 +51,7 @@ export class Dialogs {
     for (const element of document.querySelectorAll("dialog")) {
       // a press on what lies behind closes; a press within that ends outside does not
       element.addEventListener("pointerdown", (event) => {
-        if (event.target === element && !this.#needsName) element.close();
+        if (event.target === element && !MANDATORY.has(element.id)) element.close();
       });
       for (const button of element.querySelectorAll("[data-close]")) button.addEventListener("click", () => element.close());
     }
@@ -66,6 +73,7 @@ export class Dialogs {
     say(find("invite-create-text"), this.#t("chat.add.create"));
     find("invite-create").className = "button is-primary wide";
     /** @type {HTMLTextAreaElement} */ (find("paste")).value = "";
+    this.#forget();
     if (!dialog("add").open) dialog("add").showModal();
     this.#tab(tab, tab === "invite" ? find("invite-create") : find("paste"));
   }
@@ -104,7 +112,7 @@ export class Dialogs {
       event.preventDefault();
       void this.#connect();
     });
-    find("paste").addEventListener("input", () => show(find("paste-problem"), false));
+    find("paste").addEventListener("input", () => this.#forget());
   }
 
   /**
@@ -141,6 +149,15 @@ export class Dialogs {
     }
   }
 
+  /** What was found out about a link is about another one. */
+  #forget() {
+    this.#seen = null;
+    show(find("preview"), false);
+    show(find("paste-problem"), false);
+    say(find("paste-go-text"), this.#t("chat.add.look"));
+  }
+
+  /** Looks who a link is of; once that is known, connects by it. */
   async #connect() {
     const field = /** @type {HTMLTextAreaElement} */ (find("paste"));
     const button = /** @type {HTMLButtonElement} */ (find("paste-go"));
@@ -152,42 +169,57 @@ export class Dialogs {
       field.focus();
       return;
     }
-    const end = busy(button, find("paste-go-text"), t("chat.add.connecting"));
+    const seen = this.#seen;
+    const end = busy(button, find("paste-go-text"), t(seen ? "chat.add.connecting" : "chat.add.looking"));
     show(find("paste-problem"), false);
     try {
-      await this.#actions.connect(link);
-      dialog("add").close();
+      if (!seen) {
+        const preview = await this.#actions.lookUp(link);
+        if (field.value.trim() === link) this.#preview(link, preview);
+      } else if (seen.preview.contactId === null) {
+        await this.#actions.connect(link);
+        dialog("add").close();
+      } else {
+        dialog("add").close();
+        this.#actions.open(seen.preview.contactId);
+      }
     } catch (error) {
       problem("paste-problem", error);
       field.focus();
       field.select();
     } finally {
-      end(t("chat.add.connect"));
+      const { words } = previewWords(this.#seen?.preview ?? null);
+      end(t(words));
     }
+    if (this.#seen && !seen) button.focus();
+  }
+
+  /** @param {string} link @param {import("./api.js").Preview} preview */
+  #preview(link, preview) {
+    const t = this.#t;
+    const name = preview.profile?.displayName ?? "";
+    const { id, problem: fault } = previewWords(preview);
+    if (fault) {
+      problem("paste-problem", new Refusal(t(fault)));
+      return;
+    }
+    this.#seen = { link, preview };
+    drawAvatar(find("preview-avatar"), name, preview.profile?.image ?? null);
+    sayWithNames(find("preview-name"), t, name ? "chat.preview.name" : "chat.preview.nobody", { name });
+    say(find("preview-text"), t(id));
+    show(find("preview"), true);
   }
 
   // the user's name
 
-  /**
-   * Asks for the name.
-   *
-   * @param {string} name  the one there is; empty at the first start, when there is no way around it
-   */
-  name(name) {
-    const t = this.#t;
-    this.#needsName = name === "";
-    const part = this.#needsName ? "first" : "rename";
-    say(find("name-title"), t(`chat.${part}.title`));
-    say(find("name-text"), t(`chat.${part}.text`));
-    say(find("name-go"), t(`chat.${part}.go`));
-    show(find("name-cancel"), !this.#needsName);
+  /** Asks for the name at the first start; there is no way around it. */
+  name() {
+    this.#needsName = true;
     show(find("name-problem"), false);
     const field = /** @type {HTMLInputElement} */ (find("name-field"));
-    field.value = name;
-    drawAvatar(find("name-avatar"), name);
+    drawAvatar(find("name-avatar"), field.value);
     if (!dialog("name").open) dialog("name").showModal();
     field.focus();
-    field.select();
   }
 
   #listenToName() {
@@ -202,7 +234,7 @@ export class Dialogs {
     });
     dialog("name").addEventListener("close", () => {
       // some engines close at the second Escape whatever we say
-      if (this.#needsName) this.name("");
+      if (this.#needsName) this.name();
     });
     find("name-form").addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -285,6 +317,19 @@ export class Dialogs {
 }
 
 /**
+ * What is said of a link, and what the button does next.
+ *
+ * @param {import("./api.js").Preview | null} preview
+ * @returns {{id: string, words: string, problem: string}}
+ */
+export function previewWords(preview) {
+  if (!preview) return { id: "", words: "chat.add.look", problem: "" };
+  if (preview.isOwn) return { id: "", words: "chat.add.look", problem: "chat.preview.own" };
+  if (preview.contactId !== null) return { id: "chat.preview.known", words: "chat.preview.open", problem: "" };
+  return { id: `chat.preview.${preview.kind}`, words: "chat.add.connect", problem: "" };
+}
+
+/**
  * Asks by a dialogue; resolved in the task of the click, so that what follows still counts as the user's act.
  *
  * @param {HTMLDialogElement} element
@@ -316,7 +361,7 @@ function ask(element, go) {
  * @param {HTMLElement} place
  * @param {string} words
  */
-function busy(button, place, words) {
+export function busy(button, place, words) {
   const waiting = button;
   waiting.disabled = true;
   waiting.classList.add("is-busy");
@@ -329,10 +374,12 @@ function busy(button, place, words) {
 }
 
 /**
+ * Shows a refusal in its place.
+ *
  * @param {string} id
  * @param {unknown} error
  */
-function problem(id, error) {
+export function problem(id, error) {
   if (!(error instanceof Refusal)) throw error;
   say(find(id), error.message);
   show(find(id), true);

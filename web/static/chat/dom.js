@@ -121,3 +121,58 @@ export function arrange(parent, nodes) {
     else parent.insertBefore(node, next);
   }
 }
+
+/**
+ * An element with attributes and children; texts stay texts. Attributes that are `null` or `false` are left out, `on…`
+ * ones are listeners.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | number | boolean | null | ((event: any) => void)>} [attributes]
+ * @param {...(Node | string | null)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * An icon of the page.
+ *
+ * @param {string} name
+ * @param {string} [classes]
+ */
+export function makeIcon(name, classes = "icon") {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", classes);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(document.createElementNS(SVG, "use"));
+  icon(svg, name);
+  return svg;
+}
+
+/**
+ * A QR code: dark on light in both schemes, cameras want it so.
+ *
+ * @param {import("./api.js").Qr} qr
+ * @param {string} words  what it is a code of
+ */
+export function makeQr(qr, words) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${qr.size} ${qr.size}`);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", words);
+  svg.setAttribute("shape-rendering", "crispEdges");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", qr.path);
+  svg.append(path);
+  return make("div", { class: "qr" }, svg);
+}

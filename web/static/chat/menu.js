@@ -1,6 +1,6 @@
 // @ts-check
 /** A menu that a button opens: one at a time, closed by a choice, Escape, Tab or a click elsewhere. */
-import { icon } from "./dom.js";
+import { makeIcon } from "./dom.js";
 
 /**
  * @typedef {object} Choice
@@ -9,8 +9,6 @@ import { icon } from "./dom.js";
  * @property {boolean} [isDangerous]
  * @property {() => void} act
  */
-
-const SVG = "http://www.w3.org/2000/svg";
 
 /** @type {(() => void) | null} */
 let closeOpen = null;
@@ -78,12 +76,7 @@ function item(choice, close) {
   element.className = choice.isDangerous ? "menu-item is-dangerous" : "menu-item";
   element.setAttribute("role", "menuitem");
   element.tabIndex = -1;
-  const image = document.createElementNS(SVG, "svg");
-  image.setAttribute("class", "icon");
-  image.setAttribute("aria-hidden", "true");
-  image.append(document.createElementNS(SVG, "use"));
-  icon(image, choice.icon);
-  element.append(image, choice.text);
+  element.append(makeIcon(choice.icon), choice.text);
   element.addEventListener("click", () => {
     close();
     choice.act();

@@ -9,12 +9,19 @@
  * @typedef {import("./api.js").Invitation} Invitation
  * @typedef {import("./log-model.js").Log} Log
  *
+ * @typedef {object} Shown  a contact's panel
+ * @property {number} contactId
+ * @property {import("./api.js").Details | null} value  null until it came
+ * @property {"" | "same" | "other"} compared  what came of a security code that was compared
+ *
  * @typedef {object} State
  * @property {"loading" | "ready" | "over"} phase
  * @property {import("./api.js").Profile | null} profile
  * @property {boolean} isIpExposureConfirmed
  * @property {"window" | "browser"} mode
  * @property {ReadonlyMap<number, Contact>} contacts
+ * @property {ReadonlyMap<number, import("./api.js").Request>} requests  people who ask to connect
+ * @property {boolean} hasServers  whether new contacts can be made
  * @property {ReadonlyMap<string, Call>} calls  those that ring or have the line
  * @property {ReadonlyMap<string, boolean>} servers  name → whether it is connected
  * @property {number | null} open  the contact whose conversation is open
@@ -23,9 +30,12 @@
  * @property {ReadonlyMap<number, string>} drafts
  * @property {ReadonlyMap<number, Invitation>} invitations  links that wait to be used
  * @property {boolean} isVisible  whether the user can see the page
+ * @property {Shown | null} details  the panel of a contact
+ * @property {import("./settings-model.js").Settings} settings
  * @property {{callId: string, url: string} | null} blockedCall  a call's page that the browser did not let us open
  */
 import { logWith, logWithout, NO_LOG } from "./log-model.js";
+import { NO_SETTINGS } from "./settings-model.js";
 
 /** @type {State} */
 export const INITIAL = {
@@ -34,6 +44,8 @@ export const INITIAL = {
   isIpExposureConfirmed: false,
   mode: "window",
   contacts: new Map(),
+  requests: new Map(),
+  hasServers: true,
   calls: new Map(),
   servers: new Map(),
   open: null,
@@ -42,6 +54,8 @@ export const INITIAL = {
   drafts: new Map(),
   invitations: new Map(),
   isVisible: true,
+  details: null,
+  settings: NO_SETTINGS,
   blockedCall: null,
 };
 
@@ -85,6 +99,8 @@ export function loaded(state, snapshot) {
     isIpExposureConfirmed: snapshot.isIpExposureConfirmed,
     mode: snapshot.mode,
     contacts: new Map(snapshot.contacts.map((contact) => [contact.id, contact])),
+    requests: new Map(snapshot.requests.map((request) => [request.id, request])),
+    hasServers: snapshot.hasServers,
     calls: new Map(snapshot.calls.filter(isLive).map((call) => [call.id, call])),
     servers: new Map(snapshot.servers.map(({ server, isConnected }) => [server, isConnected])),
   };
@@ -195,6 +211,10 @@ export function happened(state, event) {
       return { ...state, servers: having(state.servers, event.server, event.isConnected) };
     case "profile":
       return { ...state, profile: event.profile };
+    case "request":
+      return { ...state, requests: having(state.requests, event.request.id, event.request) };
+    case "request_removed":
+      return { ...state, requests: without(state.requests, event.requestId) };
     default:
       return state;
   }
@@ -226,7 +246,57 @@ function contactRemoved(state, contactId) {
     drafts: without(state.drafts, contactId),
     invitations: without(state.invitations, contactId),
   };
-  return state.open === contactId ? closed(rest) : rest;
+  const next = state.details?.contactId === contactId ? { ...rest, details: null } : rest;
+  return state.open === contactId ? closed(next) : next;
+}
+
+// The panel of a contact, and the settings
+
+/**
+ * Shows a contact's panel, or closes it.
+ *
+ * @param {State} state
+ * @param {number | null} contactId
+ * @returns {State}
+ */
+export function detailsShown(state, contactId) {
+  return { ...state, details: contactId === null ? null : { contactId, value: null, compared: "" } };
+}
+
+/**
+ * What a contact's panel shows came.
+ *
+ * @param {State} state
+ * @param {import("./api.js").Details} value
+ * @param {"" | "same" | "other"} [compared]
+ * @returns {State}
+ */
+export function detailsCame(state, value, compared) {
+  if (state.details?.contactId !== value.contactId) return state;
+  return { ...state, details: { ...state.details, value, compared: compared ?? state.details.compared } };
+}
+
+/**
+ * Some of the settings came, or were changed.
+ *
+ * @param {State} state
+ * @param {Partial<import("./settings-model.js").Settings>} settings
+ * @returns {State}
+ */
+export function settingsCame(state, settings) {
+  return { ...state, settings: { ...state.settings, ...settings } };
+}
+
+/**
+ * A server's test began or ended.
+ *
+ * @param {State} state
+ * @param {string} uri
+ * @param {import("./api.js").Verdict | "testing"} verdict
+ * @returns {State}
+ */
+export function serverTested(state, uri, verdict) {
+  return settingsCame(state, { verdicts: having(state.settings.verdicts, uri, verdict) });
 }
 
 /**
@@ -342,12 +412,12 @@ export function sortedContacts(state) {
  *
  * @param {State} state
  * @param {Contact} contact
- * @returns {"pending" | "gone" | "refused" | "busy" | "ringing" | null}
+ * @returns {"pending" | "gone" | "refused" | "unwanted" | "busy" | "ringing" | null}
  */
 export function callObstacle(state, contact) {
   if (contact.status === "pending" || contact.status === "connecting") return "pending";
   if (!contact.isConnected) return "gone";
-  if (!contact.callsAllowed) return "refused";
+  if (!contact.callsAllowed) return contact.callPermission === "we-refuse" ? "unwanted" : "refused";
   if (ringing(state).some((call) => call.contactId === contact.id)) return "ringing";
   if (activeCall(state)) return "busy";
   return null;

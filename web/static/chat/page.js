@@ -34,6 +34,7 @@ const controller = new Controller({
   t,
   copyText,
   replaceUrl: (url) => history.replaceState(null, "", url),
+  reload: () => location.reload(),
 });
 
 const look = () => controller.visible(document.visibilityState === "visible");

@@ -37,10 +37,50 @@ export class PeopleController {
     this.#open(contact.id);
   }
 
-  /** @param {string} displayName */
-  async setName(displayName) {
-    const profile = await this.#store.ask("set_profile", { displayName });
+  /**
+   * What a link will do; rejected with Refusal.
+   *
+   * @param {string} link
+   * @returns {Promise<import("./api.js").Preview>}
+   */
+  lookUp(link) {
+    return this.#store.ask("look_up_link", { link });
+  }
+
+  /**
+   * Sets what contacts see of the user; rejected with Refusal.
+   *
+   * @param {{displayName: string} & Partial<import("./api.js").Profile>} values
+   */
+  async setProfile(values) {
+    const profile = await this.#store.ask("set_profile", values);
     this.#store.set({ ...this.#store.state, profile });
+  }
+
+  // people who ask to connect
+
+  /** @param {number} requestId */
+  async acceptRequest(requestId) {
+    try {
+      const contact = await this.#store.request("accept_request", { requestId });
+      this.#store.set(model.contactCame(this.#store.state, contact));
+      this.#open(contact.id);
+    } catch (error) {
+      this.#store.failed(error);
+    }
+  }
+
+  /** @param {number} requestId */
+  async rejectRequest(requestId) {
+    const request = this.#store.state.requests.get(requestId);
+    if (!request) return;
+    const { isConfirmed } = await this.#parts.view.confirm({
+      title: "chat.request.reject.title",
+      text: "chat.request.reject.text",
+      go: "chat.request.reject.go",
+      name: request.name,
+    });
+    if (isConfirmed) await this.#store.do("reject_request", { requestId });
   }
 
   /** Removes the open contact. */

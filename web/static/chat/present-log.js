@@ -114,7 +114,7 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
     moment: item.createdAt,
     delivery:
       isOwn && item.delivery && !isDeleted
-        ? { icon: { sending: "clock", sent: "check", failed: "alert" }[item.delivery], words: t(`chat.item.${item.delivery}`) }
+        ? { icon: { sending: "clock", sent: "check", received: "checks", failed: "alert" }[item.delivery], words: t(`chat.item.${item.delivery}`) }
         : null,
     failure: isFailed ? t(failureId(item.failure)) : "",
   };

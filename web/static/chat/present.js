@@ -17,6 +17,7 @@
  * @property {number} id
  * @property {string} name
  * @property {string} avatar  the name that the picture is drawn from
+ * @property {string | null} image
  * @property {string} time
  * @property {number} moment
  * @property {string} icon  name of the icon before the last entry; empty for none
@@ -82,6 +83,7 @@ export function contactRows(state, words) {
       id: contact.id,
       name: nameOf(contact, words),
       avatar: contact.name,
+      image: contact.image,
       time: dates.brief(moment, now),
       moment,
       ...lastWords(contact, t),

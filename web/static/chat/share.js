@@ -1,6 +1,6 @@
 // @ts-check
-/** An invitation link to hand on: its QR code, the link, and a button that copies it. */
-import { part, say } from "./dom.js";
+/** A link to hand on: its QR code, the link in its short and its full form, and a button that copies it. */
+import { part, say, show } from "./dom.js";
 
 const DONE_MS = 2500;
 
@@ -8,11 +8,12 @@ const DONE_MS = 2500;
  * Puts a link to share into `place`.
  *
  * @param {HTMLElement} place
- * @param {import("./api.js").Invitation} invitation
+ * @param {import("./api.js").Address} address
  * @param {import("../common/catalogue.js").Translate} t
  * @param {(text: string) => Promise<boolean>} copy
+ * @param {"invitation" | "address"} [kind]
  */
-export function showShare(place, { link, qr }, t, copy) {
+export function showShare(place, { link, fullLink, qr }, t, copy, kind = "invitation") {
   const target = place;
   if (target.dataset.link === link) return;
   target.dataset.link = link;
@@ -22,6 +23,17 @@ export function showShare(place, { link, qr }, t, copy) {
   part(share, ".qr path").setAttribute("d", qr.path);
   const field = /** @type {HTMLInputElement} */ (part(share, ".share-field"));
   field.value = link;
+  if (kind === "address") {
+    part(share, ".qr svg").setAttribute("aria-label", t("chat.address.qr"));
+    field.setAttribute("aria-label", t("chat.address.link"));
+  }
+  // apps of before short links need the full one
+  const full = part(share, ".share-full");
+  show(full, Boolean(fullLink) && fullLink !== link);
+  const box = /** @type {HTMLInputElement} */ (part(full, "input"));
+  box.addEventListener("change", () => {
+    field.value = box.checked ? fullLink : link;
+  });
   field.addEventListener("focus", () => field.select());
   const button = part(share, ".share-copy");
   const words = part(button, "span");
@@ -30,7 +42,7 @@ export function showShare(place, { link, qr }, t, copy) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   button.addEventListener("click", async () => {
-    if (!(await copy(link))) return;
+    if (!(await copy(field.value))) return;
     clearTimeout(timer);
     button.classList.add("is-done");
     say(words, t("chat.copied"));

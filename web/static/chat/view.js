@@ -3,10 +3,16 @@
 import { CallsView } from "./calls-view.js";
 import { ContactsView } from "./contacts-view.js";
 import { ConversationView } from "./conversation-view.js";
+import { DetailsView } from "./details-view.js";
 import { Dialogs } from "./dialogs.js";
 import { find, say, sayWithNames, show } from "./dom.js";
+import { profileImage } from "./image.js";
 import { titleOf } from "./present.js";
+import { RequestsView } from "./requests-view.js";
+import { SettingsView } from "./settings-view.js";
+import { StartView } from "./start-view.js";
 import { toast } from "./toasts.js";
+import { UnlockView } from "./unlock-view.js";
 
 /** @typedef {import("./controller.js").Controller} Controller */
 
@@ -17,7 +23,12 @@ export class PageView {
   #contacts;
   #conversation;
   #calls;
+  #details;
   #dialogs;
+  #requests;
+  #settings;
+  #start;
+  #unlock;
 
   /**
    * @param {() => Controller} controller
@@ -33,7 +44,11 @@ export class PageView {
     this.#contacts = new ContactsView({
       open: (id) => controller().conversation.open(id),
       add,
-      rename: () => this.#dialogs.name(controller().state.profile?.displayName ?? ""),
+      settings: (section) => this.#settings.open(section),
+    });
+    this.#requests = new RequestsView({
+      accept: (id) => void controller().people.acceptRequest(id),
+      reject: (id) => void controller().people.rejectRequest(id),
     });
     this.#conversation = new ConversationView(
       {
@@ -43,6 +58,7 @@ export class PageView {
         call: (media) => void controller().calls.call(media),
         clear: () => void controller().conversation.clear(),
         deleteContact: () => void controller().people.deleteContact(),
+        details: () => controller().details.open(),
         invite: add,
         paste: () => this.#dialogs.add("paste"),
         copyText,
@@ -67,8 +83,53 @@ export class PageView {
     this.#dialogs = new Dialogs(
       {
         createInvitation: () => controller().people.createInvitation(),
+        lookUp: (link) => controller().people.lookUp(link),
         connect: (link) => controller().people.connect(link),
-        setName: (name) => controller().people.setName(name),
+        open: (id) => controller().conversation.open(id),
+        setName: (name) => controller().setName(name),
+        copyText,
+      },
+      t,
+    );
+    this.#details = new DetailsView(
+      {
+        close: () => controller().details.close(),
+        verify: (code) => void controller().details.verify(code),
+        synchronize: () => void controller().details.synchronize(),
+        switchQueue: () => void controller().details.switchQueue(),
+        allowCalls: (isAllowed) => void controller().details.allowCalls(isAllowed),
+        deleteContact: () => void controller().people.deleteContact(),
+        copyText,
+      },
+      t,
+    );
+    this.#start = new StartView(
+      {
+        servers: () => controller().settings.servers(),
+        saveServers: (servers) => controller().settings.saveServers(servers),
+        setRelay: (mode, host) => controller().settings.setRelay(mode, host),
+      },
+      t,
+    );
+    this.#unlock = new UnlockView((id, passphrase) => controller().settings.switchProfile(id, passphrase), t);
+    this.#settings = new SettingsView(
+      {
+        load: (section) => void controller().settings.load(section),
+        profile: () => controller().state.profile,
+        setProfile: (values) => controller().people.setProfile(values),
+        makeImage: profileImage,
+        createAddress: () => controller().settings.createAddress(),
+        deleteAddress: () => void controller().settings.deleteAddress(),
+        switchServer: (uri, isOn) => void controller().settings.switchServer(uri, isOn),
+        switchOperator: (id, isOn) => void controller().settings.switchOperator(id, isOn),
+        removeServer: (uri) => void controller().settings.removeServer(uri),
+        addServer: (uri) => controller().settings.addServer(uri),
+        testServer: (uri) => void controller().settings.testServer(uri),
+        setRelay: (mode, host) => controller().settings.setRelay(mode, host),
+        setNetwork: (values) => controller().settings.setNetwork(values),
+        home: (method, params) => controller().settings.home(method, params),
+        switchProfile: (id) => controller().settings.switchProfile(id),
+        confirm: (question) => this.#dialogs.confirm(question),
         copyText,
       },
       t,
@@ -85,10 +146,17 @@ export class PageView {
     const title = titleOf(state, this.#t);
     if (document.title !== title) document.title = title;
     this.#contacts.render(state, words);
+    this.#requests.render(state, words);
     this.#conversation.render(state, words);
+    this.#details.render(state, words);
+    this.#settings.render(state);
     this.#calls.render(state);
     this.#dialogs.popup(state.blockedCall?.url ?? null);
-    if (state.phase === "over") this.#dialogs.closeAll();
+    if (state.phase === "over") {
+      this.#start.giveUp();
+      this.#unlock.giveUp();
+      this.#dialogs.closeAll();
+    }
     find("app").toggleAttribute("inert", state.phase === "over");
     show(find("over"), state.phase === "over");
   }
@@ -120,9 +188,17 @@ export class PageView {
     toast(words, "good");
   }
 
-  /** @param {string} name */
-  askName(name) {
-    this.#dialogs.name(name);
+  askName() {
+    this.#dialogs.name();
+  }
+
+  /** @param {import("./unlock-view.js").Locked} locked */
+  askPassphrase(locked) {
+    this.#unlock.ask(locked);
+  }
+
+  askServers() {
+    void this.#start.ask();
   }
 
   /** @param {string} name @param {"call" | "accept"} act */

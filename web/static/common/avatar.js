@@ -29,14 +29,28 @@ export function hue(name) {
   return hash % HUES;
 }
 
+const PICTURE = /^data:image\/(?:jpg|jpeg|png);base64,[\w+/=]+$/u;
+
 /**
- * Draws the avatar of `name` into `element` (class "avatar").
+ * Draws the avatar of `name` into `element` (class "avatar"): the picture where there is one that can be shown.
  *
  * @param {HTMLElement} element
  * @param {string} name
+ * @param {string | null} [image]  a data: URL
  */
-export function drawAvatar(element, name) {
+export function drawAvatar(element, name, image = null) {
   const drawn = element;
-  drawn.textContent = initials(name);
   drawn.dataset.hue = String(hue(name));
+  if (!image || !PICTURE.test(image)) {
+    drawn.textContent = initials(name);
+    return;
+  }
+  const shown = drawn.querySelector("img");
+  if (shown?.src === image) return;
+  const picture = document.createElement("img");
+  picture.alt = "";
+  picture.draggable = false;
+  picture.addEventListener("error", () => drawAvatar(drawn, name));
+  picture.src = image;
+  drawn.replaceChildren(picture);
 }

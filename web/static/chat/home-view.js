@@ -1,0 +1,152 @@
+// @ts-check
+/** Profiles of this machine, in the settings: switched, added, removed; their passphrase; backups. */
+import { busy, problem, Refusal } from "./dialogs.js";
+import { arrange, find, make, say, show } from "./dom.js";
+
+/**
+ * @typedef {import("./api.js").HomeProfile} HomeProfile
+ *
+ * @typedef {object} HomeActions
+ * @property {(method: "change_passphrase" | "export_archive" | "import_archive" | "add_profile" | "remove_profile",
+ *   params: Record<string, any>) => Promise<any>} home  rejected with Refusal
+ * @property {(id: string) => Promise<void>} switchProfile  rejected with Refusal
+ * @property {(question: import("./dialogs.js").Question) => Promise<{isConfirmed: boolean, isChosen: boolean}>} confirm
+ */
+
+const value = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (find(id)).value;
+
+export class HomeView {
+  #actions;
+  #t;
+  #key = "";
+
+  /**
+   * @param {HomeActions} actions
+   * @param {import("../common/catalogue.js").Translate} t
+   */
+  constructor(actions, t) {
+    this.#actions = actions;
+    this.#t = t;
+    this.#form("home-add", async () => {
+      const name = value("home-add-name").trim();
+      if (!name) throw new Refusal(t("chat.first.empty"));
+      await actions.home("add_profile", { name });
+      return t("chat.home.added", { name });
+    });
+    this.#form("home-passphrase", async () => {
+      const [fresh, again] = [value("home-passphrase-new"), value("home-passphrase-again")];
+      if (fresh !== again) throw new Refusal(t("chat.home.passphrase.differ"));
+      const former = value("home-passphrase-old");
+      await actions.home("change_passphrase", { former, passphrase: fresh });
+      return t(fresh ? "chat.home.passphrase.set" : "chat.home.passphrase.none");
+    });
+    this.#form("home-export", async () => {
+      const [passphrase, again] = [value("home-export-new"), value("home-export-again")];
+      if (passphrase !== again) throw new Refusal(t("chat.home.passphrase.differ"));
+      if (!passphrase) throw new Refusal(t("chat.home.export.empty"));
+      const { path } = await actions.home("export_archive", { passphrase });
+      return t("chat.home.export.done", { path });
+    });
+    this.#form("home-import", async () => {
+      const path = value("home-import-path").trim();
+      if (!path) throw new Refusal(t("chat.home.import.empty"));
+      const { name } = await actions.home("import_archive", { path, passphrase: value("home-import-passphrase") });
+      return t("chat.home.import.done", { name });
+    });
+  }
+
+  /** @param {import("./settings-model.js").Settings} settings */
+  render({ profiles }) {
+    show(find("home-content"), profiles !== null);
+    if (!profiles) return;
+    const key = JSON.stringify(profiles);
+    if (key === this.#key) return;
+    this.#key = key;
+    arrange(find("home-profiles"), profiles.map((profile) => this.#row(profile)));
+    const open = profiles.find(({ isOpen }) => isOpen);
+    show(find("home-passphrase-former"), Boolean(open?.hasPassphrase));
+    const kept = open?.hasPassphrase ? "on" : open?.hasReadableKey ? "file" : "off";
+    say(find("home-passphrase-text"), this.#t(`chat.home.passphrase.${kept}`));
+  }
+
+  /** @param {HomeProfile} profile */
+  #row({ id, name, isOpen, hasPassphrase }) {
+    const t = this.#t;
+    const shown = name || t("chat.home.unnamed");
+    const buttons = make("div", { class: "server-buttons" });
+    if (!isOpen) {
+      const open = make("button", { type: "button", class: "button is-quiet is-small" }, t("chat.home.switch"));
+      open.setAttribute("aria-label", t("chat.home.switch.to", { name: shown }));
+      open.addEventListener("click", () => void this.#try(() => this.#actions.switchProfile(id)));
+      const remove = make("button", { type: "button", class: "button is-quiet is-small" }, t("chat.home.remove"));
+      remove.setAttribute("aria-label", t("chat.home.remove.of", { name: shown }));
+      remove.addEventListener("click", () => void this.#remove(id, shown));
+      buttons.append(open, remove);
+    }
+    return make(
+      "li",
+      { class: "server" },
+      make(
+        "div",
+        { class: "setting-row" },
+        make(
+          "div",
+          { class: "setting-words" },
+          make("p", { class: "server-host" }, make("bdi", {}, shown)),
+          make("p", { class: "muted" }, t(isOpen ? "chat.home.open" : hasPassphrase ? "chat.home.locked" : "chat.home.closed")),
+        ),
+        buttons,
+      ),
+    );
+  }
+
+  /** @param {string} id @param {string} name */
+  async #remove(id, name) {
+    const { isConfirmed } = await this.#actions.confirm({
+      title: "chat.home.remove.title",
+      text: "chat.home.remove.text",
+      go: "chat.home.remove.go",
+      name,
+    });
+    if (isConfirmed) await this.#try(() => this.#actions.home("remove_profile", { id }));
+  }
+
+  /** @param {() => Promise<unknown>} act */
+  async #try(act) {
+    show(find("home-problem"), false);
+    try {
+      await act();
+    } catch (error) {
+      problem("home-problem", error);
+    }
+  }
+
+  /**
+   * A form whose button waits for what it does; what is typed goes once it is done.
+   *
+   * @param {string} id
+   * @param {() => Promise<string>} act  gives the words of success
+   */
+  #form(id, act) {
+    const form = /** @type {HTMLFormElement} */ (find(id));
+    const words = find(`${id}-go-text`);
+    form.addEventListener("input", () => show(find(`${id}-problem`), false));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const button = /** @type {HTMLButtonElement} */ (find(`${id}-go`));
+      if (button.disabled) return;
+      const before = words.textContent ?? "";
+      const end = busy(button, words, this.#t("chat.working"));
+      show(find(`${id}-problem`), false);
+      say(find(`${id}-done`), "");
+      try {
+        say(find(`${id}-done`), await act());
+        form.reset();
+      } catch (error) {
+        problem(`${id}-problem`, error);
+      } finally {
+        end(before);
+      }
+    });
+  }
+}

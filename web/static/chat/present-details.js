@@ -1,0 +1,63 @@
+// @ts-check
+/**
+ * What the panel of a contact shows. Pure; `details-view.js` draws it.
+ *
+ * @typedef {import("./api.js").Details} Details
+ * @typedef {import("./api.js").Contact} Contact
+ * @typedef {import("../common/catalogue.js").Translate} Translate
+ *
+ * @typedef {object} DetailsPanel
+ * @property {string} state  how the connection stands
+ * @property {{isOn: boolean, text: string}} quantum
+ * @property {{isVerified: boolean, text: string}} verified
+ * @property {string[]} code  groups of digits; none while there is none
+ * @property {{isShown: boolean, isUrgent: boolean, text: string}} sync
+ * @property {string} moving  words while the receiving address changes; empty otherwise
+ * @property {boolean} canMove
+ * @property {"profile" | "yes" | "no"} calls  the user's wish
+ * @property {string} callsText  what comes of both sides' wishes
+ * @property {{tone: "good" | "bad", text: string} | null} compared
+ */
+
+/**
+ * @param {Contact} contact
+ * @param {Details} details
+ * @param {"" | "same" | "other"} compared
+ * @param {Translate} t
+ * @returns {DetailsPanel}
+ */
+export function detailsPanel(contact, details, compared, t) {
+  const { ratchetSync, isSwitching, securityCode } = details;
+  const isUsable = contact.isConnected;
+  return {
+    state: t(`chat.contact.${contact.status}`),
+    quantum: {
+      isOn: details.isQuantumResistant,
+      text: t(details.isQuantumResistant ? "chat.details.quantum.on" : "chat.details.quantum.off"),
+    },
+    verified: {
+      isVerified: details.isVerified,
+      text: t(details.isVerified ? "chat.details.verified" : "chat.details.unverified"),
+    },
+    code: securityCode ? securityCode.split(/\s+/u).filter(Boolean) : [],
+    sync: {
+      isShown: isUsable && ratchetSync !== "ok",
+      isUrgent: ratchetSync === "required",
+      text: ratchetSync === "ok" ? "" : t(`chat.details.sync.${ratchetSync}`),
+    },
+    moving: isSwitching ? t("chat.details.switching") : "",
+    canMove: isUsable && !isSwitching && (ratchetSync === "ok" || ratchetSync === "allowed"),
+    calls: details.ownCallsAllowed === null ? "profile" : details.ownCallsAllowed ? "yes" : "no",
+    callsText: t(`chat.details.calls.${contact.callPermission}`),
+    compared: compared === "" ? null : { tone: compared === "same" ? "good" : "bad", text: t(`chat.details.compared.${compared}`) },
+  };
+}
+
+/**
+ * Whether the button that agrees on new keys does something: not while that is under way.
+ *
+ * @param {Details} details
+ */
+export function canSynchronize({ ratchetSync }) {
+  return ratchetSync === "allowed" || ratchetSync === "required";
+}
