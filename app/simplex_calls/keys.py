@@ -10,21 +10,23 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import importlib
 import logging
 import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import keyring
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from keyring.backends.chainer import ChainerBackend
 
 from simplex_calls.catalogue import text
 from simplex_calls.crypto import Random
 from simplex_calls.database import DatabaseKey
+
+if TYPE_CHECKING:
+    import keyring.backend
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +175,11 @@ class SystemKeyring:
 
     @staticmethod
     def _backend() -> keyring.backend.KeyringBackend:
+        # loaded when it is needed: it takes longer than opening a profile
+        keyring = importlib.import_module("keyring")
+        chainer = importlib.import_module("keyring.backends.chainer")
         chosen = keyring.get_keyring()
-        for backend in chosen.backends if isinstance(chosen, ChainerBackend) else [chosen]:
+        for backend in chosen.backends if isinstance(chosen, chainer.ChainerBackend) else [chosen]:
             if type(backend).__module__ in {f"keyring.backends.{name}" for name in _TRUSTED}:
                 return backend
         raise KeyringUnavailable

@@ -28,6 +28,7 @@ from simplex_calls.agent.events import (
     ServerDisconnected,
     SubscriptionTaken,
 )
+from simplex_calls.agent.kem_stock import KemStock
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
 from simplex_calls.agent.links import Invitation, LinkError, LinkFault
 from simplex_calls.agent.outgoing import Outgoing
@@ -52,7 +53,6 @@ from simplex_calls.crypto import (
     Ed25519PrivateKey,
     KemSource,
     Random,
-    SystemKem,
     X448PrivateKey,
     X25519PrivateKey,
 )
@@ -99,7 +99,8 @@ class Agent:
         self._servers = tuple(servers)
         self._clock = clock
         self._random = random
-        self._kem = kem or SystemKem()
+        self._kem_stock = KemStock()
+        self._kem = kem or self._kem_stock
         self._store = Store(database)
         self._network: NetworkPort = Network(handler=self) if network is None else network(self)
         self._outgoing = Outgoing(self._store, wake=self._wake, clock=clock, random=random)
@@ -124,6 +125,8 @@ class Agent:
 
     async def start(self) -> None:
         """Subscribe to all queues, and continue with what was not sent or deleted yet."""
+        if self._kem is self._kem_stock:
+            self._kem_stock.open()
         with self._database.transaction():
             self._store.delete_join_keys(before=self._clock() - _JOIN_KEY_LIFETIME)
         for queue in self._store.rcv_queues():
@@ -132,6 +135,7 @@ class Agent:
 
     async def stop(self) -> None:
         """Stop everything; what was not done is continued by the next start."""
+        self._kem_stock.close()
         await self._delivery.stop()
         await self._acknowledging.stop()
         await self._network.close()

@@ -152,6 +152,11 @@ class Store:
             ).fetchall()
         return [self._rcv_queue(row) for row in rows]
 
+    def rcv_queues_after(self, queue_id: int, limit: int) -> list[RcvQueue]:
+        """The next receiving queues of all connections, by their ids here."""
+        rows = self.database.execute("SELECT * FROM rcv_queues WHERE id > ? ORDER BY id LIMIT ?", (queue_id, limit))
+        return [self._rcv_queue(row) for row in rows.fetchall()]
+
     def has_own_queue(self, server: ServerAddress, sender_id: bytes) -> bool:
         """Tell whether a link's queue is one that we receive from."""
         rows = self.database.execute("SELECT server FROM rcv_queues WHERE sender_id = ?", (sender_id,))

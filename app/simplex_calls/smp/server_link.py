@@ -20,6 +20,7 @@ from simplex_calls.smp.transmission import AuthorizationKey
 
 _log = logging.getLogger(__name__)
 
+_ASKED_AT_ONCE = 100
 _PASSING = (ErrorCode.INTERNAL, ErrorCode.STORE, ErrorCode.QUOTA)
 """Errors of a subscription that may be gone the next time."""
 
@@ -183,8 +184,7 @@ class ServerLink:
         client.start()
         _log.info("connected to a server, protocol version %d", client.version)
         self._tell(self._handler.connected, self._address)
-        for queue in list(self._wanted.values()):
-            self._ask(queue)
+        self._ask_all()
         return client
 
     def _connect_ended(self, task: asyncio.Task[SMPClient]) -> None:
@@ -232,6 +232,22 @@ class ServerLink:
 
     # subscribing
 
+    def _ask_all(self) -> None:
+        """Ask for all queues, some in each turn of the event loop: signing thousands of commands takes a second."""
+        client, waiting = self._client, list(self._wanted)
+
+        def ask_some() -> None:
+            if self._client is not client:
+                return  # the next connection asks for all again
+            some, waiting[:] = waiting[:_ASKED_AT_ONCE], waiting[_ASKED_AT_ONCE:]
+            for recipient_id in some:
+                if (queue := self._wanted.get(recipient_id)) is not None:
+                    self._ask(queue)
+            if waiting:
+                asyncio.get_running_loop().call_soon(ask_some)
+
+        ask_some()
+
     def _ask(self, queue: RecipientQueue) -> None:
         client, recipient_id = self._client, queue.recipient_id
         if client is None or recipient_id in self._active or recipient_id in self._asked:
@@ -273,8 +289,7 @@ class ServerLink:
             await self._sleep(self._pause(3))
         finally:
             self._retrying = None
-        for queue in list(self._wanted.values()):
-            self._ask(queue)
+        self._ask_all()
 
     def _tell_news(self) -> None:
         """Report the queues that were subscribed since the last time."""
