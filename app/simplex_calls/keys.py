@@ -176,10 +176,11 @@ class SystemKeyring:
     @staticmethod
     def _backend() -> keyring.backend.KeyringBackend:
         # loaded when it is needed: it takes longer than opening a profile
-        keyring = importlib.import_module("keyring")
+        chosen = importlib.import_module("keyring").get_keyring()
         chainer = importlib.import_module("keyring.backends.chainer")
-        chosen = keyring.get_keyring()
-        for backend in chosen.backends if isinstance(chosen, chainer.ChainerBackend) else [chosen]:
+        backends: list[keyring.backend.KeyringBackend]
+        backends = chosen.backends if isinstance(chosen, chainer.ChainerBackend) else [chosen]
+        for backend in backends:
             if type(backend).__module__ in {f"keyring.backends.{name}" for name in _TRUSTED}:
                 return backend
         raise KeyringUnavailable

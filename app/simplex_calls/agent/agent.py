@@ -37,6 +37,7 @@ from simplex_calls.agent.queue_address import QueueInfo, QueueMode, QueueUri
 from simplex_calls.agent.receiving import Receiver
 from simplex_calls.agent.records import NewRcvQueue, RcvQueue
 from simplex_calls.agent.store import Store
+from simplex_calls.agent.subscribing import Subscribing
 from simplex_calls.agent.versions import (
     AGENT_VERSIONS,
     CLIENT_VERSIONS,
@@ -117,6 +118,7 @@ class Agent:
             self._store, self._network, self._lifecycle, clock=clock, random=random, config=delivery
         )
         self._acknowledging = Acknowledging(self._network, random=random, config=self._delivery.config)
+        self._subscribing = Subscribing(self._store, self._network)
         self._joining: set[tuple[bytes, bytes]] = set()
 
     def use_servers(self, servers: Sequence[ServerAddress]) -> None:
@@ -129,12 +131,12 @@ class Agent:
             self._kem_stock.open()
         with self._database.transaction():
             self._store.delete_join_keys(before=self._clock() - _JOIN_KEY_LIFETIME)
-        for queue in self._store.rcv_queues():
-            self._network.subscribe(queue.subscription)
+        self._subscribing.start()
         self._delivery.start()
 
     async def stop(self) -> None:
         """Stop everything; what was not done is continued by the next start."""
+        await self._subscribing.stop()
         self._kem_stock.close()
         await self._delivery.stop()
         await self._acknowledging.stop()
