@@ -22,7 +22,7 @@ from simplex_calls.smp.commands import Command, decode_command
 from simplex_calls.smp.connection import Connection, connect_in_memory
 from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import NetworkError, SMPError
-from simplex_calls.smp.handshake import ServerHello, SignedServerKey, decode_client_hello, encode_hello
+from simplex_calls.smp.handshake import ServerHello, SignedServerKey, accept_client, encode_hello
 from simplex_calls.smp.messages import BrokerMessage, Msg, encode_message
 from simplex_calls.smp.queues import RecipientQueue
 from simplex_calls.smp.tls import STREAM_LIMIT, TLSConnection, server_context, to_pem
@@ -91,20 +91,20 @@ class Identity:
 class ServerEnd:
     """The server's end of one connection: the test reads commands and sends answers."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, session: Session) -> None:
         self.connection = connection
-        self.session = Session(9, connection.session_id)
+        self.session = session
         self.blocks: list[int] = []
         self._waiting: list[Transmission] = []
 
     async def receive(self) -> tuple[Transmission, Command]:
         """The next command, decoded."""
         if not self._waiting:
-            data = unpack_block(await self.connection.read_block())
+            data = unpack_block(await self.connection.read_block(), self.session.cipher)
             self.blocks.append(len(data))
             self._waiting = [decode_transmission(self.session, one) for one in data]
         transmission = self._waiting.pop(0)
-        return transmission, decode_command(transmission.command, 9)
+        return transmission, decode_command(transmission.command, self.session.version)
 
     def answer(self, to: Transmission, message: BrokerMessage, *, entity_id: bytes | None = None) -> None:
         entity = to.entity_id if entity_id is None else entity_id
@@ -114,10 +114,12 @@ class ServerEnd:
         self.send((b"", entity_id, message))
 
     def send(self, *messages: tuple[bytes, bytes, BrokerMessage]) -> None:
-        for block in pack_blocks(
-            encode_transmission(self.session, corr_id, entity_id, encode_message(message, 9))
+        session = self.session
+        transmissions = [
+            encode_transmission(session, corr_id, entity_id, encode_message(message, session.version))
             for corr_id, entity_id, message in messages
-        ):
+        ]
+        for block in pack_blocks(transmissions, session.cipher):
             self.connection.write_block(block)
 
     def close(self) -> None:
@@ -157,13 +159,17 @@ class ScriptedServer:
         hello = ServerHello(self.versions, connection.session_id, self.identity.signed_key())
         try:
             connection.write_block(encode_hello(self.change_hello(hello)))
-            answer = decode_client_hello(await connection.read_block())
+            session, _ = accept_client(
+                await connection.read_block(),
+                fingerprint=self.identity.fingerprint,
+                session_id=connection.session_id,
+                server_key=self.identity.session_key,
+                versions=self.versions,
+            )
         except SMPError:
             connection.close()
             return
-        assert answer.fingerprint == self.identity.fingerprint
-        assert answer.version == 9
-        self._accepted.put_nowait(ServerEnd(connection))
+        self._accepted.put_nowait(ServerEnd(connection, session))
 
     async def accept(self) -> ServerEnd:
         async with asyncio.timeout(10):

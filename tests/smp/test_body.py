@@ -19,7 +19,7 @@ from simplex_calls.smp.body import (
     encrypt_received,
 )
 from simplex_calls.smp.errors import DecodeError, LargeMessageError
-from simplex_calls.smp.messages import MAX_MESSAGE_SIZE, Msg, decode_message, encode_message
+from simplex_calls.smp.messages import Msg, decode_message, encode_message, max_message_size
 from tests.vectors import simplexmq
 
 H = bytes.fromhex
@@ -40,7 +40,7 @@ def test_envelope_vectors(vector: dict[str, Any]) -> None:
         message, KEY, H(vector["nonce"]), vector["client_version"], SENDER.public if confirmation else None
     )
     assert envelope.encode() == H(vector["envelope"])
-    assert len(envelope.encode()) == vector["envelope_len"] <= MAX_MESSAGE_SIZE
+    assert len(envelope.encode()) == vector["envelope_len"] <= max_message_size(9)
     decoded = ClientEnvelope.decode(H(vector["envelope"]))
     assert decoded == envelope
     assert decoded.open(BoxKey.agree(RECIPIENT, SENDER.public)) == message
@@ -75,8 +75,8 @@ def test_what_does_not_fit() -> None:
     with pytest.raises(LargeMessageError):
         ClientEnvelope.seal(ClientMessage(bytes(CONFIRMATION_SIZE - 2)), KEY, NONCE, 3, SENDER.public)
     with pytest.raises(LargeMessageError):
-        encrypt_received(Received(0, False, bytes(MAX_MESSAGE_SIZE + 100)), KEY, NONCE)
-    largest = Received(0, False, bytes(MAX_MESSAGE_SIZE))
+        encrypt_received(Received(0, False, bytes(max_message_size(9) + 100)), KEY, NONCE)
+    largest = Received(0, False, bytes(max_message_size(9)))
     assert decrypt_received(encrypt_received(largest, KEY, NONCE), KEY) == largest
 
 

@@ -130,7 +130,7 @@ async def test_what_comes_unasked(setup: Setup) -> None:
         setup.listener.news.clear()
         await setup.listener.news.wait()
     # a deleted queue is told as END before version 10
-    assert setup.listener.heard[:-1] == [("message", QUEUE), ("ended", QUEUE), ("message", OTHER), ("ended", OTHER)]
+    assert setup.listener.heard[:-1] == [("message", QUEUE), ("ended", QUEUE), ("message", OTHER), ("deleted", OTHER)]
 
 
 async def test_a_message_as_answer(setup: Setup) -> None:
@@ -151,7 +151,9 @@ async def test_answers_that_are_none(setup: Setup) -> None:
             await task
     task = asyncio.create_task(setup.client.request(Sub(), entity_id=QUEUE, key=KEY))
     transmission, _ = await setup.end.receive()
-    (block,) = pack_blocks([encode_transmission(setup.end.session, transmission.corr_id, QUEUE, b"NONSENSE")])
+    (block,) = pack_blocks(
+        [encode_transmission(setup.end.session, transmission.corr_id, QUEUE, b"NONSENSE")], setup.end.session.cipher
+    )
     setup.end.connection.write_block(block)
     with pytest.raises(UnexpectedResponseError):
         await task
@@ -245,12 +247,12 @@ async def test_keep_alive() -> None:
 
 async def test_commands_too_large(setup: Setup) -> None:
     with pytest.raises(LargeMessageError):
-        await setup.client.request(Send(bytes(16065)), entity_id=QUEUE, key=SENDER)
+        await setup.client.request(Send(bytes(16049)), entity_id=QUEUE, key=SENDER)
     with pytest.raises(LargeMessageError):
         await setup.client.request(LSet(b"", LinkData(bytes(9000), bytes(9000))), entity_id=QUEUE, key=KEY)
-    task = asyncio.create_task(setup.client.request(Send(bytes(16064)), entity_id=QUEUE, key=SENDER))
+    task = asyncio.create_task(setup.client.request(Send(bytes(16048)), entity_id=QUEUE, key=SENDER))
     transmission, command = await setup.end.receive()
-    assert command == Send(bytes(16064))
+    assert command == Send(bytes(16048))
     setup.end.answer(transmission, Ok())
     assert await task == Ok()
 

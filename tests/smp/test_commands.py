@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,23 +20,27 @@ from simplex_calls.smp.commands import (
     LDel,
     LGet,
     LinkData,
+    LinkRequest,
     LKey,
     LSet,
     NDel,
     New,
     NKey,
+    NotifierRequest,
     NSub,
     Off,
     Ping,
     Que,
+    QueueMode,
     Send,
     SKey,
     Sub,
     check_credentials,
     decode_command,
     encode_command,
+    sender_id_for,
 )
-from simplex_calls.smp.errors import CommandFault, EncodeError
+from simplex_calls.smp.errors import CommandFault
 from tests.vectors import simplexmq
 
 H = bytes.fromhex
@@ -47,12 +53,14 @@ NTF = decode_public_key(H(PARAMS["ntf_ed25519_pub_der"]))
 LINK = LinkData(H(PARAMS["enc_fixed_data"]), H(PARAMS["enc_user_data"]))
 
 COMMANDS: dict[str, Command] = {
-    "NEW ed25519, dh, no auth, subscribe, messaging, no ntf creds": New(ED, DH, None, True, True),
-    "NEW x25519 auth key, basic auth 'pass123', only create, contact": New(X, DH, "pass123", False, False),
+    "NEW ed25519, dh, no auth, subscribe, messaging, no ntf creds": New(ED, DH, mode=QueueMode.MESSAGING),
+    "NEW x25519 auth key, basic auth 'pass123', only create, contact": New(X, DH, "pass123", False, QueueMode.CONTACT),
     "NEW no queueReqData": New(ED, DH),
-    "NEW messaging with link data": New(ED, DH, None, True, True),
-    "NEW contact with link data": New(ED, DH),
-    "NEW with ntf creds": New(ED, DH, None, True, True),
+    "NEW messaging with link data": New(ED, DH, mode=QueueMode.MESSAGING, link=LinkRequest(H(PARAMS["qid_1"]), LINK)),
+    "NEW contact with link data": New(
+        ED, DH, mode=QueueMode.CONTACT, link=LinkRequest(H(PARAMS["qid_1"]), LINK, H(PARAMS["qid_2"]))
+    ),
+    "NEW with ntf creds": New(ED, DH, mode=QueueMode.MESSAGING, notifier=NotifierRequest(NTF, DH)),
     "SUB": Sub(),
     "KEY ed25519": Key(ED),
     "KEY x25519": Key(X),
@@ -81,25 +89,25 @@ def test_vectors(vector: dict[str, Any]) -> None:
     tested = set()
     for case in vector["encodings"]:
         for version in case["versions"]:
-            if isinstance(command, New) and version > 14:
-                continue
             tested.add(version)
             assert encode_command(command, version) == H(case["encoded"])
-            decoded = decode_command(H(case["encoded"]), version)
-            if isinstance(command, New) and version < 9:
-                expected: Command = New(command.auth_key, command.dh_key, command.password, command.subscribe)
-            else:
-                expected = command
-            assert decoded == expected
-    assert tested >= {6, 7, 8, 9, 10, 11, 12, 14}
+            assert decode_command(H(case["encoded"]), version) == as_understood(command, version)
+    assert tested >= {6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18}
 
 
-@pytest.mark.parametrize("version", [15, 18])
-def test_new_of_later_versions_is_refused(version: int) -> None:
-    with pytest.raises(EncodeError):
-        encode_command(New(ED, DH), version)
-    with pytest.raises(CommandError):
-        decode_command(encode_command(New(ED, DH), 9), version)
+def as_understood(command: Command, version: int) -> Command:
+    """The command without what its encoding in ``version`` has no room for."""
+    if not isinstance(command, New) or version >= 17:
+        return command
+    command = replace(command, notifier=None)
+    if version >= 15:
+        return command
+    mode = command.mode if version >= 9 and command.mode is QueueMode.MESSAGING else None
+    return replace(command, mode=mode, link=None)
+
+
+def test_sender_id_of_a_correlation_id() -> None:
+    assert sender_id_for(b"c" * 24) == hashlib.sha3_384(b"c" * 24).digest()[:24]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +181,7 @@ KEYS: st.SearchStrategy[PublicKey] = st.binary(min_size=32, max_size=32).map(Ed2
 @given(KEYS, st.binary(max_size=200), st.binary(max_size=255), st.booleans(), st.none() | st.text("abc-é", max_size=50))
 def test_round_trips(key: PublicKey, body: bytes, short: bytes, flag: bool, password: str | None) -> None:
     for command in (
-        New(key, DH, password, flag, not flag),
+        New(key, DH, password, flag, None if flag else QueueMode.MESSAGING),
         Key(key),
         SKey(key),
         Send(body, flag),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_calls.crypto import Ed25519PrivateKey, X25519PublicKey, pad
+from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey, X25519PublicKey, pad
 from simplex_calls.smp.certificates import sign_key, verify_chain, verify_key
 from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import DecodeError, EncodeError, ServerIdentityError, SMPError
@@ -16,12 +16,13 @@ from simplex_calls.smp.handshake import (
     ClientHello,
     ServerHello,
     SignedServerKey,
+    accept_client,
     accept_server,
     decode_client_hello,
     decode_server_hello,
     encode_hello,
 )
-from simplex_calls.smp.transmission import BLOCK_SIZE, Session, decode_transmission, unpack_block
+from simplex_calls.smp.transmission import BLOCK_SIZE, Session, decode_transmission, pack_blocks, unpack_block
 from tests.vectors import simplexmq
 
 H = bytes.fromhex
@@ -29,8 +30,12 @@ SECTION = simplexmq()["handshake"]
 CHAIN = tuple(H(der) for der in SECTION["cert_chain_der"])
 SESSION_KEY = X25519PublicKey(H(SECTION["server_session_key"]["pub_raw"]))
 CLIENT_KEY = X25519PublicKey(H(SECTION["client_session_key"]["pub_raw"]))
+CLIENT_PRIVATE = X25519PrivateKey(H(SECTION["client_session_key"]["priv_raw"]))
+SERVER_PRIVATE = X25519PrivateKey(H(SECTION["server_session_key"]["priv_raw"]))
 LEAF_KEY = Ed25519PrivateKey(H(SECTION["leaf_ed25519_priv"]))
 SESSION_ID = H(SECTION["session_id"])
+NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+FINGERPRINT = H(SECTION["ca_fingerprint"])
 
 
 @pytest.mark.parametrize("vector", SECTION["handshakes"], ids=lambda v: v["name"])
@@ -48,12 +53,31 @@ def test_vectors(vector: dict[str, Any]) -> None:
     assert encode_hello(client) == H(vector["client_handshake_block"])
     assert decode_client_hello(H(vector["client_handshake_block"])) == client
 
-    if not vector["blocks_encrypted"]:
-        for exchange in vector["exchange"]:
-            for side, word in (("client", b"PING"), ("server", b"PONG")):
-                (data,) = unpack_block(H(exchange[f"{side}_block"]))
-                received = decode_transmission(Session(version, SESSION_ID), data)
-                assert (received.command, received.corr_id.hex()) == (word, exchange["corr_id"])
+    ends = {"client": Session(version, SESSION_ID), "server": Session(version, SESSION_ID)}
+    if vector["alpn"]:
+        ends["client"], answer = accept_server(
+            H(vector["server_handshake_block"]),
+            fingerprint=H(SECTION["ca_fingerprint"]),
+            session_id=SESSION_ID,
+            peer_chain=CHAIN,
+            client_key=CLIENT_PRIVATE,
+            now=NOW,
+            versions=VersionRange(6, version),
+        )
+        assert answer == H(vector["client_handshake_block"])
+        ends["server"], said = accept_client(
+            answer, fingerprint=H(SECTION["ca_fingerprint"]), session_id=SESSION_ID, server_key=SERVER_PRIVATE,
+            versions=offered,
+        )  # fmt: skip
+        assert said == client
+    assert [end.cipher is not None for end in ends.values()] == [vector["blocks_encrypted"]] * 2
+    for exchange in vector["exchange"]:
+        for sender, receiver, word in (("client", "server", b"PING"), ("server", "client", b"PONG")):
+            block = H(exchange[f"{sender}_block"])
+            (data,) = unpack_block(block, ends[receiver].cipher)
+            received = decode_transmission(ends[receiver], data)
+            assert (received.command, received.corr_id.hex()) == (word, exchange["corr_id"])
+            assert pack_blocks([data], ends[sender].cipher) == [block]
 
 
 def test_the_server_of_the_vectors_is_who_it_says() -> None:
@@ -92,21 +116,71 @@ def test_garbage(data: bytes) -> None:
                 decode(block)
 
 
-NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
-FINGERPRINT = H(SECTION["ca_fingerprint"])
-
-
-def accept(block: bytes, *, certificate: bytes | None = CHAIN[0]) -> tuple[Session, bytes]:
-    return accept_server(block, fingerprint=FINGERPRINT, session_id=SESSION_ID, peer_certificate=certificate, now=NOW)
+def accept(block: bytes, *, chain: tuple[bytes, ...] = CHAIN, is_proxy: bool = False) -> tuple[Session, bytes]:
+    return accept_server(
+        block,
+        fingerprint=FINGERPRINT,
+        session_id=SESSION_ID,
+        peer_chain=chain,
+        client_key=CLIENT_PRIVATE,
+        now=NOW,
+        is_proxy=is_proxy,
+    )
 
 
 def test_accepting_the_server_of_the_vectors() -> None:
-    for certificate in (CHAIN[0], None):
-        session, answer = accept(H(SECTION["handshakes"][0]["server_handshake_block"]), certificate=certificate)
-        assert session == Session(9, SESSION_ID, SESSION_KEY)
-        assert decode_client_hello(answer) == ClientHello(9, FINGERPRINT)
+    for chain in (CHAIN, CHAIN[:1], ()):
+        session, answer = accept(H(SECTION["handshakes"][0]["server_handshake_block"]), chain=chain)
+        assert session == Session(18, SESSION_ID, SESSION_KEY)
+        assert decode_client_hello(answer) == ClientHello(18, FINGERPRINT, CLIENT_KEY)
     with pytest.raises(ServerIdentityError, match="TLS"):
-        accept(H(SECTION["handshakes"][0]["server_handshake_block"]), certificate=CHAIN[1])
+        accept(H(SECTION["handshakes"][0]["server_handshake_block"]), chain=CHAIN[1:])
+
+
+def test_a_server_of_version_6_shows_its_certificates_in_tls() -> None:
+    block = H(next(v for v in SECTION["handshakes"] if not v["alpn"])["server_handshake_block"])
+    session, answer = accept(block)
+    assert session == Session(6, SESSION_ID)
+    assert decode_client_hello(answer) == ClientHello(6, FINGERPRINT)
+    for chain in ((), CHAIN[:1], CHAIN[::-1]):
+        with pytest.raises(ServerIdentityError):
+            accept(block, chain=chain)
+    with pytest.raises(ServerIdentityError):
+        accept(encode_hello(ServerHello(VersionRange(6, 9), SESSION_ID)))
+
+
+def test_blocks_of_proxies_are_not_encrypted_again() -> None:
+    blocks = {vector["agreed_version"]: H(vector["server_handshake_block"]) for vector in SECTION["handshakes"]}
+    session, answer = accept(blocks[18], is_proxy=True)
+    assert (session.version, session.cipher) == (18, None)
+    served, said = accept_client(
+        answer, fingerprint=FINGERPRINT, session_id=SESSION_ID, server_key=SERVER_PRIVATE, versions=VersionRange(6, 18)
+    )
+    assert said.is_proxy
+    assert served.cipher is None
+    old = ServerHello(VersionRange(6, 12), SESSION_ID, SignedServerKey(CHAIN, sign_key(SESSION_KEY, LEAF_KEY)))
+    assert accept(encode_hello(old), is_proxy=True)[0].version == 10
+
+
+def test_what_a_server_refuses_of_a_client() -> None:
+    def check(hello: ClientHello) -> None:
+        accept_client(
+            encode_hello(hello),
+            fingerprint=FINGERPRINT,
+            session_id=SESSION_ID,
+            server_key=SERVER_PRIVATE,
+            versions=VersionRange(6, 17),
+        )
+
+    check(ClientHello(17, FINGERPRINT, CLIENT_KEY))
+    for hello in (
+        ClientHello(18, FINGERPRINT, CLIENT_KEY),
+        ClientHello(5, FINGERPRINT),
+        ClientHello(9, bytes(32)),
+        ClientHello(11, FINGERPRINT, X25519PublicKey(bytes(32))),
+    ):
+        with pytest.raises(DecodeError):
+            check(hello)
 
 
 def test_a_certificate_that_the_library_only_warns_of_is_refused() -> None:
@@ -122,4 +196,5 @@ def test_a_changed_hello_is_never_taken_for_another_key(position: int, change: i
     block[position] ^= change
     with contextlib.suppress(SMPError):
         session, _ = accept(bytes(block))
-        assert (session.version, session.server_key) == (9, SESSION_KEY)
+        assert session.server_key in (None, SESSION_KEY)
+        assert (session.version < 7) == (session.server_key is None)

@@ -12,7 +12,7 @@ import pytest_asyncio
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.client import Network, NetworkConfig, QueueIds, RecipientQueue
-from simplex_calls.smp.commands import Ack, Del, Get, Key, New, Off, Ping, Que, Send, SKey, Sub
+from simplex_calls.smp.commands import Ack, Del, Get, Key, New, Off, Ping, Que, QueueMode, Send, SKey, Sub
 from simplex_calls.smp.connection import Connection, connect_in_memory
 from simplex_calls.smp.errors import (
     BrokerError,
@@ -89,11 +89,11 @@ async def test_create_queue(setup: Setup) -> None:
     task = start(setup.network.create_queue(server, AUTH, DH.public))
     end = await setup.server.accept()
     transmission, command = await end.receive()
-    assert command == New(AUTH.public, DH.public, "secret", True, True)
+    assert command == New(AUTH.public, DH.public, "secret", mode=QueueMode.MESSAGING)
     assert transmission.entity_id == b""
     assert verify_transmission(transmission, AUTH.public, setup.server.identity.session_key)
     # a message right behind the answer is for a queue that is already known
-    end.send((transmission.corr_id, b"", Ids(b"rid", b"sid", SERVER_DH, True)), (b"", b"rid", MSG))
+    end.send((transmission.corr_id, b"", Ids(b"rid", b"sid", SERVER_DH, QueueMode.MESSAGING)), (b"", b"rid", MSG))
     assert await task == QueueIds(b"rid", b"sid", SERVER_DH, True)
     await setup.ear.until("message")
     # it is kept subscribed
@@ -107,7 +107,7 @@ async def test_create_queue_with_ids_that_cannot_be(setup: Setup, ids: tuple[byt
     end = await setup.subscribed(b"taken")
     task = start(setup.network.create_queue(setup.server.address, AUTH, DH.public))
     transmission, _ = await end.receive()
-    end.send((transmission.corr_id, b"", Ids(*ids, SERVER_DH, True)), (b"", b"taken", MSG))
+    end.send((transmission.corr_id, b"", Ids(*ids, SERVER_DH, QueueMode.MESSAGING)), (b"", b"taken", MSG))
     with pytest.raises(UnexpectedResponseError):
         await task
     await setup.ear.until("message")  # the other queue is as it was
@@ -117,8 +117,8 @@ async def test_create_queue_without_subscription(setup: Setup) -> None:
     task = start(setup.network.create_queue(setup.server.address, AUTH, DH.public, subscribe=False))
     end = await setup.server.accept()
     transmission, command = await end.receive()
-    assert command == New(AUTH.public, DH.public, None, False, True)
-    end.send((transmission.corr_id, b"", Ids(b"rid", b"sid", SERVER_DH, False)), (b"", b"rid", MSG))
+    assert command == New(AUTH.public, DH.public, None, False, QueueMode.MESSAGING)
+    end.send((transmission.corr_id, b"", Ids(b"rid", b"sid", SERVER_DH)), (b"", b"rid", MSG))
     assert (await task).sender_can_secure is False
     end.close()
     await setup.ear.until("disconnected")

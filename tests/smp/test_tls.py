@@ -25,11 +25,11 @@ async def test_connection(kind: type[ed25519.Ed25519PrivateKey | ed448.Ed448Priv
         session = await handshake(connection, address.fingerprint, NOW)
         end = await server.accept()
         assert connection.alpn == "smp/1"
-        assert connection.peer_certificate == server.identity.chain[0]
-        assert end.connection.peer_certificate is None
+        assert connection.peer_chain == server.identity.chain
+        assert end.connection.peer_chain == ()
         assert connection.session_id == end.connection.session_id == session.session_id
         assert len(connection.session_id) in (32, 48)  # as long as the hash of the cipher suite
-        assert session.version == 9
+        assert (session.version, session.cipher is not None) == (18, True)
         assert session.server_key == server.identity.session_key.public
         connection.write_block(b"x" * BLOCK_SIZE)
         await connection.drain()
@@ -89,15 +89,15 @@ async def test_handshakes_that_are_refused() -> None:
         (lambda hello: replace(hello, session_id=bytes(32)), ServerIdentityError, "another connection"),
         (lambda hello: replace(hello, server_key=None), ServerIdentityError, "certificates"),
         (_other_session_key, ServerIdentityError, "session key"),
-        (lambda hello: replace(hello, versions=VersionRange(10, 18)), VersionError, "10-18"),
-        (lambda hello: replace(hello, versions=VersionRange(6, 8)), VersionError, "6-8"),
+        (lambda hello: replace(hello, versions=VersionRange(19, 20)), VersionError, "19-20"),
+        (lambda hello: replace(hello, versions=VersionRange(4, 5)), VersionError, "4-5"),
     ):
         server.change_hello = change
         connection = await server.connect(server.address)
         with pytest.raises(error, match=text):
             await handshake(connection, server.address.fingerprint, NOW)
         connection.close()
-    assert VersionRange(9, 9) == SUPPORTED_VERSIONS
+    assert VersionRange(6, 18) == SUPPORTED_VERSIONS
 
 
 async def test_nobody_there() -> None:

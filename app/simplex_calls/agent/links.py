@@ -16,7 +16,6 @@ from simplex_calls.agent.link_errors import LinkError, LinkFault
 from simplex_calls.agent.queue_address import (
     QueueAddress,
     QueueInfo,
-    QueueMode,
     QueueUri,
     read_query,
     required,
@@ -26,6 +25,7 @@ from simplex_calls.agent.short_link_uri import ShortLink, ShortLinkKind
 from simplex_calls.agent.versions import AGENT_VERSIONS, POST_QUANTUM_VERSION
 from simplex_calls.agent.x3dh import E2EParamsRange
 from simplex_calls.crypto import CryptoError, KemPublicKey, X448PublicKey
+from simplex_calls.smp.commands import QueueMode
 from simplex_calls.smp.encoding import (
     Reader,
     VersionRange,

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.commands import LinkData, LinkRequest, QueueMode
 from simplex_calls.smp.queues import QueueIds, RecipientQueue
+from simplex_calls.smp.transmission import AuthorizationKey
 
 
 class NetworkPort(Protocol):
@@ -19,7 +21,9 @@ class NetworkPort(Protocol):
         dh_key: X25519PublicKey,
         *,
         subscribe: bool = True,
-        sender_can_secure: bool = True,
+        mode: QueueMode | None = QueueMode.MESSAGING,
+        link: LinkRequest | None = None,
+        corr_id: bytes | None = None,
     ) -> QueueIds:
         """NEW."""
         ...
@@ -43,6 +47,22 @@ class NetworkPort(Protocol):
 
     async def acknowledge(self, queue: RecipientQueue, message_id: bytes) -> None:
         """ACK."""
+
+    async def set_link_data(self, queue: RecipientQueue, link_id: bytes, data: LinkData) -> None:
+        """LSET."""
+
+    async def delete_link(self, queue: RecipientQueue) -> None:
+        """LDEL."""
+
+    async def get_link_data(self, server: ServerAddress, link_id: bytes) -> tuple[bytes, LinkData]:
+        """LGET."""
+        ...
+
+    async def secure_and_get_link_data(
+        self, server: ServerAddress, link_id: bytes, auth_key: AuthorizationKey
+    ) -> tuple[bytes, LinkData]:
+        """LKEY."""
+        ...
 
     async def delete_queue(self, queue: RecipientQueue) -> None:
         """DEL."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
 
 from simplex_calls.crypto import CryptoError, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.commands import QueueMode
 from simplex_calls.smp.encoding import (
     Reader,
     VersionRange,
@@ -35,15 +35,6 @@ _URI = re.compile(
     r"(?P<server>smp://[^/#?\s]+)/(?P<sender>[A-Za-z0-9_-]+=*)/?#"
     r"(?P<key>[A-Za-z0-9_-]+=*)?(?:/?\?(?P<query>[^ \n]*))?"
 )
-
-
-class QueueMode(Enum):
-    """What a queue is for."""
-
-    MESSAGING = "M"
-    """One sender, who may secure the queue with its own key."""
-    CONTACT = "C"
-    """Many senders: an address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ X.509 SubjectPublicKeyInfo and PKCS#8 DER, NaCl ``crypto_box`` with a length-pre
 """
 
 from simplex_calls.crypto.aead import aead_decrypt, aead_encrypt
-from simplex_calls.crypto.box import BoxKey, authenticator, cb_nonce, pad, reverse_nonce, unpad
+from simplex_calls.crypto.box import TAG_SIZE, BoxKey, authenticator, cb_nonce, pad, reverse_nonce, unpad
 from simplex_calls.crypto.hashes import hkdf, sha256, sha512
 from simplex_calls.crypto.keys import (
     CryptoError,
@@ -33,6 +33,7 @@ from simplex_calls.crypto.sntrup761 import (
 )
 
 __all__ = [
+    "TAG_SIZE",
     "BoxKey",
     "CryptoError",
     "Ed448PrivateKey",

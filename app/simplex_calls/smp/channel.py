@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from simplex_calls.crypto import Random
+from simplex_calls.crypto import Random, X25519PrivateKey
 from simplex_calls.smp.commands import Command, Get, Ping, Send, encode_command
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.errors import (
@@ -25,15 +25,16 @@ from simplex_calls.smp.errors import (
 )
 from simplex_calls.smp.handshake import accept_server
 from simplex_calls.smp.messages import (
-    MAX_MESSAGE_SIZE,
     BrokerMessage,
     Deld,
     End,
     Err,
     Ids,
     Msg,
+    PKey,
     Pong,
     decode_message,
+    max_message_size,
 )
 from simplex_calls.smp.queues import NetworkConfig
 from simplex_calls.smp.transmission import (
@@ -76,7 +77,14 @@ class ChannelListener(Protocol):
         ...
 
 
-async def handshake(connection: Connection, fingerprint: bytes, now: dt.datetime) -> Session:
+async def handshake(
+    connection: Connection,
+    fingerprint: bytes,
+    now: dt.datetime,
+    *,
+    random: Random = os.urandom,
+    is_proxy: bool = False,
+) -> Session:
     """Shake hands as a client; raises :class:`NetworkError`, :class:`ServerIdentityError`, :class:`VersionError`."""
     block = await connection.read_block()
     try:
@@ -84,8 +92,10 @@ async def handshake(connection: Connection, fingerprint: bytes, now: dt.datetime
             block,
             fingerprint=fingerprint,
             session_id=connection.session_id,
-            peer_certificate=connection.peer_certificate,
+            peer_chain=connection.peer_chain,
+            client_key=X25519PrivateKey.generate(random),
             now=now,
+            is_proxy=is_proxy,
         )
     except DecodeError:
         raise NetworkError("server's handshake does not decode: is it an SMP server?") from None
@@ -181,28 +191,37 @@ class SMPClient:
         *,
         entity_id: bytes = b"",
         key: AuthorizationKey | None = None,
+        corr_id: bytes | None = None,
+        patience: float | None = None,
     ) -> None:
         """Send a command, packed together with what else is sent in this turn of the event loop.
 
-        ``callback`` is called once, with the answer or an error, never before this returns. Raises
+        ``corr_id`` (24 bytes, used once) is for commands that depend on it, ``patience`` (seconds) for those that take
+        longer to answer. ``callback`` is called once, with the answer or an error, never before this returns. Raises
         :class:`NetworkError` if the connection is over, :class:`LargeMessageError`, :class:`EncodeError`.
         """
         if self._failure is not None:
             raise self._failure
-        if isinstance(command, Send) and len(command.body) > MAX_MESSAGE_SIZE:
+        if isinstance(command, Send) and len(command.body) > max_message_size(self._session.version):
             raise LargeMessageError(f"message of {len(command.body)} bytes is too large to send")
-        corr_id = self._random(CORR_ID_SIZE)
+        corr_id = corr_id or self._random(CORR_ID_SIZE)
         encoded = encode_command(command, self._session.version)
         transmission = encode_transmission(self._session, corr_id, entity_id, encoded, key)
         if len(transmission) > MAX_TRANSMISSION_SIZE:
             raise LargeMessageError(f"command of {len(encoded)} bytes does not fit into a block")
-        timer = asyncio.get_running_loop().call_later(self._config.command_timeout, self._expire, corr_id)
+        timer = asyncio.get_running_loop().call_later(patience or self._config.command_timeout, self._expire, corr_id)
         self._in_flight[corr_id] = _InFlight(command, entity_id, callback, self._clock(), timer)
         self._outgoing.append(transmission)
         self._wake.set()
 
     async def request(
-        self, command: Command, *, entity_id: bytes = b"", key: AuthorizationKey | None = None
+        self,
+        command: Command,
+        *,
+        entity_id: bytes = b"",
+        key: AuthorizationKey | None = None,
+        corr_id: bytes | None = None,
+        patience: float | None = None,
     ) -> BrokerMessage:
         """Send a command and wait for its answer.
 
@@ -219,7 +238,7 @@ class SMPClient:
             else:
                 answer.set_result(outcome)
 
-        self.submit(command, settle, entity_id=entity_id, key=key)
+        self.submit(command, settle, entity_id=entity_id, key=key, corr_id=corr_id, patience=patience)
         return await answer
 
     async def _run(self) -> None:
@@ -239,7 +258,9 @@ class SMPClient:
             block = await self._connection.read_block()
             self._last_received = self._clock()
             try:
-                transmissions = [decode_transmission(self._session, data) for data in unpack_block(block)]
+                transmissions = [
+                    decode_transmission(self._session, data) for data in unpack_block(block, self._session.cipher)
+                ]
             except TransmissionError:
                 # TLS saw to it that these are the server's own bytes: it cannot be understood, so start afresh
                 raise NetworkError("server sent a block that does not decode") from None
@@ -252,7 +273,7 @@ class SMPClient:
             await self._wake.wait()
             self._wake.clear()
             outgoing, self._outgoing = self._outgoing, []
-            for block in pack_blocks(outgoing):
+            for block in pack_blocks(outgoing, self._session.cipher):
                 self._connection.write_block(block)
                 await self._connection.drain()
 
@@ -287,7 +308,7 @@ class SMPClient:
         waiting.timer.cancel()
         if isinstance(outcome, Err):
             outcome = BrokerError(outcome.error)
-        elif not isinstance(outcome, SMPError | Ids | Pong) and transmission.entity_id != waiting.entity_id:
+        elif not isinstance(outcome, SMPError | Ids | Pong | PKey) and transmission.entity_id != waiting.entity_id:
             outcome = UnexpectedResponseError("server answered for another queue")
         waiting.callback(outcome)
         if isinstance(outcome, Msg) and not isinstance(waiting.command, Get):

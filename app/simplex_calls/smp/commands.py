@@ -1,23 +1,37 @@
 """Clients' commands: what a server is asked to do.
 
-Source: simplex-messaging.md, "SMP commands". Encodings are those of protocol versions 6 to 14; the bytes of 15 and
-later differ in ``NEW`` alone, which is then refused with :class:`EncodeError` and :class:`CommandError`.
+Source: simplex-messaging.md, "SMP commands", and for versions 15 to 18 what servers of version 18 take. ``NEW`` is the
+only command whose bytes depend on the version (6 to 18); what a version has no room for is left out.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from simplex_calls.crypto import PublicKey, X25519PublicKey
 from simplex_calls.smp import encoding
+from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.encoding import Reader
-from simplex_calls.smp.errors import CommandFault, DecodeError, EncodeError, ServerError
+from simplex_calls.smp.errors import CommandFault, DecodeError, ServerError
 
 SENDER_SECURES = 9
 """From this version on a queue's sender may secure it, and NEW and IDS say so."""
-LAST_SIMPLE_NEW = 14
-"""The last version before queues carry link data."""
+LINK_DATA = 15
+"""From this version on NEW may bring the data of a short link, and NEW and IDS tell what a queue is for."""
+NEW_NOTIFIER = 17
+"""From this version on NEW may enable push notifications."""
+
+
+class QueueMode(Enum):
+    """What a queue is for."""
+
+    MESSAGING = "M"
+    """One sender, who may secure the queue with its own key."""
+    CONTACT = "C"
+    """Many senders: an address."""
 
 
 class CommandError(DecodeError):
@@ -29,6 +43,44 @@ class CommandError(DecodeError):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkData:
+    """The encrypted data of a short link: the part that never changes, and the part that may."""
+
+    fixed: bytes = field(repr=False)
+    user: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """Two large strings."""
+        return encoding.large(self.fixed) + encoding.large(self.user)
+
+    @classmethod
+    def read(cls, reader: Reader) -> LinkData:
+        """Read two large strings; raises :class:`DecodeError`."""
+        return cls(reader.large(), reader.large())
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """The short link of a new queue, at the ids that its maker chose.
+
+    ``sender_id`` must be :func:`sender_id_for` the correlation id of NEW. ``link_id`` belongs to a contact's link; that
+    of a one-time link is chosen by the server.
+    """
+
+    sender_id: bytes = field(repr=False)
+    data: LinkData = field(repr=False)
+    link_id: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierRequest:
+    """The keys that enable push notifications of a new queue."""
+
+    auth_key: PublicKey
+    dh_key: X25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
 class New:
     """NEW: create a queue, for the recipient that signs with ``auth_key``."""
 
@@ -36,7 +88,14 @@ class New:
     dh_key: X25519PublicKey
     password: str | None = field(default=None, repr=False)
     subscribe: bool = True
-    sender_can_secure: bool = False
+    mode: QueueMode | None = None
+    link: LinkRequest | None = None
+    notifier: NotifierRequest | None = None
+
+    @property
+    def sender_can_secure(self) -> bool:
+        """Whether the sender may secure the queue with its own key."""
+        return self.mode is QueueMode.MESSAGING
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +176,6 @@ class NSub:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkData:
-    """The encrypted data of a short link: the part that never changes, and the part that may."""
-
-    fixed: bytes = field(repr=False)
-    user: bytes = field(repr=False)
-
-    def encode(self) -> bytes:
-        """Two large strings."""
-        return encoding.large(self.fixed) + encoding.large(self.user)
-
-    @classmethod
-    def read(cls, reader: Reader) -> LinkData:
-        """Read two large strings; raises :class:`DecodeError`."""
-        return cls(reader.large(), reader.large())
-
-
-@dataclass(frozen=True, slots=True)
 class LSet:
     """LSET: set the data of a short link."""
 
@@ -158,9 +200,33 @@ class LGet:
     """LGET: get the data of a contact's short link."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prxy:
+    """PRXY: connect to another server, to forward a client's commands to it (from version 8)."""
+
+    server: ServerAddress
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PFwd:
+    """PFWD: forward an encrypted command to the server whose session is the entity id."""
+
+    version: int
+    command_key: X25519PublicKey
+    encrypted: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RFwd:
+    """RFWD: a proxy forwards what a client encrypted for this server."""
+
+    encrypted: bytes = field(repr=False)
+
+
 Command = (
     New | Sub | Key | SKey | Send | Ack | Get | Off | Del | Que | Ping
-    | NKey | NDel | NSub | LSet | LDel | LKey | LGet
+    | NKey | NDel | NSub | LSet | LDel | LKey | LGet | Prxy | PFwd | RFwd
 )  # fmt: skip
 
 _BARE: dict[bytes, Callable[[], Command]] = {
@@ -189,6 +255,12 @@ def encode_command(command: Command, version: int) -> bytes:
             return b"LSET " + encoding.short(link_id) + data.encode()
         case LKey(key):
             return b"LKEY " + encoding.public_key(key)
+        case Prxy(server, password):
+            return b"PRXY " + server.encode() + encoding.maybe(_password_bytes(password))
+        case PFwd(forwarded_version, key, encrypted):
+            return b"PFWD " + encoding.word16(forwarded_version) + encoding.public_key(key) + encrypted
+        case RFwd(encrypted):
+            return b"RFWD " + encrypted
         case _:
             return _BARE_TAGS[type(command)]
 
@@ -228,8 +300,10 @@ def check_credentials(command: Command, *, authorized: bool, entity: bool) -> No
             fault = None if entity else CommandFault.NO_ENTITY
         case LGet():
             fault = CommandFault.NO_ENTITY if not entity else CommandFault.HAS_AUTH if authorized else None
-        case Ping():
+        case Ping() | Prxy() | RFwd():
             fault = CommandFault.HAS_AUTH if authorized or entity else None
+        case PFwd():
+            fault = CommandFault.NO_ENTITY if not entity else CommandFault.HAS_AUTH if authorized else None
         case _:
             fault = None if authorized and entity else CommandFault.NO_AUTH
     if fault is not None:
@@ -237,19 +311,31 @@ def check_credentials(command: Command, *, authorized: bool, entity: bool) -> No
 
 
 def _encode_new(new: New, version: int) -> bytes:
-    if version > LAST_SIMPLE_NEW:
-        raise EncodeError(f"NEW is not known in version {version}")
-    password = None if new.password is None else encoding.short(new.password.encode())
+    password = _password_bytes(new.password)
     head = b"NEW " + encoding.public_key(new.auth_key) + encoding.public_key(new.dh_key)
-    mode = b"S" if new.subscribe else b"C"
-    if version >= SENDER_SECURES:
-        return head + encoding.maybe(password) + mode + encoding.boolean(new.sender_can_secure)
-    return head + (b"" if password is None else b"A" + password) + mode
+    subscription = b"S" if new.subscribe else b"C"
+    if version < SENDER_SECURES:
+        return head + (b"" if password is None else b"A" + password) + subscription
+    head += encoding.maybe(password) + subscription
+    if version < LINK_DATA:
+        return head + encoding.boolean(new.sender_can_secure)
+    head += encoding.maybe(None if new.mode is None else new.mode.value.encode() + _encode_link(new.link))
+    if version < NEW_NOTIFIER:
+        return head
+    notifier = new.notifier
+    if notifier is None:
+        return head + encoding.maybe(None)
+    return head + encoding.maybe(encoding.public_key(notifier.auth_key) + encoding.public_key(notifier.dh_key))
+
+
+def _encode_link(link: LinkRequest | None) -> bytes:
+    if link is None:
+        return encoding.maybe(None)
+    link_id = b"" if link.link_id is None else encoding.short(link.link_id)
+    return encoding.maybe(link_id + encoding.short(link.sender_id) + link.data.encode())
 
 
 def _read_new(reader: Reader, version: int) -> New:
-    if version > LAST_SIMPLE_NEW:
-        raise DecodeError(f"NEW is not known in version {version}")
     auth_key, dh_key = reader.public_key(), reader.x25519_key()
     if version >= SENDER_SECURES:
         password = reader.maybe(reader.short)
@@ -258,11 +344,50 @@ def _read_new(reader: Reader, version: int) -> New:
         password = reader.short()
     else:
         password = None
-    mode = reader.take(1)
-    if mode not in (b"S", b"C"):
+    subscription = reader.take(1)
+    if subscription not in (b"S", b"C"):
         raise DecodeError("subscription mode is neither S nor C")
-    can_secure = reader.boolean() if version >= SENDER_SECURES else False
-    return New(auth_key, dh_key, _password_text(password), mode == b"S", can_secure)
+    mode: QueueMode | None = None
+    link: LinkRequest | None = None
+    notifier: NotifierRequest | None = None
+    if version >= LINK_DATA:
+        mode, link = reader.maybe(lambda: _read_queue_request(reader)) or (None, None)
+    elif version >= SENDER_SECURES and reader.boolean():
+        mode = QueueMode.MESSAGING
+    if version >= NEW_NOTIFIER:
+        notifier = reader.maybe(lambda: NotifierRequest(reader.public_key(), reader.x25519_key()))
+    return New(auth_key, dh_key, _password_text(password), subscription == b"S", mode, link, notifier)
+
+
+def _read_queue_request(reader: Reader) -> tuple[QueueMode, LinkRequest | None]:
+    mode = read_queue_mode(reader)
+
+    def read_link() -> LinkRequest:
+        link_id = reader.short() if mode is QueueMode.CONTACT else None
+        sender_id = reader.short()
+        return LinkRequest(sender_id, LinkData.read(reader), link_id)
+
+    return mode, reader.maybe(read_link)
+
+
+def read_queue_mode(reader: Reader) -> QueueMode:
+    """Read ``M`` or ``C``; raises :class:`DecodeError`."""
+    try:
+        return QueueMode(reader.take(1).decode("ascii"))
+    except ValueError:
+        raise DecodeError("queue mode is neither M nor C") from None
+
+
+def sender_id_for(corr_id: bytes) -> bytes:
+    """The sender's id of a queue whose NEW has this correlation id and brings link data: 24 bytes.
+
+    So the maker knows the id that it must put into the link before the server answers, and cannot choose it.
+    """
+    return hashlib.sha3_384(corr_id).digest()[:24]
+
+
+def _password_bytes(password: str | None) -> bytes | None:
+    return None if password is None else encoding.short(password.encode())
 
 
 def _password_text(password: bytes | None) -> str | None:
@@ -288,4 +413,7 @@ _READERS: dict[bytes, Callable[[Reader, int], Command]] = {
     b"NKEY": lambda r, _: NKey(r.public_key(), r.x25519_key()),
     b"LSET": lambda r, _: LSet(r.short(), LinkData.read(r)),
     b"LKEY": lambda r, _: LKey(r.public_key()),
+    b"PRXY": lambda r, _: Prxy(ServerAddress.read(r), _password_text(r.maybe(r.short))),
+    b"PFWD": lambda r, _: PFwd(r.word16(), r.x25519_key(), r.tail()),
+    b"RFWD": lambda r, _: RFwd(r.tail()),
 }

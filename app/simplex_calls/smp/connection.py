@@ -23,8 +23,8 @@ class Connection(Protocol):
         ...
 
     @property
-    def peer_certificate(self) -> bytes | None:
-        """The DER certificate whose key the other end proved to have; None at the server, and in memory."""
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The other end's DER certificates, that whose key it proved to have first; none at the server, in memory."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class MemoryConnection:
 
     def __init__(self, session_id: bytes, alpn: str | None) -> None:
         self.session_id = session_id
-        self.peer_certificate: bytes | None = None
+        self.peer_chain: tuple[bytes, ...] = ()
         self.alpn = alpn
         self._peer: MemoryConnection = self
         self._incoming: asyncio.Queue[bytes | None] = asyncio.Queue()

@@ -127,6 +127,40 @@ class BrokerError(SMPError):
         self.error = error
 
 
+class ProxyFault(Enum):
+    """What went wrong between a proxy and the server that it forwards to: the words of ``ERR PROXY``."""
+
+    NO_SESSION = "NO_SESSION"
+    """The proxy knows this session no longer: ask it to connect again."""
+    REFUSED = "BASIC_AUTH"
+    """The proxy forwards for others only."""
+    PROTOCOL = "PROTOCOL"
+    """The two servers do not get on: one refused what the other said."""
+    HOST = "BROKER HOST"
+    """The proxy has no way to the server's hosts."""
+    VERSION = "BROKER TRANSPORT VERSION"
+    """The two servers speak no common version that can forward."""
+    UNREACHABLE = "BROKER NETWORK"
+    TIMEOUT = "BROKER TIMEOUT"
+    OTHER = "BROKER"
+
+    @classmethod
+    def parse(cls, detail: str) -> Self:
+        """The fault in the ``detail`` of a server's error; words that are not known are :attr:`OTHER`."""
+        for fault in cls:
+            if fault is not cls.OTHER and (detail == fault.value or detail.startswith(fault.value + " ")):
+                return fault
+        return cls("BROKER")
+
+
+class ProxyError(NetworkError):
+    """A proxy did not forward the command, or not its answer. :attr:`fault` is what the proxy said."""
+
+    def __init__(self, fault: ProxyFault) -> None:
+        super().__init__(f"the command was not forwarded: {fault.value}")
+        self.fault = fault
+
+
 class UnexpectedResponseError(SMPError):
     """The server answered a command with a message that is no answer to it, or with bytes that do not decode."""
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from simplex_calls.crypto import CryptoError, X25519PublicKey, pad
+from simplex_calls.crypto import CryptoError, X25519PrivateKey, X25519PublicKey, pad
 from simplex_calls.smp import encoding
+from simplex_calls.smp.blocks import ENCRYPTED_BLOCKS, BlockCipher
 from simplex_calls.smp.certificates import verify_chain, verify_key
 from simplex_calls.smp.encoding import Reader, VersionRange
 from simplex_calls.smp.errors import DecodeError, EncodeError, ServerIdentityError, VersionError
 from simplex_calls.smp.transmission import BLOCK_SIZE, Session, unpad_block
 
 ALPN = "smp/1"
-SUPPORTED_VERSIONS = VersionRange(9, 9)
+SUPPORTED_VERSIONS = VersionRange(6, 18)
 LEGACY_VERSIONS = VersionRange(6, 6)
 """All that a server may offer to a client that did not confirm the ALPN name."""
 
@@ -36,6 +38,17 @@ class SignedServerKey:
     chain: tuple[bytes, ...] = field(repr=False)
     signed_key: bytes = field(repr=False)
 
+    def encode(self) -> bytes:
+        """A list of certificates and the signed key, all large strings."""
+        return encoding.items(encoding.large(certificate) for certificate in self.chain) + encoding.large(
+            self.signed_key
+        )
+
+    @classmethod
+    def read(cls, reader: Reader) -> SignedServerKey:
+        """Read what :meth:`encode` made; raises :class:`DecodeError`."""
+        return cls(tuple(reader.nonempty(reader.large)), reader.large())
+
 
 @dataclass(frozen=True, slots=True)
 class ServerHello:
@@ -50,8 +63,7 @@ class ServerHello:
         hello = self.versions.encode() + encoding.short(self.session_id)
         if self.server_key is None or self.versions.maximum < _KEYS:
             return hello
-        chain = encoding.items(encoding.large(certificate) for certificate in self.server_key.chain)
-        return hello + chain + encoding.large(self.server_key.signed_key)
+        return hello + self.server_key.encode()
 
     @classmethod
     def decode(cls, data: bytes) -> ServerHello:
@@ -60,8 +72,7 @@ class ServerHello:
         versions, session_id = reader.version_range(), reader.short()
         server_key: SignedServerKey | None = None
         if versions.maximum >= _KEYS and reader.remaining:
-            chain = reader.nonempty(reader.large)
-            server_key = SignedServerKey(tuple(chain), reader.large())
+            server_key = SignedServerKey.read(reader)
         return cls(versions, session_id, server_key)
 
 
@@ -75,6 +86,10 @@ class ClientHello:
     version: int
     fingerprint: bytes
     client_key: X25519PublicKey | None = None
+    is_proxy: bool = False
+    """Whether the client is a server that forwards; blocks are not encrypted once more for it."""
+    is_service: bool = False
+    """Whether the client brought a service's certificate (ours never does)."""
 
     def encode(self) -> bytes:
         """Encode, without padding; raises :class:`EncodeError`."""
@@ -82,7 +97,7 @@ class ClientHello:
         if self.version >= _KEYS and self.client_key is not None:
             hello += encoding.public_key(self.client_key)
         if self.version >= _PROXY:
-            hello += encoding.boolean(False)  # noqa: FBT003
+            hello += encoding.boolean(self.is_proxy)
         if self.version >= _SERVICE:
             hello += encoding.maybe(None)
         return hello
@@ -98,7 +113,9 @@ class ClientHello:
                 client_key = reader.x25519_key()
             except DecodeError:
                 client_key = None  # what is there instead is one of the ignored additions
-        return cls(version, fingerprint, client_key)
+        is_proxy = version >= _PROXY and reader.remaining > 0 and reader.boolean()
+        is_service = version >= _SERVICE and reader.peek() == b"1"
+        return cls(version, fingerprint, client_key, is_proxy, is_service)
 
 
 def encode_hello(hello: ServerHello | ClientHello) -> bytes:
@@ -124,27 +141,76 @@ def accept_server(
     *,
     fingerprint: bytes,
     session_id: bytes,
-    peer_certificate: bytes | None,
+    peer_chain: Sequence[bytes],
+    client_key: X25519PrivateKey,
     now: dt.datetime,
     versions: VersionRange = SUPPORTED_VERSIONS,
+    is_proxy: bool = False,
 ) -> tuple[Session, bytes]:
     """Check a server's first block, at the client: the agreed session, and the block to answer with.
 
-    ``fingerprint`` is the one in the server's address, ``session_id`` the TLS connection's own, ``peer_certificate``
-    what TLS proved (None where there is no TLS, in memory). Raises :class:`DecodeError`, :class:`VersionError`, and
+    ``fingerprint`` is the one in the server's address, ``session_id`` the TLS connection's own, ``peer_chain`` the
+    certificates of the TLS handshake, the one that it proved first (none where there is no TLS, in memory).
+    ``client_key`` is made for this connection alone. Raises :class:`DecodeError`, :class:`VersionError`, and
     :class:`ServerIdentityError` if the server is another one or somebody stands between.
     """
     hello = decode_server_hello(block)
     if not hmac.compare_digest(hello.session_id, session_id):
         raise ServerIdentityError("server's handshake belongs to another connection")
+    if is_proxy and hello.versions.maximum < _PROXY:
+        # such a server would encrypt blocks, which leaves no room for what is forwarded
+        versions = VersionRange(versions.minimum, min(versions.maximum, ENCRYPTED_BLOCKS - 1))
     common = hello.versions.intersect(versions)
     if common is None:
         raise VersionError(f"server speaks versions {hello.versions} of the protocol, this program {versions}")
+    version = common.maximum
     if hello.server_key is None:
-        raise ServerIdentityError("server did not show its certificates")
+        return _accept_without_key(version, fingerprint, session_id, peer_chain, now)
     leaf_key = verify_chain(hello.server_key.chain, fingerprint, now)
-    if peer_certificate is not None and not hmac.compare_digest(hello.server_key.chain[0], peer_certificate):
+    if peer_chain and not hmac.compare_digest(hello.server_key.chain[0], peer_chain[0]):
         raise ServerIdentityError("server's certificate is not the one that TLS proved")
     server_key = verify_key(hello.server_key.signed_key, leaf_key)
-    session = Session(common.maximum, session_id, server_key)
-    return session, encode_hello(ClientHello(common.maximum, fingerprint))
+    has_key = version >= _KEYS
+    cipher: BlockCipher | None = None
+    if version >= ENCRYPTED_BLOCKS and not is_proxy:
+        cipher = BlockCipher.for_client(session_id, client_key, server_key)
+    session = Session(version, session_id, server_key if has_key else None, cipher)
+    answer = ClientHello(version, fingerprint, client_key.public if has_key else None, is_proxy)
+    return session, encode_hello(answer)
+
+
+def _accept_without_key(
+    version: int, fingerprint: bytes, session_id: bytes, peer_chain: Sequence[bytes], now: dt.datetime
+) -> tuple[Session, bytes]:
+    """A server of version 6 shows its certificates in the TLS handshake only."""
+    if version >= _KEYS or not peer_chain:
+        raise ServerIdentityError("server did not show its certificates")
+    verify_chain(peer_chain, fingerprint, now)
+    return Session(version, session_id), encode_hello(ClientHello(version, fingerprint))
+
+
+def accept_client(
+    block: bytes,
+    *,
+    fingerprint: bytes,
+    session_id: bytes,
+    server_key: X25519PrivateKey,
+    versions: VersionRange,
+) -> tuple[Session, ClientHello]:
+    """Check a client's answer, at the server: the agreed session, and what the client said.
+
+    ``fingerprint`` is the server's own, ``server_key`` the private half of the key in its hello, ``versions`` what that
+    offered. Raises :class:`DecodeError`.
+    """
+    hello = decode_client_hello(block)
+    if hello.version not in versions:
+        raise DecodeError("client chose a version that was not offered")
+    if not hmac.compare_digest(hello.fingerprint, fingerprint):
+        raise DecodeError("client means another server")
+    cipher: BlockCipher | None = None
+    if hello.version >= ENCRYPTED_BLOCKS and hello.client_key is not None and not hello.is_proxy:
+        try:
+            cipher = BlockCipher.for_server(session_id, server_key, hello.client_key)
+        except CryptoError as error:
+            raise DecodeError(str(error)) from None
+    return Session(hello.version, session_id, server_key.public, cipher), hello

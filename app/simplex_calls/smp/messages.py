@@ -1,7 +1,6 @@
 """Servers' messages: answers to commands, and what comes unasked (MSG, END).
 
-Source: simplex-messaging.md, "Server messages". Encodings are those of protocol versions 6 to 14; ``IDS`` of 15 and
-later is refused.
+Source: simplex-messaging.md, "Server messages", and for versions 15 to 18 what servers of version 18 send.
 """
 
 from __future__ import annotations
@@ -13,15 +12,28 @@ from typing import Any
 
 from simplex_calls.crypto import X25519PublicKey
 from simplex_calls.smp import encoding
-from simplex_calls.smp.commands import LAST_SIMPLE_NEW, SENDER_SECURES, LinkData
-from simplex_calls.smp.encoding import Reader
-from simplex_calls.smp.errors import DecodeError, EncodeError, ServerError
+from simplex_calls.smp.commands import (
+    LINK_DATA,
+    NEW_NOTIFIER,
+    SENDER_SECURES,
+    LinkData,
+    QueueMode,
+    read_queue_mode,
+)
+from simplex_calls.smp.encoding import Reader, VersionRange
+from simplex_calls.smp.errors import DecodeError, ServerError
+from simplex_calls.smp.handshake import SignedServerKey
 
 DELETED_EVENT = 10
 """From this version on a subscriber of a deleted queue is told DELD, before it END."""
 
-MAX_MESSAGE_SIZE = 16064
-"""The longest SEND body, in bytes, that a server of versions 8 to 10 takes."""
+SERVICES = 16
+"""From this version on a subscription is confirmed by SOK, and IDS may name a service."""
+
+
+def max_message_size(version: int) -> int:
+    """The longest SEND body, in bytes, that a server of ``version`` takes."""
+    return 16048 if version >= 11 else 16064 if version >= 8 else 16088
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +43,15 @@ class Ids:
     recipient_id: bytes = field(repr=False)
     sender_id: bytes = field(repr=False)
     server_dh_key: X25519PublicKey
-    sender_can_secure: bool = False
+    mode: QueueMode | None = None
+    link_id: bytes | None = field(default=None, repr=False)
+    service_id: bytes | None = field(default=None, repr=False)
+    notifier: Nid | None = None
+
+    @property
+    def sender_can_secure(self) -> bool:
+        """Whether the sender may secure the queue with its own key."""
+        return self.mode is QueueMode.MESSAGING
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,13 @@ class Deld:
 @dataclass(frozen=True, slots=True)
 class Ok:
     """OK: done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sok:
+    """SOK: subscribed, for a service if there is one (``OK`` before version 16)."""
+
+    service_id: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +137,30 @@ class Lnk:
     data: LinkData = field(repr=False)
 
 
-BrokerMessage = Ids | Msg | End | Deld | Ok | Err | Pong | Info | Nid | NMsg | Lnk
+@dataclass(frozen=True, slots=True)
+class PKey:
+    """PKEY: a proxy is connected; who the other server is, and the session to name in PFWD."""
+
+    session_id: bytes = field(repr=False)
+    versions: VersionRange
+    server_key: SignedServerKey
+
+
+@dataclass(frozen=True, slots=True)
+class PRes:
+    """PRES: the encrypted answer to a forwarded command, from a proxy to its client."""
+
+    encrypted: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RRes:
+    """RRES: the encrypted answer to RFWD."""
+
+    encrypted: bytes = field(repr=False)
+
+
+BrokerMessage = Ids | Msg | End | Deld | Ok | Sok | Err | Pong | Info | Nid | NMsg | Lnk | PKey | PRes | RRes
 
 _BARE: dict[bytes, Callable[[], BrokerMessage]] = {b"END": End, b"DELD": Deld, b"OK": Ok, b"PONG": Pong}
 
@@ -140,6 +190,14 @@ def encode_message(message: BrokerMessage, version: int) -> bytes:
             return b"NMSG " + nonce + encoding.short(data)
         case Lnk(sender_id, link_data):
             return b"LNK " + encoding.short(sender_id) + link_data.encode()
+        case Sok(service_id):
+            return b"SOK " + _maybe_short(service_id) if version >= SERVICES else b"OK"
+        case PKey(session_id, versions, server_key):
+            return b"PKEY " + encoding.short(session_id) + versions.encode() + server_key.encode()
+        case PRes(encrypted):
+            return b"PRES " + encrypted
+        case RRes(encrypted):
+            return b"RRES " + encrypted
 
 
 def decode_message(data: bytes, version: int) -> BrokerMessage:
@@ -158,18 +216,36 @@ def decode_message(data: bytes, version: int) -> BrokerMessage:
 
 
 def _encode_ids(ids: Ids, version: int) -> bytes:
-    if version > LAST_SIMPLE_NEW:
-        raise EncodeError(f"IDS is not known in version {version}")
-    key = encoding.public_key(ids.server_dh_key)
-    mode = encoding.boolean(ids.sender_can_secure) if version >= SENDER_SECURES else b""
-    return b"IDS " + encoding.short(ids.recipient_id) + encoding.short(ids.sender_id) + key + mode
+    encoded = b"IDS " + encoding.short(ids.recipient_id) + encoding.short(ids.sender_id)
+    encoded += encoding.public_key(ids.server_dh_key)
+    if version >= LINK_DATA:
+        encoded += encoding.maybe(None if ids.mode is None else ids.mode.value.encode()) + _maybe_short(ids.link_id)
+    elif version >= SENDER_SECURES:
+        encoded += encoding.boolean(ids.sender_can_secure)
+    if version >= SERVICES:
+        encoded += _maybe_short(ids.service_id)
+    if version >= NEW_NOTIFIER:
+        nid = ids.notifier
+        keys = None if nid is None else encoding.short(nid.notifier_id) + encoding.public_key(nid.server_dh_key)
+        encoded += encoding.maybe(keys)
+    return encoded
 
 
 def _read_ids(reader: Reader, version: int) -> Ids:
-    if version > LAST_SIMPLE_NEW:
-        raise DecodeError(f"IDS is not known in version {version}")
     recipient_id, sender_id, key = reader.short(), reader.short(), reader.x25519_key()
-    return Ids(recipient_id, sender_id, key, reader.boolean() if version >= SENDER_SECURES else False)
+    mode: QueueMode | None = None
+    link_id: bytes | None = None
+    if version >= LINK_DATA:
+        mode, link_id = reader.maybe(lambda: read_queue_mode(reader)), reader.maybe(reader.short)
+    elif version >= SENDER_SECURES and reader.boolean():
+        mode = QueueMode.MESSAGING
+    service_id = reader.maybe(reader.short) if version >= SERVICES else None
+    notifier = reader.maybe(lambda: Nid(reader.short(), reader.x25519_key())) if version >= NEW_NOTIFIER else None
+    return Ids(recipient_id, sender_id, key, mode, link_id, service_id, notifier)
+
+
+def _maybe_short(value: bytes | None) -> bytes:
+    return encoding.maybe(None if value is None else encoding.short(value))
 
 
 _READERS: dict[bytes, Callable[[Reader, int], BrokerMessage]] = {
@@ -180,4 +256,8 @@ _READERS: dict[bytes, Callable[[Reader, int], BrokerMessage]] = {
     b"NID": lambda r, _: Nid(r.short(), r.x25519_key()),
     b"NMSG": lambda r, _: NMsg(r.take(24), r.short()),
     b"LNK": lambda r, _: Lnk(r.short(), LinkData.read(r)),
+    b"SOK": lambda r, _: Sok(r.maybe(r.short)),
+    b"PKEY": lambda r, _: PKey(r.short(), r.version_range(), SignedServerKey.read(r)),
+    b"PRES": lambda r, _: PRes(r.tail()),
+    b"RRES": lambda r, _: RRes(r.tail()),
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from simplex_calls.crypto import X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import SMPError
 from simplex_calls.smp.messages import Msg
+from simplex_calls.smp.socks import SocksProxy
 from simplex_calls.smp.transmission import AuthorizationKey
 
 
@@ -20,6 +22,8 @@ class QueueIds:
     sender_id: bytes = field(repr=False)
     server_dh_key: X25519PublicKey
     sender_can_secure: bool
+    link_id: bytes | None = field(default=None, repr=False)
+    """Of the short link that was asked for; None where the server is too old for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,28 @@ class RecipientQueue:
     auth_key: AuthorizationKey = field(repr=False)
 
 
+class PrivateRouting(Enum):
+    """For which servers our commands to contacts' queues go by way of a server of ours, which hides our address."""
+
+    ALWAYS = "always"
+    UNKNOWN = "unknown"
+    """For all but our own servers."""
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Times in seconds. The defaults suit the internet; tests have their own."""
+    """How servers are reached. Times are in seconds; the defaults suit the internet, tests have their own."""
+
+    private_routing: PrivateRouting = PrivateRouting.UNKNOWN
+    known_servers: frozenset[ServerAddress] = frozenset()
+    """Our own servers: they may see our address, and they forward."""
+    allow_direct: bool = False
+    """Whether a server that no server of ours can forward to is connected to directly. It sees our address then, so
+    without this such commands fail; through a SOCKS proxy, where it sees nothing, they are always sent."""
+    socks_proxy: SocksProxy | None = None
+    prefer_onion: bool = True
+    """Whether a server's onion host is tried before its others, through the SOCKS proxy."""
 
     connect_timeout: float = 20.0
     """To connect, and to finish both handshakes."""

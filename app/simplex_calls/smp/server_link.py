@@ -14,7 +14,7 @@ from simplex_calls.smp.channel import Clock, Outcome, Sleep, SMPClient, handshak
 from simplex_calls.smp.commands import Command, Sub
 from simplex_calls.smp.connection import Connector
 from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, ServerError, SMPError
-from simplex_calls.smp.messages import BrokerMessage, Msg, Ok
+from simplex_calls.smp.messages import BrokerMessage, Msg, Ok, Sok
 from simplex_calls.smp.queues import NetworkConfig, NetworkHandler, RecipientQueue
 from simplex_calls.smp.transmission import AuthorizationKey
 
@@ -69,6 +69,7 @@ class ServerLink:
         *,
         entity_id: bytes = b"",
         key: AuthorizationKey | None = None,
+        corr_id: bytes | None = None,
         on_answer: Callable[[BrokerMessage], None] | None = None,
     ) -> BrokerMessage:
         """Send a command on the connection, which is made if there is none; see ``SMPClient.request``.
@@ -77,7 +78,7 @@ class ServerLink:
         """
         client = await self._connected()
         if on_answer is None:
-            return await client.request(command, entity_id=entity_id, key=key)
+            return await client.request(command, entity_id=entity_id, key=key, corr_id=corr_id)
         answer: asyncio.Future[BrokerMessage] = asyncio.get_running_loop().create_future()
 
         def settle(outcome: Outcome) -> None:
@@ -89,8 +90,12 @@ class ServerLink:
                 on_answer(outcome)
                 answer.set_result(outcome)
 
-        client.submit(command, settle, entity_id=entity_id, key=key)
+        client.submit(command, settle, entity_id=entity_id, key=key, corr_id=corr_id)
         return await answer
+
+    async def client(self) -> SMPClient:
+        """The open connection's client; it is made if there is none."""
+        return await self._connected()
 
     def subscribe(self, queue: RecipientQueue) -> None:
         """Keep a queue subscribed."""
@@ -105,6 +110,16 @@ class ServerLink:
         self._wanted[queue.recipient_id] = queue
         self._active.add(queue.recipient_id)
         self._keep_connected()
+
+    @property
+    def queues(self) -> list[RecipientQueue]:
+        """The queues that are kept subscribed."""
+        return list(self._wanted.values())
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the connection was lost, or could not be made."""
+        return self._is_down
 
     def knows(self, recipient_id: bytes) -> bool:
         """Whether a queue with this id is kept subscribed."""
@@ -161,7 +176,7 @@ class ServerLink:
             async with asyncio.timeout(self._config.connect_timeout):
                 connection = await self._connector(self._address)
                 try:
-                    session = await handshake(connection, self._address.fingerprint, self._now())
+                    session = await handshake(connection, self._address.fingerprint, self._now(), random=self._random)
                 except BaseException:
                     connection.close()
                     self._release(connection.wait_closed())
@@ -269,7 +284,7 @@ class ServerLink:
 
     def _asked_for(self, queue: RecipientQueue, client: SMPClient, outcome: Outcome) -> None:
         match outcome:
-            case Ok() | Msg():
+            case Ok() | Sok() | Msg():
                 self._active.add(queue.recipient_id)
                 if not self._news:
                     asyncio.get_running_loop().call_soon(self._tell_news)
@@ -353,3 +368,31 @@ class ServerLink:
         except Exception as error:  # noqa: BLE001 - a fault above must not stop the connection below
             name = getattr(hear, "__name__", "handler")
             _log.error("%s of the network's handler failed: %s", name, type(error).__name__)
+
+
+class OneOfMany:
+    """The handler of a connection beside which there are others to the same server.
+
+    A server counts as connected when all of its connections are that queues are received on.
+    """
+
+    def __init__(self, handler: NetworkHandler, siblings: Callable[[ServerAddress], list[ServerLink]]) -> None:
+        self._handler = handler
+        self._siblings = siblings
+        self.message = handler.message
+        self.subscribed = handler.subscribed
+        self.subscription_failed = handler.subscription_failed
+        self.ended = handler.ended
+
+    def connected(self, server: ServerAddress) -> None:
+        """Pass it on unless another connection is down."""
+        if not self._is_down(server):
+            self._handler.connected(server)
+
+    def disconnected(self, server: ServerAddress) -> None:
+        """Pass it on if anything is received on this or another connection that is down."""
+        if self._is_down(server):
+            self._handler.disconnected(server)
+
+    def _is_down(self, server: ServerAddress) -> bool:
+        return any(link.is_down and link.queues for link in self._siblings(server))

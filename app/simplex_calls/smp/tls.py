@@ -3,12 +3,13 @@
 Certificates are self-made, so the library's own check against authorities is off. What takes its place: the TLS
 handshake proves that the server has the key of its online certificate; the SMP handshake (``handshake.accept_server``)
 brings the whole chain, which must start with that very certificate and hold, signed by it, the one whose fingerprint is
-in the server's address. Until then the client sends nothing. The chain comes from the SMP handshake because Python
-before 3.13 does not give the TLS one. Source: simplex-messaging.md, "TLS transport encryption".
+in the server's address. Until then the client sends nothing. Servers of version 6 show the chain in the TLS handshake
+only. Source: simplex-messaging.md, "TLS transport encryption".
 """
 
 from __future__ import annotations
 
+import _ssl
 import asyncio
 import contextlib
 import logging
@@ -17,6 +18,7 @@ import ssl
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import NetworkError
@@ -42,7 +44,7 @@ class TLSConnection:
             writer.transport.abort()
             raise NetworkError("TLS connection has no channel binding")
         self.session_id: bytes = binding
-        self.peer_certificate: bytes | None = tls.getpeercert(binary_form=True)
+        self.peer_chain: tuple[bytes, ...] = _peer_chain(tls)
         self.alpn: str | None = tls.selected_alpn_protocol()
         self._reader = reader
         self._writer = writer
@@ -81,6 +83,18 @@ class TLSConnection:
         """Wait until everything is released."""
         with contextlib.suppress(OSError, EOFError):
             await self._writer.wait_closed()
+
+
+def _peer_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates that the other end sent; the first one alone where Python does not tell the others."""
+    leaf = tls.getpeercert(binary_form=True)
+    if leaf is None:
+        return ()
+    # public from Python 3.13 on, and before that there under the same name one level below
+    holder: Any = tls if hasattr(tls, "get_unverified_chain") else getattr(tls, "_sslobj", None)
+    chain = holder.get_unverified_chain() if hasattr(holder, "get_unverified_chain") else None
+    ders = [it if isinstance(it, bytes) else it.public_bytes(_ssl.ENCODING_DER) for it in chain or ()]
+    return tuple(ders) if ders else (leaf,)
 
 
 def client_context() -> ssl.SSLContext:

@@ -27,11 +27,12 @@ from simplex_calls.crypto import (
     pad,
     unpad,
 )
-from simplex_calls.smp import encoding
+from simplex_calls.smp import blocks, encoding
+from simplex_calls.smp.blocks import BlockCipher
 from simplex_calls.smp.encoding import Reader
 from simplex_calls.smp.errors import DecodeError, EncodeError, ErrorCode, ServerError
 
-BLOCK_SIZE = 16384
+BLOCK_SIZE = blocks.BLOCK_SIZE
 CORR_ID_SIZE = 24
 IMPLIED_SESSION = 7
 """From this version on the session id is signed but not sent."""
@@ -59,6 +60,8 @@ class Session:
     version: int
     session_id: bytes = field(repr=False)
     server_key: X25519PublicKey | None = None
+    cipher: BlockCipher | None = field(default=None, repr=False, compare=False)
+    """Encrypts this connection's blocks, from version 11 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Transmission:
     command: bytes = field(repr=False)
     authorization: bytes = field(default=b"", repr=False)
     authorized: bytes = field(default=b"", repr=False)
+    service_authorization: bytes | None = field(default=None, repr=False)
+    """The signature of a service, if the client is one."""
 
 
 class TransmissionError(DecodeError):
@@ -108,8 +113,9 @@ def decode_transmission(session: Session, data: bytes) -> Transmission:
     reader = Reader(data)
     try:
         authorization = reader.short()
+        service: bytes | None = None
         if authorization and session.version >= SERVICE_SIGNATURES:
-            reader.maybe(reader.short)
+            service = reader.maybe(reader.short)
         sent = reader.tail()
         reader = Reader(sent)
         session_id = session.session_id if session.version >= IMPLIED_SESSION else reader.short()
@@ -121,7 +127,7 @@ def decode_transmission(session: Session, data: bytes) -> Transmission:
     if authorization and len(authorization) not in (*_SIGNATURE_SIZES, _AUTHENTICATOR_SIZE):
         raise TransmissionError(_BAD_BLOCK, corr_id)
     authorized = encoding.short(session_id) + sent if session.version >= IMPLIED_SESSION else sent
-    return Transmission(corr_id, entity_id, command, authorization, authorized)
+    return Transmission(corr_id, entity_id, command, authorization, authorized, service)
 
 
 def verify_transmission(transmission: Transmission, key: PublicKey, server_key: X25519PrivateKey) -> bool:
@@ -145,12 +151,21 @@ def verify_transmission(transmission: Transmission, key: PublicKey, server_key: 
             return False
 
 
-def pack_blocks(transmissions: Iterable[bytes]) -> list[bytes]:
+def pack_blocks(transmissions: Iterable[bytes], cipher: BlockCipher | None = None) -> list[bytes]:
     """Pack encoded transmissions, in order, into as few blocks of 16,384 bytes as they fit in.
 
-    Raises :class:`EncodeError` if one does not fit into a block.
+    With the connection's ``cipher`` they must be sent in just this order. Raises :class:`EncodeError` if one does not
+    fit into a block; nothing is encrypted then.
     """
-    blocks: list[bytes] = []
+    return [_block(batch, cipher) for batch in pack_batches(transmissions)]
+
+
+def pack_batches(transmissions: Iterable[bytes]) -> list[bytes]:
+    """Pack encoded transmissions, in order, into as few batches as they fit in, each as long as a block may carry.
+
+    Raises :class:`EncodeError` if one does not fit.
+    """
+    batches: list[bytes] = []
     batch: list[bytes] = []
     size = 0
     for transmission in transmissions:
@@ -158,19 +173,31 @@ def pack_blocks(transmissions: Iterable[bytes]) -> list[bytes]:
         if len(item) > _BATCH_SIZE:
             raise EncodeError(f"transmission of {len(transmission)} bytes does not fit into a block")
         if batch and (size + len(item) > _BATCH_SIZE or len(batch) == _MAX_BATCH):
-            blocks.append(pad(encoding.items(batch), BLOCK_SIZE))
+            batches.append(encoding.items(batch))
             batch, size = [], 0
         batch.append(item)
         size += len(item)
     if batch:
-        blocks.append(pad(encoding.items(batch), BLOCK_SIZE))
-    return blocks
+        batches.append(encoding.items(batch))
+    return batches
 
 
-def unpack_block(block: bytes) -> list[bytes]:
+def _block(batch: bytes, cipher: BlockCipher | None) -> bytes:
+    return pad(batch, BLOCK_SIZE) if cipher is None else cipher.seal(batch)
+
+
+def unpack_block(block: bytes, cipher: BlockCipher | None = None) -> list[bytes]:
     """The encoded transmissions of a block (at least one); raises :class:`TransmissionError`."""
     try:
-        reader = Reader(unpad_block(block))
+        return unpack_batch(unpad_block(block) if cipher is None else cipher.open(block))
+    except DecodeError:
+        raise TransmissionError(_BAD_BLOCK) from None
+
+
+def unpack_batch(batch: bytes) -> list[bytes]:
+    """The encoded transmissions of a batch (at least one); raises :class:`TransmissionError`."""
+    try:
+        reader = Reader(batch)
         transmissions = reader.nonempty(reader.large)
         reader.end()
     except DecodeError:
