@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.frames import measure_frames
 from bench.ratchet import measure_ratchet
 from bench.relay import measure_relay
+from bench.start import measure_start
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -22,6 +23,7 @@ def main() -> int:
     measurements: dict[str, Callable[[], str]] = {
         "Relay": lambda: asyncio.run(measure_relay()),
         "Double ratchet": measure_ratchet,
+        "Start": measure_start,
         "Media frames in Python": measure_frames,
     }
     for title, measure in measurements.items():
