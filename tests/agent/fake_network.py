@@ -20,9 +20,11 @@ from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, PublicKey, X25519Pri
 from simplex_calls.database import Database
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.body import QuotaReached, Received, encrypt_received
+from simplex_calls.smp.commands import LinkData, LinkRequest, QueueMode, sender_id_for
 from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, ServerError
 from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.queues import NetworkHandler, QueueIds, RecipientQueue
+from simplex_calls.smp.transmission import AuthorizationKey
 
 T = TypeVar("T")
 
@@ -99,6 +101,8 @@ class FakeQueue:
     subscriber: FakeNetwork | None = None
     bodies: list[bytes] = field(default_factory=list)
     """Everything that was ever accepted, in order."""
+    link_id: bytes | None = None
+    link: LinkData | None = None
 
 
 @dataclass
@@ -107,13 +111,47 @@ class FakeServers:
     quota: int = 1000
     queues: dict[bytes, FakeQueue] = field(default_factory=dict)
     by_sender: dict[bytes, FakeQueue] = field(default_factory=dict)
+    by_link: dict[bytes, FakeQueue] = field(default_factory=dict)
+    short_links: bool = True
+    """Whether the servers are new enough for link data."""
     down: bool = False
 
-    def create(self, server: ServerAddress, dh_key: X25519PublicKey) -> QueueIds:
+    def create(
+        self,
+        server: ServerAddress,
+        dh_key: X25519PublicKey,
+        mode: QueueMode | None = QueueMode.MESSAGING,
+        link: LinkRequest | None = None,
+    ) -> QueueIds:
         own = X25519PrivateKey.generate()
-        queue = FakeQueue(server, os.urandom(24), os.urandom(24), BoxKey.agree(own, dh_key), self.sender_can_secure)
+        can_secure = self.sender_can_secure and mode is QueueMode.MESSAGING
+        taken = link if self.short_links else None
+        sender_id = os.urandom(24) if taken is None else taken.sender_id
+        if sender_id in self.by_sender:
+            raise auth_error()
+        queue = FakeQueue(server, os.urandom(24), sender_id, BoxKey.agree(own, dh_key), can_secure)
         self.queues[queue.recipient_id] = self.by_sender[queue.sender_id] = queue
-        return QueueIds(queue.recipient_id, queue.sender_id, own.public, sender_can_secure=self.sender_can_secure)
+        if taken is not None:
+            self.set_link(queue, taken.link_id or os.urandom(24), taken.data)
+        return QueueIds(queue.recipient_id, queue.sender_id, own.public, can_secure, queue.link_id)
+
+    def set_link(self, queue: FakeQueue, link_id: bytes, data: LinkData) -> None:
+        if self.by_link.setdefault(link_id, queue) is not queue:
+            raise auth_error()
+        queue.link_id, queue.link = link_id, data
+
+    def delete_link(self, queue: FakeQueue) -> None:
+        if queue.link_id is not None:
+            del self.by_link[queue.link_id]
+        queue.link_id = queue.link = None
+
+    def link_data(self, link_id: bytes, key: PublicKey | None) -> tuple[bytes, LinkData]:
+        queue = _found(self.by_link.get(link_id))
+        if queue.link is None or queue.sender_can_secure != (key is not None):
+            raise auth_error()
+        if key is not None:
+            self.secure(queue, key)
+        return queue.sender_id, queue.link
 
     def own(self, recipient_id: bytes) -> FakeQueue:
         return _found(self.queues.get(recipient_id))
@@ -275,11 +313,28 @@ class FakeNetwork:
         dh_key: X25519PublicKey,
         *,
         subscribe: bool = True,
-        sender_can_secure: bool = True,
+        mode: QueueMode | None = QueueMode.MESSAGING,
+        link: LinkRequest | None = None,
+        corr_id: bytes | None = None,
     ) -> QueueIds:
         assert subscribe
-        assert sender_can_secure
-        return await self._call("create", lambda: self.servers.create(server, dh_key))
+        assert link is None or (corr_id is not None and link.sender_id == sender_id_for(corr_id))
+        return await self._call("create", lambda: self.servers.create(server, dh_key, mode, link))
+
+    async def set_link_data(self, queue: RecipientQueue, link_id: bytes, data: LinkData) -> None:
+        own = queue.recipient_id
+        await self._call("set link", lambda: self.servers.set_link(self.servers.own(own), link_id, data))
+
+    async def delete_link(self, queue: RecipientQueue) -> None:
+        await self._call("delete link", lambda: self.servers.delete_link(self.servers.own(queue.recipient_id)))
+
+    async def get_link_data(self, server: ServerAddress, link_id: bytes) -> tuple[bytes, LinkData]:
+        return await self._call("get link", lambda: self.servers.link_data(link_id, None))
+
+    async def secure_and_get_link_data(
+        self, server: ServerAddress, link_id: bytes, auth_key: AuthorizationKey
+    ) -> tuple[bytes, LinkData]:
+        return await self._call("secure by link", lambda: self.servers.link_data(link_id, auth_key.public))
 
     def subscribe(self, queue: RecipientQueue) -> None:
         self.subscriptions[queue.recipient_id] = queue

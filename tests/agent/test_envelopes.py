@@ -40,7 +40,7 @@ from simplex_calls.agent.envelopes import (
 )
 from simplex_calls.agent.kem import KemAccepted, KemProposed
 from simplex_calls.agent.links import Invitation
-from simplex_calls.agent.queue_address import QueueAddress, QueueMode, QueueUri
+from simplex_calls.agent.queue_address import QueueAddress, QueueUri
 from simplex_calls.agent.ratchet import SkippedKeys
 from simplex_calls.agent.versions import (
     AGENT_MESSAGE_LENGTH,
@@ -61,6 +61,7 @@ from simplex_calls.crypto import (
     decode_public_key,
 )
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.commands import QueueMode
 from simplex_calls.smp.encoding import VersionRange
 from tests.agent.test_x3dh import private_keys
 from tests.vectors import simplexmq
