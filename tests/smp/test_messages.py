@@ -158,3 +158,10 @@ TAGS = [b"IDS ", b"MSG ", b"ERR ", b"ERR CMD ", b"ERR PROXY ", b"ERR STORE ", b"
 def test_garbage_raises_only_decode_errors(tag: bytes, data: bytes, version: int) -> None:
     with contextlib.suppress(DecodeError):
         decode_message(tag + data, version)
+
+
+def test_notices_to_the_client_came_with_version_18() -> None:
+    blocked = Err(ServerError(ErrorCode.BLOCKED, None, 'reason=spam,notice={"ttl":86400}'))
+    assert decode_message(encode_message(blocked, 18), 18) == blocked
+    assert encode_message(blocked, 17) == b"ERR BLOCKED reason=spam"
+    assert encode_message(blocked, 11) == b"ERR AUTH"

@@ -88,11 +88,14 @@ class ServerError:
         """Encode, without the ``ERR`` before it, as a client of ``version`` understands it."""
         if self.code is ErrorCode.BLOCKED and version < 12:
             return ErrorCode.AUTH.value.encode()
+        detail = self.detail
+        if self.code is ErrorCode.BLOCKED and version < 18:
+            detail = detail.partition(",notice=")[0]  # notices to the client came later
         words = [self.code.value]
         if self.fault is not None:
             words.append(self.fault.value)
         if self.code in _WITH_DETAIL:
-            words.append(self.detail)
+            words.append(detail)
         return " ".join(words).encode("utf-8", "surrogateescape")
 
     @classmethod
