@@ -43,7 +43,8 @@ class Home:
     """The profiles below ``data``: ``async with Home(data, relay) as home: …`` opens the one that was open last.
 
     ``name`` and ``servers`` are for the profile that is opened: its name if it has none, and what its servers are from
-    now on if any are given. Raises :class:`ProfileError`, :class:`ClientError` and what the relay raises.
+    now on if any are given. ``passphrase`` opens it; a new one's key is sealed by it. Raises :class:`ProfileError`,
+    :class:`ClientError` and what the relay raises.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Home:
         *,
         name: str | None = None,
         servers: Sequence[str] = (),
+        passphrase: str | None = None,
         keyring: Keyring | None = None,
         make_client: Callable[..., Client] = Client,
     ) -> None:
@@ -60,6 +62,7 @@ class Home:
         self._relay = relay
         self._name = name
         self._given = tuple(servers)
+        self._passphrase = passphrase
         self._profiles = Profiles(data, keyring=keyring)
         self._make_client = make_client
         self._client: Client | None = None
@@ -76,7 +79,8 @@ class Home:
             entry = await asyncio.to_thread(self._first)
             self._open = entry
             with suppress(PassphraseNeeded):
-                await self._begin(entry, await self._unlock(entry, None))
+                await self._begin(entry, await self._unlock(entry, self._passphrase))
+            self._passphrase = None
         except BaseException:
             await self.__aexit__()
             raise
@@ -99,6 +103,8 @@ class Home:
 
     def _protection(self) -> Protection:
         """Where keys are kept unless the user says otherwise."""
+        if self._passphrase is not None:
+            return Protection.passphrase(self._passphrase)
         return Protection.keyring() if self._profiles.is_keyring_available() else Protection.key_file()
 
     async def _unlock(self, entry: ProfileEntry, passphrase: str | None) -> DatabaseKey:
@@ -196,9 +202,7 @@ class Home:
         profile = self._client.profile if is_open and self._client is not None else None
         name = profile.display_name if profile is not None else entry.name
         kind = entry.protection
-        return HomeProfile(
-            entry.id, name, is_open, kind is ProtectionKind.PASSPHRASE, kind is ProtectionKind.KEY_FILE
-        )
+        return HomeProfile(entry.id, name, is_open, kind is ProtectionKind.PASSPHRASE, kind is ProtectionKind.KEY_FILE)
 
     async def add(self, name: str) -> HomeProfile:
         """Make a profile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help=text("cli.window.data.help"))
     parser.add_argument("--name", metavar="NAME", help=text("cli.window.name.help"))
     parser.add_argument("--server", action="append", default=[], metavar="URI", help=text("cli.window.server.help"))
+    parser.add_argument("--passphrase-file", metavar="FILE", help=text("cli.window.passphrase_file.help"))
     parser.add_argument("--browser", action="store_true", help=text("cli.window.browser.help"))
     parser.add_argument("--no-open", action="store_true", help=text("cli.window.no_open.help"))
 
@@ -42,9 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
     if any(not server.startswith("smp://") for server in servers):
         return _complain(text("cli.window.server.form"))
 
+    try:
+        passphrase = None if arguments.passphrase_file is None else _read_passphrase(arguments.passphrase_file)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else text("cli.window.passphrase_file.not_text")
+        return _complain(f"{arguments.passphrase_file}: {reason}")
+    if passphrase == "":
+        return _complain(text("cli.window.passphrase_file.empty"))
+
     def open_home() -> AbstractAsyncContextManager[Home]:
         relay = OwnRelay(user_data / "relay", RELAY_PORT)
-        return Home(data, relay, name=arguments.name, servers=servers)
+        return Home(data, relay, name=arguments.name, servers=servers, passphrase=passphrase)
 
     try:
         if arguments.browser:
@@ -56,6 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
         return _complain(text("desktop.error.relay", detail=error))
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+
+
+def _read_passphrase(file: str) -> str:
+    """The first line of a file; of "-", what is typed or piped in. Never an argument, which every process can see."""
+    if file == "-":
+        if sys.stdin.isatty():
+            return getpass.getpass(text("cli.window.passphrase_file.prompt"))
+        return sys.stdin.readline().rstrip("\r\n")
+    with Path(file).open(encoding="utf-8") as lines:
+        return lines.readline().rstrip("\r\n")
 
 
 def _complain(message: str) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,28 @@ def test_servers_are_kept_in_the_profile(places: Path) -> None:
     assert run("--data", data, "--server", SERVER) == 0
     assert run("--data", data) == 0
     assert Shown.servers == (SERVER,)
+
+
+def test_a_passphrase_from_a_file_and_from_the_terminal(
+    places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = places / "passphrase"
+    file.write_text("correct horse battery\nnot this\n", "utf-8")
+    assert run("--passphrase-file", str(file), "--name", "Alice", "--server", SERVER) == 0
+    assert Shown.profile == "Alice"
+    assert not list(places.glob("**/profile.key"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    assert run("--passphrase-file", "-") == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda _: "wrong horse battery")
+    assert run("--passphrase-file", "-") == 1
+    assert "not the passphrase" in capsys.readouterr().err
+    for content in (b"", b"\nlate", b"short", b"\xff\xfe"):
+        file.write_bytes(content)
+        assert run("--data", str(places / "other"), "--passphrase-file", str(file)) == 1
+    assert run("--passphrase-file", str(places / "nowhere")) == 1
+    assert "No such file" in capsys.readouterr().err
 
 
 def test_what_the_client_refuses_is_not_kept(places: Path) -> None:

@@ -32,6 +32,7 @@ from simplex_calls.client import (
     PageStats,
     Settings,
 )
+from simplex_calls.database import DatabaseKey
 from simplex_calls.desktop.app import Desktop, DesktopError
 from simplex_calls.events import CallChanged, CallStats, ContactConnected, Event
 
@@ -62,7 +63,11 @@ class Side:
         """Open the client; when the windows are gone, end the call and tell what the history says."""
         # On one machine nothing needs a STUN server, and nothing is asked of one.
         settings = Settings(ice_servers=())
-        async with Client(Path(begin["folder"]), begin["name"], [begin["server"]], settings=settings) as client:
+        # the profile is gone with the demo: nobody needs its key again
+        key = DatabaseKey.generate()
+        async with Client(
+            Path(begin["folder"]), begin["name"], [begin["server"]], key=key, settings=settings
+        ) as client:
             yield client
             if self._call_id is not None:
                 # it may be over, or end at this moment
