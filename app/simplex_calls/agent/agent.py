@@ -34,6 +34,7 @@ from simplex_calls.agent.links import Invitation, LinkError, LinkFault
 from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.port import NetworkPort
 from simplex_calls.agent.queue_address import QueueInfo, QueueMode, QueueUri
+from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.receiving import Receiver
 from simplex_calls.agent.records import NewRcvQueue, RcvQueue
 from simplex_calls.agent.store import Store
@@ -106,10 +107,12 @@ class Agent:
         self._network: NetworkPort = Network(handler=self) if network is None else network(self)
         self._outgoing = Outgoing(self._store, wake=self._wake, clock=clock, random=random)
         self._lifecycle = Lifecycle(self._store, self._outgoing, handler)
+        self._receipts = DeliveryReceipts(self._store, self._outgoing, self._lifecycle.emit, clock)
         self._receiver = Receiver(
             self._store,
             self._lifecycle,
             self._outgoing,
+            self._receipts,
             queue_drained=self._queue_drained,
             random=random,
             kem=self._kem,
@@ -131,6 +134,7 @@ class Agent:
             self._kem_stock.open()
         with self._database.transaction():
             self._store.delete_join_keys(before=self._clock() - _JOIN_KEY_LIFETIME)
+            self._receipts.forget_old()
         self._subscribing.start()
         self._delivery.start()
 
@@ -246,6 +250,15 @@ class Agent:
             if number is None:
                 raise WrongState("messages can be sent once the connection is made")
             return number
+
+    def send_receipt(self, connection_id: int, number: int) -> bool:
+        """Tell the peer that its message ``number`` was received; only while ``MessageReceived`` is handled.
+
+        False if the peer knows no receipts, or nothing can be sent now. Raises :class:`WrongState` at other times, and
+        :class:`UnknownConnection`.
+        """
+        with self._atomic():
+            return self._receipts.send(connection_id, number)
 
     def set_pq(self, connection_id: int, *, on: bool) -> None:
         """Turn post-quantum encryption on or off with a peer; it takes effect with the next messages of both sides.
@@ -386,7 +399,7 @@ class Agent:
     async def _create_queue(self, server: ServerAddress, client_version: int) -> NewRcvQueue:
         auth_key = Ed25519PrivateKey.generate(self._random)
         dh_key, e2e_key = X25519PrivateKey.generate(self._random), X25519PrivateKey.generate(self._random)
-        ids = await self._network.create_queue(server, auth_key, dh_key.public, subscribe=True, sender_can_secure=True)
+        ids = await self._network.create_queue(server, auth_key, dh_key.public)
         return NewRcvQueue(replace(server, password=None), ids, auth_key, dh_key, e2e_key, client_version)
 
     def _add_rcv_queue(self, connection_id: int, queue: NewRcvQueue) -> None:

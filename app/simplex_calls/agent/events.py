@@ -73,6 +73,48 @@ class RejectionReason(Enum):
     """The floor above failed on it."""
 
 
+class RatchetSync(Enum):
+    """Whether both sides' ratchets fit together (agent-protocol.md, "ratchet synchronization")."""
+
+    OK = "ok"
+    ALLOWED = "allowed"
+    """A message could not be decrypted; others may. The ratchet can be started again."""
+    REQUIRED = "required"
+    """What comes cannot be decrypted any more, and nothing can be sent, until the ratchet is started again."""
+    STARTED = "started"
+    """Our new keys are on their way to the peer. Nothing can be sent meanwhile."""
+    AGREED = "agreed"
+    """Both sides have new keys; the first message under them must come. Nothing can be sent meanwhile."""
+
+    @property
+    def allows_sending(self) -> bool:
+        """Whether messages can be sent."""
+        return self in (RatchetSync.OK, RatchetSync.ALLOWED)
+
+
+class QueueDirection(Enum):
+    """Which of a connection's queues is replaced."""
+
+    RECEIVING = "receiving"
+    """The one that we receive from: we asked for it."""
+    SENDING = "sending"
+    """The one that we send to: the peer asked for it."""
+
+
+class SwitchPhase(Enum):
+    """How far the replacement of a queue is."""
+
+    STARTED = "started"
+    CONFIRMED = "confirmed"
+    """The other side has got what it needs to use the new queue."""
+    SECURED = "secured"
+    """The new queue can be used."""
+    COMPLETED = "completed"
+    """The old queue is used no more."""
+    ABORTED = "aborted"
+    """The old queue stays."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfirmationReceived:
     """The peer used our link and sent its ``info``: answer with ``Agent.allow_connection``."""
@@ -108,6 +150,44 @@ class QuantumResistanceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RatchetOutOfStep:
+    """Whether messages can be decrypted, and sent, has changed: see :class:`RatchetSync`."""
+
+    connection_id: int
+    state: RatchetSync
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityCodeChanged:
+    """The ratchet was started again with other keys: what was verified before says nothing about them."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSwitched:
+    """The replacement of a queue has come to ``phase``."""
+
+    connection_id: int
+    direction: QueueDirection
+    phase: SwitchPhase
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFull:
+    """The peer has not fetched its messages for so long that its server takes no more; they wait here."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDrained:
+    """The peer fetched its messages: those that waited are sent."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A message of the peer: ``number`` in its chain, when the server took it (UTC), and the ``body``."""
 
@@ -133,6 +213,15 @@ class MessageDelivered:
 
     connection_id: int
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceiptReceived:
+    """The peer's agent received our message ``number``; ``is_good``: it was what we sent, byte for byte."""
+
+    connection_id: int
+    number: int
+    is_good: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +272,12 @@ AgentEvent = (
     | MessageReceived
     | MessageRejected
     | MessageDelivered
+    | MessageReceiptReceived
+    | RatchetOutOfStep
+    | SecurityCodeChanged
+    | QueueSwitched
+    | QueueFull
+    | QueueDrained
     | MessageFailed
     | ConnectionFailed
     | SubscriptionTaken

@@ -79,11 +79,15 @@ class Outgoing:
         if pq and not connection.pq_supported:
             self._store.set_pq(connection.id, supported=True)
             connection = replace(connection, pq_supported=True)
-        return self._message(connection, OutboxKind.MESSAGE, envelopes.AMsg(body), notify=notify, pq=pq)
+        number = self._message(connection, OutboxKind.MESSAGE, envelopes.AMsg(body), notify=notify, pq=pq)
+        digest = self._store.connection(connection.id).sent_hash
+        self._store.await_receipt(connection.id, number, digest, self._clock())
+        return number
 
-    def service(self, connection: Connection, body: envelopes.MessageBody) -> None:
-        """A message between the agents that nobody above waits for."""
+    def service(self, connection: Connection, body: envelopes.MessageBody) -> bool:
+        """A message between the agents that nobody above waits for; False if nothing can be sent now."""
         self._message(connection, OutboxKind.SERVICE, body, notify=False)
+        return True
 
     def _message(
         self,

@@ -25,6 +25,7 @@ from simplex_calls.agent.events import (
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
 from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
+from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.records import Connection, RcvQueue
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS, supports_pq
@@ -92,6 +93,7 @@ class Receiver:
         store: Store,
         lifecycle: Lifecycle,
         outgoing: Outgoing,
+        receipts: DeliveryReceipts,
         *,
         queue_drained: Callable[[int], None],
         random: Random,
@@ -100,6 +102,7 @@ class Receiver:
         self._store = store
         self._lifecycle = lifecycle
         self._outgoing = outgoing
+        self._receipts = receipts
         self._queue_drained = queue_drained
         self._random = random
         self._kem = kem
@@ -265,7 +268,13 @@ class Receiver:
         match message.body:
             case envelopes.AMsg(body):
                 received = MessageReceived(connection.id, message.number, arrival.time, integrity, body)
-                self._fire_or_reject(connection, ConnectionEvent.MESSAGE, Cause(message=received), arrival)
+                self._receipts.delivering(connection.id, message.number, envelopes.message_hash(content))
+                try:
+                    self._fire_or_reject(connection, ConnectionEvent.MESSAGE, Cause(message=received), arrival)
+                finally:
+                    self._receipts.delivered()
+            case envelopes.Receipts() as receipts:
+                self._receipts.received(connection.id, receipts)
             case envelopes.Hello():
                 self._fire_or_reject(connection, ConnectionEvent.HELLO, Cause(), arrival)
             case envelopes.QueueContinue(address):

@@ -92,4 +92,32 @@ MIGRATIONS = (
     ALTER TABLE connections ADD COLUMN pq_wanted INTEGER NOT NULL DEFAULT 1;
     ALTER TABLE connections ADD COLUMN pq_supported INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE awaited_receipts (
+        connection_id INTEGER NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        refused INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        PRIMARY KEY (connection_id, number)
+    );
+    CREATE INDEX awaited_receipts_created ON awaited_receipts (created);
+    ALTER TABLE connections ADD COLUMN ratchet_sync TEXT NOT NULL DEFAULT 'ok';
+    CREATE TABLE resync_keys (
+        connection_id INTEGER PRIMARY KEY REFERENCES connections (id) ON DELETE CASCADE,
+        keys BLOB NOT NULL
+    );
+    CREATE TABLE ratchet_key_hashes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        connection_id INTEGER NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+        hash BLOB NOT NULL,
+        created REAL NOT NULL
+    );
+    CREATE INDEX ratchet_key_hashes_connection ON ratchet_key_hashes (connection_id, hash);
+    ALTER TABLE rcv_queues ADD COLUMN replaces INTEGER;
+    ALTER TABLE rcv_queues ADD COLUMN rotation TEXT NOT NULL DEFAULT 'settled';
+    ALTER TABLE snd_queues ADD COLUMN replaces INTEGER;
+    ALTER TABLE snd_queues ADD COLUMN rotation TEXT NOT NULL DEFAULT 'settled';
+    ALTER TABLE snd_queues ADD COLUMN usable INTEGER NOT NULL DEFAULT 1;
+    """,
 )

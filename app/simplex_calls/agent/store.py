@@ -314,6 +314,39 @@ class Store:
             (connection_id, REMEMBERED_MESSAGES, connection_id),
         )
 
+    # receipts
+
+    def await_receipt(self, connection_id: int, number: int, digest: bytes, now: float) -> None:
+        """Remember what a receipt of our message ``number`` must name."""
+        self.database.execute(
+            "INSERT OR REPLACE INTO awaited_receipts (connection_id, number, hash, created) VALUES (?, ?, ?, ?)",
+            (connection_id, number, digest, now),
+        )
+
+    def settle_receipt(self, connection_id: int, number: int, digest: bytes) -> bool | None:
+        """Whether a receipt is right; ``None``: nothing new, as none is awaited, or a wrong one came before."""
+        row = self.database.execute(
+            "SELECT hash, refused FROM awaited_receipts WHERE connection_id = ? AND number = ?",
+            (connection_id, number),
+        ).fetchone()
+        if row is None:
+            return None
+        if row["hash"] == digest:
+            self.database.execute(
+                "DELETE FROM awaited_receipts WHERE connection_id = ? AND number = ?", (connection_id, number)
+            )
+            return True
+        if row["refused"]:
+            return None
+        self.database.execute(
+            "UPDATE awaited_receipts SET refused = 1 WHERE connection_id = ? AND number = ?", (connection_id, number)
+        )
+        return False
+
+    def forget_receipts(self, *, before: float) -> None:
+        """Wait no longer for receipts of messages sent before."""
+        self.database.execute("DELETE FROM awaited_receipts WHERE created < ?", (before,))
+
     # outbox
 
     def add_outbox(

@@ -47,6 +47,12 @@ ConnectionEvent = (
     | agent_events.ConnectionFailed
     | agent_events.SubscriptionTaken
     | agent_events.QuantumResistanceChanged
+    | agent_events.MessageReceiptReceived
+    | agent_events.RatchetOutOfStep
+    | agent_events.SecurityCodeChanged
+    | agent_events.QueueSwitched
+    | agent_events.QueueFull
+    | agent_events.QueueDrained
 )
 
 
