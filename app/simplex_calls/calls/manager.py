@@ -228,10 +228,13 @@ class CallManager:
 
     # what the chat floor tells
 
-    def message_received(self, contact_id: int, message: CallMessage, broker_time: datetime) -> None:
+    def message_received(
+        self, contact_id: int, message: CallMessage, broker_time: datetime, waited: float | None = None
+    ) -> None:
         """Take a contact's call message, inside the transaction that stores it."""
+        sent_at = broker_time.timestamp()
         self._change(
-            lambda board: board.message(contact_id, message, broker_time.timestamp(), self._clock(), self._random)
+            lambda board: board.message(contact_id, message, sent_at, self._clock(), self._random, waited=waited)
         )
 
     def message_failed(self, contact_id: int, wire_id: bytes, message_type: type[CallMessage]) -> None:

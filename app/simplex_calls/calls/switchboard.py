@@ -135,12 +135,26 @@ class Switchboard:
 
     # the other side
 
-    def message(self, contact_id: int, message: CallMessage, sent_at: float, now: float, random: Random) -> Step:
-        """Take a call message; ``sent_at`` is when the server took it."""
+    def message(
+        self,
+        contact_id: int,
+        message: CallMessage,
+        sent_at: float,
+        now: float,
+        random: Random,
+        *,
+        waited: float | None = None,
+    ) -> Step:
+        """Take a call message; ``sent_at`` is when the server took it, by the server's clock.
+
+        ``waited``: how long it waited there; if nobody knows, it is told by our clock.
+        """
         turn = Turn(self.calls, self.past, now)
         match message:
             case CallInvitation():
-                turn.invitation(contact_id, message, sent_at, random)
+                turn.invitation(
+                    contact_id, message, sent_at, random, waited=now - sent_at if waited is None else waited
+                )
             case CallOffer():
                 turn.offer(contact_id, message, sent_at)
             case CallAnswer():

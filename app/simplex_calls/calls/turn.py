@@ -208,8 +208,10 @@ class Turn:
 
     # the other side's messages
 
-    def invitation(self, contact_id: int, message: CallInvitation, sent_at: float, random: Random) -> None:
-        """Take an invitation."""
+    def invitation(
+        self, contact_id: int, message: CallInvitation, sent_at: float, random: Random, *, waited: float
+    ) -> None:
+        """Take an invitation that waited on its server for so many seconds."""
         if any(
             message.call_id in {call.wire_id, call.yielded and call.yielded.wire_id}
             for call in self.calls.values()
@@ -233,7 +235,7 @@ class Turn:
             sent_at=sent_at,
             encrypted=False,
         )
-        if past or self._now - sent_at > INVITATION_SECONDS:
+        if past or waited > INVITATION_SECONDS:
             self.apply(call, CallEvent.INVITATION_TOO_OLD)
             return
         ours = next((c for c in self.calls.values() if c.contact_id == contact_id and not c.is_ringing), None)

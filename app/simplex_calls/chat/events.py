@@ -79,6 +79,8 @@ class CallMessageReceived:
     contact_id: int
     message: CallMessage
     broker_time: datetime
+    waited: float | None = None
+    """Seconds that it waited on the server; ``None``: nobody knows, go by the clock."""
 
 
 @dataclass(frozen=True, slots=True)
