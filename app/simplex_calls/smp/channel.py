@@ -20,6 +20,7 @@ from simplex_calls.smp.errors import (
     DecodeError,
     LargeMessageError,
     NetworkError,
+    NotAnSMPServerError,
     SMPError,
     UnexpectedResponseError,
 )
@@ -98,7 +99,7 @@ async def handshake(
             is_proxy=is_proxy,
         )
     except DecodeError:
-        raise NetworkError("server's handshake does not decode: is it an SMP server?") from None
+        raise NotAnSMPServerError("server's handshake does not decode: is it an SMP server?") from None
     connection.write_block(answer)
     await connection.drain()
     return session

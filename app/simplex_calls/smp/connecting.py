@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from simplex_calls.smp.address import ServerAddress
-from simplex_calls.smp.errors import NetworkError
+from simplex_calls.smp.errors import NetworkError, NotAnSMPServerError
 from simplex_calls.smp.socks import Credentials, SocksProxy, open_socket
 from simplex_calls.smp.tls import SHUTDOWN_TIMEOUT, STREAM_LIMIT, TLSConnection, client_context, keep_alive
 
@@ -72,6 +72,8 @@ class TLSConnector:
                     limit=STREAM_LIMIT,
                     ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
                 )
+        except ssl.SSLError:
+            raise NotAnSMPServerError("server does not speak TLS as SMP servers do") from None
         except (OSError, UnicodeError) as error:  # the latter for a name that is no host name
             _log.debug("a host of a server was not reached: %s", type(error).__name__)
             raise NetworkError("server was not reached: is it running, and is this computer online?") from None

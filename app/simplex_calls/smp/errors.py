@@ -27,6 +27,10 @@ class NetworkError(SMPError):
     """The server was not reached, did not answer in time, or the connection was lost. Trying again later may help."""
 
 
+class NotAnSMPServerError(NetworkError):
+    """Something answers at the server's place, but not in this protocol."""
+
+
 class ServerIdentityError(SMPError):
     """The server is not the one its address names, or its handshake is not bound to this TLS connection."""
 
