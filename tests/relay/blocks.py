@@ -12,12 +12,13 @@ from typing import Self
 from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_calls.relay import Relay
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.blocks import BlockCipher
 from simplex_calls.smp.body import Received, decrypt_received
 from simplex_calls.smp.certificates import verify_chain, verify_key
-from simplex_calls.smp.commands import Ack, Command, New, Send, Sub, encode_command
+from simplex_calls.smp.commands import Ack, Command, New, Ping, QueueMode, Send, Sub, encode_command
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
-from simplex_calls.smp.messages import BrokerMessage, Ids, Msg, Ok, decode_message
+from simplex_calls.smp.messages import BrokerMessage, Ids, Msg, Ok, Sok, decode_message
 from simplex_calls.smp.tls import connect_tls
 from simplex_calls.smp.transmission import (
     AuthorizationKey,
@@ -28,34 +29,35 @@ from simplex_calls.smp.transmission import (
     unpack_block,
 )
 
-VERSION = 9
+VERSION = 18
 
 
 class BlockClient:
     """Commands are sent with :meth:`send`; what comes is read in order with :meth:`read`; :meth:`ask` does both."""
 
-    def __init__(self, fingerprint: bytes, connection: Connection) -> None:
+    def __init__(self, fingerprint: bytes, connection: Connection, version: int = VERSION) -> None:
+        self.version = version
         self.fingerprint = fingerprint
         self.connection = connection
         self._numbers = itertools.count(1)
         self._last = b""
         self._received: list[tuple[bytes, bytes, BrokerMessage]] = []
         self._unasked: list[tuple[bytes, bytes, BrokerMessage]] = []
-        self.session = Session(VERSION, b"")
+        self.session = Session(version, b"")
 
     @classmethod
-    async def in_memory(cls, relay: Relay) -> Self:
-        client = cls(relay.address.fingerprint, relay.connect_in_memory())
+    async def in_memory(cls, relay: Relay, version: int = VERSION) -> Self:
+        client = cls(relay.address.fingerprint, relay.connect_in_memory(), version)
         await client.handshake()
         return client
 
     @classmethod
-    async def over_tls(cls, relay: Relay) -> Self:
-        return await cls.to(relay.address)
+    async def over_tls(cls, relay: Relay, version: int = VERSION) -> Self:
+        return await cls.to(relay.address, version)
 
     @classmethod
-    async def to(cls, address: ServerAddress) -> Self:
-        client = cls(address.fingerprint, await connect_tls(address))
+    async def to(cls, address: ServerAddress, version: int = VERSION) -> Self:
+        client = cls(address.fingerprint, await connect_tls(address), version)
         await client.handshake()
         return client
 
@@ -77,15 +79,18 @@ class BlockClient:
         server_key = verify_key(
             hello.server_key.signed_key, verify_chain(hello.server_key.chain, self.fingerprint, now)
         )
-        self.connection.write_block(encode_hello(ClientHello(VERSION, self.fingerprint)))
-        self.session = Session(VERSION, hello.session_id, server_key)
+        own = X25519PrivateKey.generate()
+        client_hello = ClientHello(self.version, self.fingerprint, own.public if self.version >= 7 else None)
+        self.connection.write_block(encode_hello(client_hello))
+        cipher = BlockCipher.for_client(hello.session_id, own, server_key) if self.version >= 11 else None
+        self.session = Session(self.version, hello.session_id, server_key, cipher)
 
     def encode(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> bytes:
         self._last = next(self._numbers).to_bytes(24, "big")
-        return encode_transmission(self.session, self._last, entity_id, encode_command(command, VERSION), key)
+        return encode_transmission(self.session, self._last, entity_id, encode_command(command, self.version), key)
 
     def send(self, *transmissions: bytes) -> None:
-        for block in pack_blocks(transmissions):
+        for block in pack_blocks(transmissions, self.session.cipher):
             self.connection.write_block(block)
 
     async def read(self) -> tuple[bytes, bytes, BrokerMessage]:
@@ -102,11 +107,17 @@ class BlockClient:
                     return item[2]
                 self._unasked.append(item)
 
+    def take(self, entity_id: bytes) -> list[Msg]:
+        """The messages of a queue that no :meth:`read` took."""
+        taken = [message for _, at, message in self._unasked if at == entity_id and isinstance(message, Msg)]
+        self._unasked = [item for item in self._unasked if item[1] != entity_id or not isinstance(item[2], Msg)]
+        return taken
+
     async def _next(self) -> tuple[bytes, bytes, BrokerMessage]:
         while not self._received:
-            for item in unpack_block(await self.connection.read_block()):
+            for item in unpack_block(await self.connection.read_block(), self.session.cipher):
                 received = decode_transmission(self.session, item)
-                message = decode_message(received.command, VERSION)
+                message = decode_message(received.command, self.version)
                 self._received.append((received.corr_id, received.entity_id, message))
         return self._received.pop(0)
 
@@ -124,7 +135,7 @@ class LiveQueue:
         queue = cls()
         queue.key = Ed25519PrivateKey.generate()
         dh_key = X25519PrivateKey.generate()
-        new = New(queue.key.public, dh_key.public, password, subscribe=subscribe, sender_can_secure=True)
+        new = New(queue.key.public, dh_key.public, password, subscribe=subscribe, mode=QueueMode.MESSAGING)
         ids = await client.ask(new, key=queue.key)
         assert isinstance(ids, Ids)
         queue.recipient_id, queue.sender_id = ids.recipient_id, ids.sender_id
@@ -134,11 +145,18 @@ class LiveQueue:
     async def send(self, client: BlockClient, body: bytes) -> BrokerMessage:
         return await client.ask(Send(body), self.sender_id)
 
+    async def subscribe(self, client: BlockClient) -> BrokerMessage:
+        """Subscribe, and return the message that follows the answer if there is one."""
+        answer = await client.ask(Sub(), self.recipient_id, self.key)
+        await client.ask(Ping())
+        deliveries = client.take(self.recipient_id)
+        return deliveries[-1] if deliveries and isinstance(answer, Ok | Sok) else answer
+
     async def bodies(self, client: BlockClient) -> list[bytes]:
         """Subscribe, receive and acknowledge everything that is in the queue."""
         bodies: list[bytes] = []
-        message = await client.ask(Sub(), self.recipient_id, self.key)
-        while message != Ok():
+        message = await self.subscribe(client)
+        while message not in (Ok(), Sok()):
             assert isinstance(message, Msg), message
             content = decrypt_received(message, self.box)
             bodies.append(content.body if isinstance(content, Received) else b"QUOTA")

@@ -101,7 +101,7 @@ async def test_signals_stop_it_cleanly(tmp_path: Path, number: signal.Signals) -
         status, out, err = await relay.end(number)
     assert (status, err) == (0, "")
     assert "The relay has stopped" in out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["identity", "relay.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["identity", "relay.db", "relay.reserve"]
 
 
 async def test_the_password_is_not_printed(tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ def test_no_message_is_lost_doubled_or_out_of_order(steps: list[str]) -> None:
                     full = True
                     assert queue.send(bob, body) == QUOTA
             case "subscribe":
-                take(alice, queue.ask(alice, Sub()))
+                take(alice, queue.subscribe(alice))
             case "other subscribes":
-                take(other, queue.ask(other, Sub()))
+                take(other, queue.subscribe(other))
             case "get":
                 take(other, queue.ask(other, Get()))
             case "acknowledge" if last is not None:

@@ -18,7 +18,7 @@ from simplex_calls.relay.store import Store, StoreError
 from simplex_calls.smp.commands import Ack, Get, New, Ping, Send, Sub
 from simplex_calls.smp.errors import CommandFault, DecodeError, ErrorCode, NetworkError, ServerError
 from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
-from simplex_calls.smp.messages import End, Err, Msg, Ok, Pong
+from simplex_calls.smp.messages import End, Err, Msg, Ok, Pong, Sok
 from simplex_calls.smp.tls import connect_tls
 from simplex_calls.smp.transmission import BLOCK_SIZE, pack_blocks
 from tests.relay.blocks import VERSION, BlockClient, LiveQueue, random_body
@@ -26,6 +26,8 @@ from tests.relay.blocks import VERSION, BlockClient, LiveQueue, random_body
 BLOCK = Err(ServerError(ErrorCode.BLOCK))
 AUTH = Err(ServerError(ErrorCode.AUTH))
 Connect = Callable[[Relay], Awaitable[BlockClient]]
+
+VERSION_IN_CLEAR = 9
 
 connects = pytest.mark.parametrize("connect", [BlockClient.in_memory, BlockClient.over_tls])
 
@@ -65,12 +67,12 @@ async def test_two_recipients_get_their_own(connect: Connect) -> None:
             assert await second.bodies(carol) == [b"to carol"] * 3
             # carol may take alice's queue over only with alice's key
             assert await carol.ask(Sub(), first.recipient_id, second.key) == AUTH
-            assert await carol.ask(Sub(), first.recipient_id, first.key) == Ok()
+            assert await carol.ask(Sub(), first.recipient_id, first.key) == Sok()
             assert await alice.read() == (b"", first.recipient_id, End())
 
 
 async def test_a_batch_is_answered_in_a_batch() -> None:
-    async with Relay(config()) as relay, await BlockClient.in_memory(relay) as alice:
+    async with Relay(config()) as relay, await BlockClient.in_memory(relay, VERSION_IN_CLEAR) as alice:
         queue = await LiveQueue.create(alice, subscribe=False)
         commands = [
             alice.encode(Ping()),
@@ -146,7 +148,7 @@ async def test_a_password_is_needed() -> None:
 
 async def test_bad_blocks_are_told_and_harm_nobody() -> None:
     async with Relay(config()) as relay, await BlockClient.in_memory(relay) as alice:
-        async with await BlockClient.in_memory(relay) as mallory:
+        async with await BlockClient.in_memory(relay, VERSION_IN_CLEAR) as mallory:
             for bad in (bytes(BLOCK_SIZE), b"\xff" * BLOCK_SIZE, pad(b"\x02\x00\x01", BLOCK_SIZE)):
                 mallory.connection.write_block(bad)
                 assert await mallory.read() == (b"", b"", BLOCK)
@@ -190,7 +192,7 @@ def test_garbage_is_answered_or_ends_the_connection(
     async def check() -> None:
         async with Relay(config()) as relay, await BlockClient.in_memory(relay) as alice:
             queue = await LiveQueue.create(alice)
-            mallory = BlockClient(relay.address.fingerprint, relay.connect_in_memory())
+            mallory = BlockClient(relay.address.fingerprint, relay.connect_in_memory(), VERSION_IN_CLEAR)
             if not before_hello:
                 await mallory.handshake()
             for block in blocks:
@@ -220,8 +222,8 @@ def _short(data: bytes) -> bytes:
     "hello",
     [
         ClientHello(VERSION, b"\1" * 32),
-        ClientHello(8, b""),
-        ClientHello(10, b""),
+        ClientHello(5, b""),
+        ClientHello(19, b""),
     ],
 )
 async def test_a_handshake_that_does_not_fit_ends_the_connection(hello: ClientHello) -> None:
@@ -261,10 +263,21 @@ async def test_connections_are_limited() -> None:
         async with await BlockClient.over_tls(relay) as alice:
             assert await alice.ask(Ping()) == Pong()
             for _ in range(2):
-                refused = await connect_tls(relay.address)
                 with pytest.raises(NetworkError):
-                    await refused.read_block()
-                await refused.wait_closed()
+                    await connect_tls(relay.address)
+            assert await alice.ask(Ping()) == Pong()
+
+
+async def test_connections_count_before_they_shake_hands() -> None:
+    limits = ClientLimits(handshake_seconds=0.2)
+    async with Relay(config(connections=1, client_limits=limits)) as relay:
+        mute = socket.create_connection(("127.0.0.1", relay.address.effective_port))
+        with mute, pytest.raises(NetworkError):
+            await connect_tls(relay.address)
+        async with asyncio.timeout(5):
+            while relay._serving:
+                await asyncio.sleep(0)
+        async with await BlockClient.over_tls(relay) as alice:
             assert await alice.ask(Ping()) == Pong()
 
 

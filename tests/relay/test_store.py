@@ -31,7 +31,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     server = Server(store)
     alice, bob = server.peer(), server.peer()
     assert server.core.queue_count == 3
-    first = queue.ask(alice, Sub())
+    first = queue.subscribe(alice)
     content = queue.open(first)
     assert (content.timestamp, getattr(content, "notify", None)) == (int(START), True)
     assert queue.send(bob, b"still full") == QUOTA
@@ -41,7 +41,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     assert secured.send(bob, b"signed", signed=True) == Ok()
     assert secured.bodies(alice) == [b"signed"]
     assert suspended.send(bob, b"late") == AUTH
-    assert deleted.ask(alice, Sub()) == AUTH
+    assert deleted.subscribe(alice) == AUTH
     assert Queue(alice).bodies(alice) == []
     store.close()
 

@@ -23,6 +23,7 @@ from simplex_calls.crypto import (
     cb_nonce,
     sha512,
 )
+from simplex_calls.smp.transmission import Transmission
 
 AUTHENTICATOR_SIZE: Final = 80
 _ED25519_SIZE: Final = 64
@@ -42,6 +43,10 @@ class Verifier:
     def __init__(self, session_key: X25519PrivateKey) -> None:
         self._session_key = session_key
         self._trusted: dict[bytes, BoxKey] = {}
+
+    def verified(self, transmission: Transmission, key: PublicKey | None) -> bool:
+        """:meth:`verify` a received transmission."""
+        return self.verify(key, transmission.authorization, transmission.authorized, transmission.corr_id)
 
     def verify(self, key: PublicKey | None, authorization: bytes, authorized: bytes, correlation_id: bytes) -> bool:
         """Tell whether ``authorization`` of the bytes ``authorized`` was made with the private half of ``key``.

@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from simplex_calls.crypto import X25519PublicKey
+from simplex_calls.crypto import X25519PrivateKey, pad
 from simplex_calls.relay.certificates import Identity
+from simplex_calls.smp.blocks import BLOCK_SIZE, BlockCipher
 from simplex_calls.smp.certificates import sign_key
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.errors import DecodeError, NetworkError
 from simplex_calls.smp.handshake import (
     ALPN,
+    LEGACY_VERSIONS,
     SUPPORTED_VERSIONS,
+    ClientHello,
     ServerHello,
     SignedServerKey,
-    decode_client_hello,
+    accept_client,
     encode_hello,
 )
 from simplex_calls.smp.transmission import Session, pack_blocks
@@ -46,6 +49,7 @@ class Client:
         self._connection = connection
         self._limits = limits
         self._clock = clock
+        self._cipher: BlockCipher | None = None
         self._closed = False
         self._unfinished = 0
         self._outbox: list[bytes] = []
@@ -59,28 +63,35 @@ class Client:
         self.active_at = clock()
         """When the last block came."""
 
-    async def handshake(self, identity: Identity, session_key: X25519PublicKey) -> Session:
+    async def handshake(self, identity: Identity, session_key: X25519PrivateKey) -> tuple[Session, ClientHello]:
         """Agree on the protocol's version; raises :class:`NetworkError`, :class:`DecodeError`."""
         connection = self._connection
-        if connection.alpn != ALPN:
-            raise DecodeError("client did not confirm the protocol's name")
+        versions = SUPPORTED_VERSIONS if connection.alpn == ALPN else LEGACY_VERSIONS
         hello = ServerHello(
-            SUPPORTED_VERSIONS,
+            versions,
             connection.session_id,
-            SignedServerKey(identity.certificates, sign_key(session_key, identity.key)),
+            SignedServerKey(identity.certificates, sign_key(session_key.public, identity.key)),
         )
         try:
             async with asyncio.timeout(self._limits.handshake_seconds):
                 connection.write_block(encode_hello(hello))
                 await connection.drain()
-                answer = decode_client_hello(await connection.read_block())
+                block = await connection.read_block()
         except TimeoutError:
             raise NetworkError("client did not finish the handshake in time") from None
-        if answer.version not in SUPPORTED_VERSIONS:
-            raise DecodeError("client chose a version that was not offered")
-        if answer.fingerprint != identity.fingerprint:
-            raise DecodeError("client means another server")
-        return Session(answer.version, connection.session_id)
+        session, answer = accept_client(
+            block,
+            fingerprint=identity.fingerprint,
+            session_id=connection.session_id,
+            server_key=session_key,
+            versions=versions,
+        )
+        if answer.is_service:
+            # TLS here asks for no certificate, so the client cannot have proved that this one is its own
+            connection.write_block(pad(b"EHANDSHAKE BAD_AUTH", BLOCK_SIZE))
+            raise DecodeError("client brought a certificate that TLS does not know of")
+        self._cipher = session.cipher
+        return session, answer
 
     async def receive(self, submit: Callable[[bytes], None]) -> None:
         """Hand every block to ``submit``, as fast as they are carried out, until the connection is closed."""
@@ -104,7 +115,7 @@ class Client:
         """Queue encoded transmissions for sending, in as few blocks as they fit in."""
         if self._closed:
             return
-        blocks = pack_blocks(transmissions)
+        blocks = pack_blocks(transmissions, self._cipher)
         if self._flushed.is_set() and self._connection.takes_more:
             while blocks and self._connection.takes_more:
                 self._connection.write_block(blocks.pop(0))

@@ -8,21 +8,45 @@ a part in it must be disconnected, which for its client is no more than a lost c
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hmac
 import json
 import os
 from dataclasses import dataclass, field
 
-from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, Random, X448PublicKey, X25519PrivateKey
+from simplex_calls.crypto import (
+    BoxKey,
+    CryptoError,
+    PublicKey,
+    Random,
+    X448PublicKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from simplex_calls.relay.allowance import Allowance
 from simplex_calls.relay.authorization import Verifier
-from simplex_calls.relay.store import Changes, Queue, Store, StoredMessage
+from simplex_calls.relay.forwarding import Forwarding, ForwardingError
+from simplex_calls.relay.notifications import PendingNotifications, notification
+from simplex_calls.relay.rules import is_contact, is_secured_messaging, may_secure
+from simplex_calls.relay.store import Changes, Notifier, Queue, Store, StoredMessage
 from simplex_calls.smp import commands, messages
 from simplex_calls.smp.body import QuotaReached, Received, encrypt_received
-from simplex_calls.smp.commands import CommandError, check_credentials, decode_command
+from simplex_calls.smp.commands import (
+    LINK_DATA,
+    SENDER_SECURES,
+    CommandError,
+    LinkData,
+    NotifierRequest,
+    QueueMode,
+    check_credentials,
+    decode_command,
+    sender_id_for,
+)
 from simplex_calls.smp.encoding import base64url
 from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError
 from simplex_calls.smp.messages import BrokerMessage, Err, Msg, Ok
+from simplex_calls.smp.proxied import FORWARDING_VERSIONS
 from simplex_calls.smp.transmission import Transmission
 
 ID_SIZE = 24
@@ -36,7 +60,22 @@ _LARGE = Err(ServerError(ErrorCode.LARGE_MSG))
 _INTERNAL = Err(ServerError(ErrorCode.INTERNAL))
 _PROHIBITED = Err(ServerError.cmd(CommandFault.PROHIBITED))
 _SYNTAX = Err(ServerError.cmd(CommandFault.SYNTAX))
-_UNKNOWN = Err(ServerError.cmd(CommandFault.UNKNOWN))
+_NO_AUTH = ServerError.cmd(CommandFault.NO_AUTH)
+_SERVICE = ServerError(ErrorCode.SERVICE)
+_DISK_FULL = Err(ServerError(ErrorCode.STORE, detail="disk is full"))
+_NO_SERVER_AUTH = Err(ServerError(ErrorCode.PROXY, detail="BROKER TRANSPORT NO_AUTH"))
+_PROXY_BASIC_AUTH = Err(ServerError(ErrorCode.PROXY, detail="BASIC_AUTH"))
+_PROXY_NO_SESSION = Err(ServerError(ErrorCode.PROXY, detail="NO_SESSION"))
+_SERVICE_COMMANDS = (b"SUBS", b"NSUBS")
+_WITHOUT_ENTITY = (messages.Ids, messages.Pong, messages.RRes, messages.PKey)
+
+
+class _RefusedError(CommandError):
+    """A command that is answered with another error than ``CMD``."""
+
+    def __init__(self, error: ServerError) -> None:
+        super().__init__(CommandFault.PROHIBITED)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +89,9 @@ class Limits:
     """A queue that its recipient suspended and did not delete is deleted after this time."""
     queues: int = 200_000
     """All queues are kept in memory: with this many the relay creates no more."""
+    client_queues: int = 20_000
+    """What one client's address may create at once; see :class:`Allowance`."""
+    client_queues_per_hour: float = 1_000
     deliveries: int = 32
     """Messages that may be on their way to one session before it has read them; the others wait in their queues."""
 
@@ -71,6 +113,12 @@ class Session:
     verifier: Verifier
     room: int
     """How many more messages it may be sent before :meth:`RelayCore.refill`."""
+    forwarding: Forwarding | None = None
+    allowance: Allowance | None = None
+    following: list[Outgoing] = field(default_factory=list, repr=False)
+    """What is delivered to it after the answers to the block that is being carried out."""
+    notifiers: set[bytes] = field(default_factory=set, repr=False)
+    """Ids whose notifications it receives."""
     subscriptions: dict[int, _Subscription] = field(default_factory=dict, repr=False)
     waiting: dict[int, None] = field(default_factory=dict, repr=False)
     """Numbers of the queues whose next message had no room, in order."""
@@ -78,7 +126,11 @@ class Session:
     @property
     def subscribed(self) -> bool:
         """Whether messages may come for this session without its asking."""
-        return any(not subscription.by_get for subscription in self.subscriptions.values())
+        return bool(self.notifiers) or any(not subscription.by_get for subscription in self.subscriptions.values())
+
+    def may_create(self) -> bool:
+        """Use up the right to create one queue."""
+        return self.allowance is None or self.allowance.take()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +148,21 @@ class Outgoing:
     """Nobody is kept waiting by it: OK to ACK."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proxied:
+    """A command of ``session`` to this relay as a proxy; it is carried out, and answered, outside the core."""
+
+    session: Session
+    corr_id: bytes = field(repr=False)
+    entity_id: bytes = field(repr=False)
+    command: commands.Prxy | commands.PFwd = field(repr=False)
+
+
 class RelayCore:
     """All queues of a relay and the sessions that use them.
 
-    ``password`` is what NEW must bring, None: anybody may create queues. Times are seconds since 1970.
+    ``password`` is what NEW and PRXY must bring, None: anybody may create queues. ``is_proxy``: whether commands are
+    forwarded to other servers; those wait in :attr:`proxied`. Times are seconds since 1970.
     """
 
     def __init__(
@@ -108,14 +171,23 @@ class RelayCore:
         *,
         limits: Limits = Limits(),
         password: str | None = None,
+        is_proxy: bool = False,
         random: Random = os.urandom,
     ) -> None:
+        self.is_full = False
+        """The disk is full: nothing that needs room is accepted."""
+        self.proxied: list[Proxied] = []
+        self._is_proxy = is_proxy
         self._store = store
         self._limits = limits
         self._password = password
         self._random = random
         self._by_recipient: dict[bytes, Queue] = {}
         self._by_sender: dict[bytes, Queue] = {}
+        self._by_link: dict[bytes, Queue] = {}
+        self._by_notifier: dict[bytes, Queue] = {}
+        self._notified: dict[bytes, Session] = {}
+        self._notifications = PendingNotifications()
         self._subscribers: dict[int, Session] = {}
         self._touched: dict[int, Queue] = {}
         self._unconfirmed: dict[int, Queue] = {}
@@ -132,17 +204,37 @@ class RelayCore:
 
     # sessions
 
-    def connect(self, session_key: X25519PrivateKey, version: int) -> Session:
-        """A client connected; ``session_key`` is the private half of the key in the server's handshake."""
-        return Session(version, Verifier(session_key), self._limits.deliveries)
+    def connect(
+        self,
+        session_key: X25519PrivateKey,
+        version: int,
+        session_id: bytes = b"",
+        client_key: X25519PublicKey | None = None,
+        allowance: Allowance | None = None,
+    ) -> Session:
+        """A client connected; ``session_key`` is the private half of the key in the server's handshake.
+
+        ``client_key`` is the one in the client's: proxies' commands are encrypted with both. ``allowance`` is how many
+        queues it may create.
+        """
+        forwarding = None
+        if client_key is not None and version in FORWARDING_VERSIONS:
+            with contextlib.suppress(CryptoError):
+                forwarding = Forwarding(session_id, session_key, client_key)
+        return Session(version, Verifier(session_key), self._limits.deliveries, forwarding, allowance)
 
     def disconnect(self, session: Session) -> None:
         """A client is gone: its subscriptions end, unacknowledged messages are delivered to the next subscriber."""
         for number in session.subscriptions:
             if self._subscribers.get(number) is session:
                 del self._subscribers[number]
+        for notifier_id in session.notifiers:
+            if self._notified.get(notifier_id) is session:
+                del self._notified[notifier_id]
         session.subscriptions.clear()
+        session.notifiers.clear()
         session.waiting.clear()
+        session.following.clear()
 
     def refill(self, session: Session, now: float) -> list[Outgoing]:
         """The client read what it was sent: deliver what waited for that."""
@@ -180,6 +272,8 @@ class RelayCore:
             if restored is not None:
                 queue.sender_key = restored.sender_key
                 queue.suspended_at = restored.suspended_at
+                queue.link_id = restored.link_id
+                queue.notifier = restored.notifier
                 queue.messages = restored.messages
                 self._insert(queue)
 
@@ -196,49 +290,70 @@ class RelayCore:
     # commands
 
     def handle(self, session: Session, transmission: Transmission, now: float, outgoing: list[Outgoing]) -> None:
-        """Carry out one command; what it causes to be delivered and then its answer are added to ``outgoing``."""
+        """Carry out one command; its answer, and what it causes to be delivered, are added to ``outgoing``.
+
+        What it delivers to its own session follows at the end of the block (:meth:`end_block`).
+        """
         answer = self._handle(session, transmission, int(now), outgoing)
-        # a new queue's ids and PONG come without the id of a queue
-        entity_id = b"" if isinstance(answer, messages.Ids | messages.Pong) else transmission.entity_id
+        if answer is None:  # a proxy's work: it is answered later
+            return
+        # a new queue's ids, PONG and a forwarded answer come without the id of a queue
+        entity_id = b"" if isinstance(answer, _WITHOUT_ENTITY) else transmission.entity_id
         early = patient = False
         if transmission.command.startswith(b"ACK"):
             early, patient = type(answer) is Msg, type(answer) is Ok
         outgoing.append(Outgoing(session, transmission.corr_id, entity_id, answer, early, patient))
 
+    def end_block(self, session: Session, outgoing: list[Outgoing]) -> None:
+        """The commands of a block are answered: now the messages of the queues that it subscribed to may follow.
+
+        A client waits for many answers at once; messages between them would hold them up.
+        """
+        outgoing += session.following
+        session.following.clear()
+
     def _handle(
         self, session: Session, transmission: Transmission, now: int, outgoing: list[Outgoing]
-    ) -> BrokerMessage:
-        if len(transmission.corr_id) != ID_SIZE:
-            return _SYNTAX
+    ) -> BrokerMessage | None:
         try:
-            command = decode_command(transmission.command, session.version)
-            check_credentials(command, authorized=bool(transmission.authorization), entity=bool(transmission.entity_id))
+            command = self._decoded(transmission, session.version)
         except CommandError as error:
             return Err(error.error)
         match command:
-            case (
-                commands.New(X448PublicKey()) | commands.Key(X448PublicKey()) | commands.SKey(X448PublicKey())
-            ):  # fmt: skip
-                return _SYNTAX  # nothing can be signed or authenticated with it
             case commands.Ping():
                 return messages.Pong()
-            case commands.Send():
-                return self._send(session, transmission, command, now, outgoing)
+            case commands.Send() | commands.SKey() | commands.LKey() | commands.LGet():
+                return self._sender_command(session.verifier, session.version, transmission, command, now, outgoing)
             case commands.New():
                 return self._new(session, transmission, command)
-            case commands.SKey():
-                return self._secure_by_sender(session, transmission, command)
-            case (
-                commands.Ack() | commands.Sub() | commands.Get() | commands.Key()
-                | commands.Off() | commands.Del() | commands.Que()
-            ):  # fmt: skip
+            case commands.NSub():
+                return self._subscribe_notifier(session, transmission, outgoing)
+            case commands.RFwd():
+                return self._forwarded(session, transmission, command, now, outgoing)
+            case commands.Prxy() | commands.PFwd():
+                return self._proxied(session, transmission, command)
+            case _:
                 queue = self._by_recipient.get(transmission.entity_id)
                 key = None if queue is None else queue.recipient_key
-                if not self._verified(session, transmission, key) or queue is None:
+                if not session.verifier.verified(transmission, key) or queue is None:
                     return _AUTH
                 return self._recipient_command(session, queue, command, now, outgoing)
-            case _:
-                return _UNKNOWN
+
+    def _decoded(self, transmission: Transmission, version: int) -> commands.Command:
+        if transmission.command.split(b" ", 1)[0] in _SERVICE_COMMANDS:
+            raise _RefusedError(_NO_AUTH if not (transmission.authorization and transmission.entity_id) else _SERVICE)
+        command = decode_command(transmission.command, version)
+        check_credentials(command, authorized=bool(transmission.authorization), entity=bool(transmission.entity_id))
+        if transmission.service_authorization:
+            raise _RefusedError(_SERVICE)  # no session here is a service's
+        match command:
+            case (
+                commands.New(auth_key=X448PublicKey()) | commands.Key(X448PublicKey()) | commands.SKey(X448PublicKey())
+                | commands.LKey(X448PublicKey()) | commands.NKey(notifier_key=X448PublicKey())
+                | commands.New(notifier=NotifierRequest(auth_key=X448PublicKey()))
+            ):  # fmt: skip
+                raise CommandError(CommandFault.SYNTAX)  # nothing can be signed or authenticated with it
+        return command
 
     def _recipient_command(
         self, session: Session, queue: Queue, command: commands.Command, now: int, outgoing: list[Outgoing]
@@ -252,6 +367,16 @@ class RelayCore:
                 return self._get(session, queue, now)
             case commands.Key(sender_key):
                 return self._secure(queue, sender_key)
+            case commands.LSet(link_id, data):
+                return self._set_link(queue, link_id, data)
+            case commands.LDel():
+                self._delete_link(queue)
+                return Ok()
+            case commands.NKey(notifier_key, dh_key):
+                return self._enable_notifier(queue, notifier_key, dh_key, outgoing)
+            case commands.NDel():
+                self._disable_notifier(queue, outgoing)
+                return Ok()
             case commands.Off():
                 return self._suspend(queue, now)
             case commands.Del():
@@ -263,40 +388,64 @@ class RelayCore:
     # what the recipient asks for
 
     def _new(self, session: Session, transmission: Transmission, new: commands.New) -> BrokerMessage:
-        if not self._verified(session, transmission, new.auth_key):
+        if not session.verifier.verified(transmission, new.auth_key):
             return _AUTH
-        if self._password is not None and not hmac.compare_digest(
-            (new.password or "").encode(), self._password.encode()
-        ):
+        if not self._knows_password(new.password):
             return _AUTH
-        if len(self._by_recipient) >= self._limits.queues:
+        if self.is_full:
+            return _DISK_FULL
+        if len(self._by_recipient) >= self._limits.queues or not session.may_create():
             return _INTERNAL
+        link = new.link
+        if link is not None:
+            # so nobody can find out, by trying, whether there is a queue with an id that is known from elsewhere
+            if link.sender_id != sender_id_for(transmission.corr_id):
+                return _PROHIBITED
+            if self._is_taken(link.sender_id) or (link.link_id is not None and self._is_taken(link.link_id)):
+                return _AUTH
         server_key = X25519PrivateKey.generate(self._random)
         try:
             box = BoxKey.agree(server_key, new.dh_key)
+            notifier, nid = (
+                (None, None) if new.notifier is None else self._new_notifier(new.notifier.auth_key, new.notifier.dh_key)
+            )
         except CryptoError:
             return _SYNTAX
+        mode = new.mode
+        if mode is None and SENDER_SECURES <= session.version < LINK_DATA:
+            mode = QueueMode.CONTACT  # these versions say "sender may not secure it" for contacts' queues
         queue = Queue(
             number=self._next_queue,
             recipient_id=self._unused_id(),
-            sender_id=self._unused_id(),
+            sender_id=self._unused_id() if link is None else link.sender_id,
             recipient_key=new.auth_key,
             box=box,
-            sender_can_secure=new.sender_can_secure,
+            mode=mode,
+            link_id=None if link is None else link.link_id or self._unused_id(),
+            notifier=notifier,
         )
         self._next_queue += 1
         self._insert(queue)
         self._change(queue)
+        if link is not None:
+            self._store.put_link(queue, link.data)
         if new.subscribe:
             self._subscribers[queue.number] = session
             session.subscriptions[queue.number] = _Subscription(queue, by_get=False)
-        return messages.Ids(queue.recipient_id, queue.sender_id, server_key.public, queue.sender_can_secure)
+        return messages.Ids(
+            queue.recipient_id, queue.sender_id, server_key.public, queue.mode, queue.link_id, notifier=nid
+        )
+
+    def _knows_password(self, password: str | None) -> bool:
+        return self._password is None or hmac.compare_digest((password or "").encode(), self._password.encode())
+
+    def _is_taken(self, entity_id: bytes) -> bool:
+        return any(entity_id in ids for ids in (self._by_recipient, self._by_sender, self._by_link, self._by_notifier))
 
     def _unused_id(self) -> bytes:
-        while True:
-            new_id = self._random(ID_SIZE)
-            if new_id not in self._by_recipient and new_id not in self._by_sender:
-                return new_id
+        while self._is_taken(new_id := self._random(ID_SIZE)):
+            pass
+        return new_id
 
     def _subscribe(self, session: Session, queue: Queue, now: int, outgoing: list[Outgoing]) -> BrokerMessage:
         subscription = session.subscriptions.get(queue.number)
@@ -309,7 +458,8 @@ class RelayCore:
             self._end(previous, queue, outgoing)
         self._subscribers[queue.number] = session
         subscription.delivered = None
-        return self._next(session, subscription, now) or Ok()
+        self._deliver(session, subscription, now, session.following)
+        return messages.Sok()
 
     def _get(self, session: Session, queue: Queue, now: int) -> BrokerMessage:
         subscription = session.subscriptions.get(queue.number)
@@ -327,7 +477,8 @@ class RelayCore:
 
     def _acknowledge(self, session: Session, queue: Queue, message_id: bytes, now: int) -> BrokerMessage:
         subscription = session.subscriptions.get(queue.number)
-        if subscription is None or subscription.delivered is None or subscription.delivered != message_id:
+        # an empty id stands for whatever was delivered, and deletes nothing
+        if subscription is None or subscription.delivered is None or message_id not in (b"", subscription.delivered):
             return _NO_MESSAGE
         subscription.delivered = None
         # it may be gone already: expired, or acknowledged in another session
@@ -345,6 +496,32 @@ class RelayCore:
         # the same key again is the repetition of a command whose answer was lost
         return Ok() if queue.sender_key == key else _AUTH
 
+    def _set_link(self, queue: Queue, link_id: bytes, data: LinkData) -> BrokerMessage:
+        if is_secured_messaging(queue):
+            return _AUTH
+        if queue.link_id is None:
+            if self._is_taken(link_id):
+                return _AUTH
+        else:
+            current = self._store.link(queue)
+            # what the link's hash covers never changes
+            if queue.link_id != link_id or current is None or current.fixed != data.fixed:
+                return _AUTH
+        if self.is_full:
+            return _DISK_FULL
+        queue.link_id = link_id
+        self._by_link[link_id] = queue
+        self._change(queue)
+        self._store.put_link(queue, data)
+        return Ok()
+
+    def _delete_link(self, queue: Queue) -> None:
+        if queue.link_id is not None:
+            del self._by_link[queue.link_id]
+            queue.link_id = None
+            self._change(queue)
+            self._store.put_link(queue, None)
+
     def _suspend(self, queue: Queue, now: int) -> BrokerMessage:
         if queue.suspended_at is None:
             queue.suspended_at = now
@@ -355,7 +532,7 @@ class RelayCore:
         first = self._first(queue, now)
         info: dict[str, object] = {
             "qiSnd": queue.sender_key is not None,
-            "qiNtf": False,
+            "qiNtf": queue.notifier is not None,
             "qiSize": len(queue.messages),
         }
         subscription = session.subscriptions.get(queue.number)
@@ -372,31 +549,127 @@ class RelayCore:
             }
         return messages.Info(json.dumps(info, separators=(",", ":")).encode())
 
+    # what notifiers ask for, and recipients for them
+
+    def _new_notifier(self, key: PublicKey, dh_key: X25519PublicKey) -> tuple[Notifier, messages.Nid]:
+        server_key = X25519PrivateKey.generate(self._random)
+        notifier = Notifier(self._unused_id(), key, BoxKey.agree(server_key, dh_key))
+        return notifier, messages.Nid(notifier.notifier_id, server_key.public)
+
+    def _enable_notifier(
+        self, queue: Queue, key: PublicKey, dh_key: X25519PublicKey, outgoing: list[Outgoing]
+    ) -> BrokerMessage:
+        if self.is_full:
+            return _DISK_FULL
+        try:
+            notifier, nid = self._new_notifier(key, dh_key)
+        except CryptoError:
+            return _SYNTAX
+        self._disable_notifier(queue, outgoing)
+        queue.notifier = notifier
+        self._by_notifier[notifier.notifier_id] = queue
+        self._change(queue)
+        return nid
+
+    def _disable_notifier(self, queue: Queue, outgoing: list[Outgoing]) -> None:
+        if queue.notifier is None:
+            return
+        notifier_id = queue.notifier.notifier_id
+        self._by_notifier.pop(notifier_id, None)
+        self._notifications.take(notifier_id)
+        subscriber = self._notified.pop(notifier_id, None)
+        if subscriber is not None:
+            subscriber.notifiers.discard(notifier_id)
+            outgoing.append(Outgoing(subscriber, b"", notifier_id, messages.Deld()))
+        queue.notifier = None
+        self._change(queue)
+
+    def _subscribe_notifier(
+        self, session: Session, transmission: Transmission, outgoing: list[Outgoing]
+    ) -> BrokerMessage:
+        notifier_id = transmission.entity_id
+        queue = self._by_notifier.get(notifier_id)
+        key = queue.notifier.key if queue is not None and queue.notifier is not None else None
+        if not session.verifier.verified(transmission, key):
+            return _AUTH
+        previous = self._notified.get(notifier_id)
+        if previous is not None and previous is not session:
+            previous.notifiers.discard(notifier_id)
+            outgoing.append(Outgoing(previous, b"", notifier_id, messages.End()))
+        self._notified[notifier_id] = session
+        session.notifiers.add(notifier_id)
+        for message in self._notifications.take(notifier_id):
+            session.following.append(Outgoing(session, b"", notifier_id, message))
+        return messages.Sok()
+
+    def _notify(self, notifier: Notifier, message: StoredMessage, outgoing: list[Outgoing]) -> None:
+        content = notification(notifier.box, message.message_id, message.time, self._random)
+        subscriber = self._notified.get(notifier.notifier_id)
+        if subscriber is None or subscriber.room <= 0:
+            self._notifications.add(notifier.notifier_id, content)
+        else:
+            subscriber.room -= 1
+            outgoing.append(Outgoing(subscriber, b"", notifier.notifier_id, content))
+
     # what the sender asks for
 
-    def _secure_by_sender(self, session: Session, transmission: Transmission, command: commands.SKey) -> BrokerMessage:
-        queue = self._by_sender.get(transmission.entity_id)
-        key = command.sender_key
-        allowed = queue is not None and queue.sender_can_secure and queue.sender_key in (None, key)
-        if not self._verified(session, transmission, key if allowed else None) or queue is None:
-            return _AUTH
-        return self._secure(queue, key)
+    def _sender_command(
+        self,
+        verifier: Verifier,
+        version: int,
+        transmission: Transmission,
+        command: commands.Send | commands.SKey | commands.LKey | commands.LGet,
+        now: int,
+        outgoing: list[Outgoing],
+    ) -> BrokerMessage:
+        """``version`` is what the sender speaks, ``verifier`` verifies it: directly or through a proxy."""
+        match command:
+            case commands.Send():
+                return self._send(verifier, version, transmission, command, now, outgoing)
+            case commands.SKey(key):
+                queue = self._by_sender.get(transmission.entity_id)
+                if not verifier.verified(transmission, key if may_secure(queue, key) else None) or queue is None:
+                    return _AUTH
+                return self._secure(queue, key)
+            case commands.LKey(key):
+                queue = self._by_link.get(transmission.entity_id)
+                if not verifier.verified(transmission, key if may_secure(queue, key) else None) or queue is None:
+                    return _AUTH
+                answer = self._secure(queue, key)
+                return answer if isinstance(answer, Err) else self._link(queue)
+            case commands.LGet():
+                queue = self._by_link.get(transmission.entity_id)
+                return _AUTH if queue is None or not is_contact(queue) else self._link(queue)
+
+    def _link(self, queue: Queue) -> BrokerMessage:
+        data = self._store.link(queue)
+        return _AUTH if data is None else messages.Lnk(queue.sender_id, data)
 
     def _send(
-        self, session: Session, transmission: Transmission, send: commands.Send, now: int, outgoing: list[Outgoing]
+        self,
+        verifier: Verifier,
+        version: int,
+        transmission: Transmission,
+        send: commands.Send,
+        now: int,
+        outgoing: list[Outgoing],
     ) -> BrokerMessage:
         queue = self._by_sender.get(transmission.entity_id)
         if transmission.authorization:
             key = None if queue is None else queue.sender_key
-            allowed = self._verified(session, transmission, key)
+            allowed = verifier.verified(transmission, key)
         else:
             allowed = queue is not None and queue.sender_key is None
         if not allowed or queue is None:
             return _AUTH
-        if len(send.body) > messages.MAX_MESSAGE_SIZE:
+        if len(send.body) > messages.max_message_size(version):
             return _LARGE
         if queue.suspended_at is not None:
             return _AUTH
+        if self.is_full:
+            return _QUOTA  # the one refusal after which senders try again later
+        if queue.link_id is not None and is_secured_messaging(queue):
+            self._delete_link(queue)  # the joining side has all it needs from it
         self._first(queue, now)
         if queue.messages and queue.messages[-1].is_quota:
             return _QUOTA
@@ -413,12 +686,45 @@ class RelayCore:
         subscriber = self._subscribers.get(queue.number)
         if subscriber is not None:
             self._deliver(subscriber, subscriber.subscriptions[queue.number], now, outgoing)
+        if send.notify and queue.notifier is not None:
+            self._notify(queue.notifier, message, outgoing)
         return Ok()
 
-    # parts
+    # what proxies ask for, and clients of this one as a proxy
 
-    def _verified(self, session: Session, transmission: Transmission, key: PublicKey | None) -> bool:
-        return session.verifier.verify(key, transmission.authorization, transmission.authorized, transmission.corr_id)
+    def _forwarded(
+        self, session: Session, transmission: Transmission, command: commands.RFwd, now: int, outgoing: list[Outgoing]
+    ) -> BrokerMessage:
+        if session.forwarding is None:
+            return _NO_SERVER_AUTH
+
+        def carry_out(inner: Transmission, version: int) -> BrokerMessage:
+            try:
+                inner_command = self._decoded(inner, version)
+            except CommandError as error:
+                return Err(error.error)
+            match inner_command:
+                case commands.Send() | commands.SKey() | commands.LKey() | commands.LGet():
+                    return self._sender_command(session.verifier, version, inner, inner_command, now, outgoing)
+                case _:
+                    return _PROHIBITED
+
+        try:
+            return messages.RRes(session.forwarding.answer(transmission.corr_id, command.encrypted, carry_out))
+        except ForwardingError as error:
+            return Err(error.error)
+
+    def _proxied(
+        self, session: Session, transmission: Transmission, command: commands.Prxy | commands.PFwd
+    ) -> BrokerMessage | None:
+        if isinstance(command, commands.Prxy) and not (self._is_proxy and self._knows_password(command.password)):
+            return _PROXY_BASIC_AUTH
+        if not self._is_proxy:
+            return _PROXY_NO_SESSION
+        self.proxied.append(Proxied(session, transmission.corr_id, transmission.entity_id, command))
+        return None
+
+    # parts
 
     def _first(self, queue: Queue, now: int) -> StoredMessage | None:
         """The message to deliver next; those that are too old are deleted before (the quota marker never is)."""
@@ -470,6 +776,7 @@ class RelayCore:
         if by is not None:
             by.subscriptions.pop(queue.number, None)
             by.waiting.pop(queue.number, None)
+        self._disable_notifier(queue, outgoing)
         self._touch(queue)
         self._store.delete_queue(queue)
         queue.messages.clear()
@@ -478,10 +785,18 @@ class RelayCore:
     def _insert(self, queue: Queue) -> None:
         self._by_recipient[queue.recipient_id] = queue
         self._by_sender[queue.sender_id] = queue
+        if queue.link_id is not None:
+            self._by_link[queue.link_id] = queue
+        if queue.notifier is not None:
+            self._by_notifier[queue.notifier.notifier_id] = queue
 
     def _remove(self, queue: Queue) -> None:
         self._by_recipient.pop(queue.recipient_id, None)
         self._by_sender.pop(queue.sender_id, None)
+        if queue.link_id is not None:
+            self._by_link.pop(queue.link_id, None)
+        if queue.notifier is not None:
+            self._by_notifier.pop(queue.notifier.notifier_id, None)
 
     def _touch(self, queue: Queue) -> None:
         self._touched[queue.number] = queue

@@ -16,23 +16,27 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from simplex_calls.crypto import Random, X25519PrivateKey
+from simplex_calls.relay.allowance import Allowances
 from simplex_calls.relay.certificates import CertificateError, Identity, load_identity, make_identity
 from simplex_calls.relay.client import Client, ClientLimits
-from simplex_calls.relay.core import Limits, Outgoing, RelayCore
+from simplex_calls.relay.core import Limits, Outgoing, Proxied, RelayCore
 from simplex_calls.relay.core import Session as CoreSession
-from simplex_calls.relay.store import Store, StoreError
+from simplex_calls.relay.incoming import Incoming
+from simplex_calls.relay.proxy import Proxy, ProxyError, ProxyLimits, reachable_from
+from simplex_calls.relay.store import DiskFullError, Store, StoreError
 from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
-from simplex_calls.smp.connection import Connection, MemoryConnection, connect_in_memory
+from simplex_calls.smp.commands import PFwd, Prxy
+from simplex_calls.smp.connection import Connection, Connector, MemoryConnection, connect_in_memory
 from simplex_calls.smp.errors import AddressError, DecodeError, NetworkError
-from simplex_calls.smp.messages import Err, encode_message
-from simplex_calls.smp.tls import SHUTDOWN_TIMEOUT, STREAM_LIMIT, TLSConnection, keep_alive, server_context
+from simplex_calls.smp.messages import BrokerMessage, Err, encode_message
+from simplex_calls.smp.tls import connect_tls, server_context
 from simplex_calls.smp.transmission import (
     Session,
     TransmissionError,
@@ -79,10 +83,17 @@ class RelayConfig:
     """What clients must know to create queues; None: anybody may."""
     limits: Limits = field(default_factory=Limits)
     client_limits: ClientLimits = field(default_factory=ClientLimits)
+    forwards: bool = True
+    """Whether clients may have commands forwarded to other servers; with a password, those that know it."""
+    forwards_to_all: bool | None = None
+    """Whether private addresses may be forwarded to; None: only where the relay's own ``host`` is as private."""
+    proxy_limits: ProxyLimits = field(default_factory=ProxyLimits)
     connections: int = 900
     """Clients at the same time, more are refused; so many fit into the usual limit of 1,024 open files."""
     housekeeping_seconds: float = 3600.0
     """How often old messages are deleted and idle clients disconnected."""
+    full_seconds: float = 10.0
+    """How often a relay on a full disk looks for room."""
     stop_seconds: float = 5.0
     """How long a stopping relay waits for its clients to read their last answers."""
 
@@ -96,6 +107,8 @@ class _Connected:
     """Received, not carried out yet."""
     commands: deque[bytes] = field(default_factory=deque, repr=False)
     """The rest of a block that was begun."""
+    proxied: int = 0
+    """Commands that are on their way to other servers."""
     gone: bool = False
     """Its connection is closed; what it sent before is carried out still."""
 
@@ -104,7 +117,8 @@ class Relay:
     """An SMP server.
 
     ``async with Relay(config) as relay`` starts and stops it; :attr:`address` is where clients find it. ``clock`` gives
-    seconds since 1970. Raises :class:`RelayError`.
+    seconds since 1970, ``connector`` opens connections to the servers that it forwards to. Raises
+    :class:`RelayError`.
     """
 
     def __init__(
@@ -113,6 +127,7 @@ class Relay:
         *,
         clock: Callable[[], float] = time.time,
         random: Random = os.urandom,
+        connector: Connector = connect_tls,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -136,6 +151,16 @@ class Relay:
         self._wake = asyncio.Event()
         self._stopping = False
         self._full = False
+        self._full_timer: asyncio.TimerHandle | None = None
+        self._allowances = Allowances(config.limits.client_queues, config.limits.client_queues_per_hour, clock)
+        self._forwarding: set[asyncio.Task[None]] = set()
+        self._proxy = Proxy(
+            connector,
+            (lambda _: True) if config.forwards_to_all else reachable_from(config.host),
+            clock=clock,
+            random=random,
+            limits=config.proxy_limits,
+        )
         self._failure: RelayError | None = None
         self._ended = asyncio.Event()
 
@@ -169,7 +194,15 @@ class Relay:
         # one thread: groups are written one after the other
         self._disk = ThreadPoolExecutor(1, "relay-disk")
         try:
-            self._core = RelayCore(self._store, limits=config.limits, password=config.password, random=self._random)
+            self._core = RelayCore(
+                self._store,
+                limits=config.limits,
+                password=config.password,
+                is_proxy=config.forwards,
+                random=self._random,
+            )
+            if not self._store.keep_reserve():
+                self._set_full()
             self._server = await self._listen()
             port = self._server.sockets[0].getsockname()[1]
             self._address = ServerAddress((config.host,), port, self._identity.fingerprint)
@@ -199,9 +232,13 @@ class Relay:
             async with asyncio.timeout(self._config.stop_seconds):
                 for connected in list(self._connected.values()):
                     await connected.client.flush()
-        for task in self._serving:
+        tasks = [*self._serving, *self._forwarding]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(self._worker, self._housekeeper, *self._serving, return_exceptions=True)
+        await asyncio.gather(self._worker, self._housekeeper, *tasks, return_exceptions=True)
+        await self._proxy.close()
+        if self._full_timer is not None:
+            self._full_timer.cancel()
         self._worker = None
         self._close_files()
         self._ended.set()
@@ -227,15 +264,12 @@ class Relay:
 
     async def _listen(self) -> asyncio.Server:
         config, identity = self._config, self._identity
+        self._tls = server_context(identity.chain_pem, identity.key_pem)
         try:
-            server = await asyncio.start_server(
-                self._accept_tls,
-                [config.host, *config.also],
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Incoming(self._accept_incoming),
+                config.host,
                 config.port,
-                ssl=server_context(identity.chain_pem, identity.key_pem),
-                ssl_handshake_timeout=config.client_limits.handshake_seconds,
-                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
-                limit=STREAM_LIMIT,
                 # when files run out, asyncio reports it, and tries again, once for each connection that it accepts at
                 # a time: with its usual hundred that fills a disk with logs
                 backlog=1,
@@ -249,36 +283,49 @@ class Relay:
                 same.listen(_BACKLOG)
         return server
 
-    def _accept_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            keep_alive(writer)
-            connection = TLSConnection(reader, writer)
-        except (NetworkError, OSError):
-            writer.transport.abort()
-            _log.debug("a connection was lost as soon as it was open")
+    def _accept_incoming(self, incoming: Incoming) -> None:
+        """A connection is open; whether it is TLS is not known yet, but it counts already."""
+        if self._has_room():
+            self._begin(self._serve_tls(incoming))
         else:
-            self._accept(connection)
+            incoming.abort()
 
     def _accept(self, connection: Connection) -> None:
+        if self._has_room():
+            self._begin(self._serve(connection, ""))
+        else:
+            connection.close()
+
+    def _has_room(self) -> bool:
         full = len(self._serving) >= self._config.connections
         if full and not self._full:
             _log.warning("connections are refused: there are %d", len(self._serving))
         self._full = full
-        if self._stopping or full:
-            connection.close()
-            return
-        task = asyncio.create_task(self._serve(connection), name="relay: client")
+        return not (self._stopping or full)
+
+    def _begin(self, serving: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(serving, name="relay: client")
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve_tls(self, incoming: Incoming) -> None:
+        try:
+            connection = await incoming.start_tls(self._tls, self._config.client_limits.handshake_seconds)
+        except (NetworkError, OSError):
+            _log.debug("a connection was lost as soon as it was open")
+        else:
+            await self._serve(connection, incoming.place)
+
+    async def _serve(self, connection: Connection, place: str) -> None:
         client = Client(connection, self._config.client_limits, self._clock)
         session_key = X25519PrivateKey.generate(self._random)
         writer: asyncio.Task[None] | None = None
         connected: _Connected | None = None
         try:
-            transport = await client.handshake(self._identity, session_key.public)
-            session = self._core.connect(session_key, transport.version)
+            transport, hello = await client.handshake(self._identity, session_key)
+            session = self._core.connect(
+                session_key, transport.version, transport.session_id, hello.client_key, self._allowances.of(place)
+            )
             connected = self._connected[session] = _Connected(client, transport, session)
             entry = connected
             client.on_drained = lambda: self._kept_up(entry)
@@ -348,6 +395,8 @@ class Relay:
         except Exception as error:  # noqa: BLE001 (one client's commands must not end the relay of the others)
             self._undo(error, outgoing)
             return
+        finally:
+            self._start_proxied()
         self._unstored.update(message.session for message in outgoing)
         self._promised += self._send_early(outgoing)
         if expired:
@@ -413,10 +462,51 @@ class Relay:
         """
         _log.error("a group of commands failed: %s", _name(error))
         self._core.recover()
+        if isinstance(error, DiskFullError):
+            self._set_full()
         for session in self._unstored | {message.session for message in outgoing}:
             self._drop(session)
         self._unstored.clear()
         self._promised.clear()
+
+    def _set_full(self) -> None:
+        """There is no room: use the reserve for what makes room, until the disk has as much again."""
+        if not self._core.is_full:
+            _log.warning("the disk is full: messages can be received and deleted, not sent")
+            self._core.is_full = True
+            self._store.use_reserve()
+        self._full_timer = asyncio.get_running_loop().call_later(self._config.full_seconds, self._look_for_room)
+
+    def _look_for_room(self) -> None:
+        if self._store.keep_reserve():
+            self._core.is_full = False
+            _log.info("the disk has room again")
+        else:
+            self._set_full()
+
+    def _start_proxied(self) -> None:
+        proxied, self._core.proxied = self._core.proxied, []
+        for item in proxied:
+            connected = self._connected.get(item.session)
+            if connected is not None:
+                connected.proxied += 1
+                task = asyncio.create_task(self._forward(connected, item), name="relay: forwarding")
+                self._forwarding.add(task)
+                task.add_done_callback(self._forwarding.discard)
+
+    async def _forward(self, connected: _Connected, item: Proxied) -> None:
+        answer: BrokerMessage
+        try:
+            match item.command:
+                case Prxy(server):
+                    answer = await self._proxy.connect(server)
+                case PFwd() as command:
+                    answer = await self._proxy.forward(item.entity_id, item.corr_id, command)
+        except ProxyError as error:
+            answer = Err(error.error)
+        connected.proxied -= 1
+        self._set_ready(connected)
+        self._send([Outgoing(item.session, item.corr_id, item.entity_id, answer)])
 
     def _send_early(self, outgoing: list[Outgoing]) -> list[Outgoing]:
         """Send what need not wait for the disk; return the rest. A session's messages keep their order."""
@@ -460,24 +550,33 @@ class Relay:
             if session not in self._connected:  # dropped
                 continue
             # A client that reads too slowly has its next commands wait, as their answers would need memory.
-            while (connected.commands or connected.blocks) and (session.room > 0 or connected.gone or self._stopping):
+            while (connected.commands or connected.blocks) and self._may_go_on(connected):
                 self._carry_out_next(connected, now, outgoing)
                 size += 1
             if connected.gone:
                 self._connected.pop(session, None)
                 core.disconnect(session)
 
+    def _may_go_on(self, connected: _Connected) -> bool:
+        return (
+            connected.gone
+            or self._stopping
+            or (connected.session.room > 0 and connected.proxied < self._config.proxy_limits.commands)
+        )
+
     def _carry_out_next(self, connected: _Connected, now: float, outgoing: list[Outgoing]) -> None:
         """Carry out a client's next command."""
         try:
             if not connected.commands:
                 connected.client.finished()
-                connected.commands.extend(unpack_block(connected.blocks.popleft()))
+                connected.commands.extend(unpack_block(connected.blocks.popleft(), connected.transport.cipher))
             transmission = decode_transmission(connected.transport, connected.commands.popleft())
         except TransmissionError as error:
             outgoing.append(Outgoing(connected.session, error.corr_id, b"", Err(error.error)))
         else:
             self._core.handle(connected.session, transmission, now, outgoing)
+        if not connected.commands:
+            self._core.end_block(connected.session, outgoing)
 
     def _send(self, outgoing: list[Outgoing]) -> None:
         by_session: dict[CoreSession, list[bytes]] = {}

@@ -10,6 +10,8 @@ Of a message only its number, id and time stay in memory; bodies are read when t
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, decode_public_key
+from simplex_calls.smp.commands import LinkData, QueueMode
 
-_SCHEMA_VERSION = 1
-_SCHEMA = (
+_SCHEMA_VERSION = 2
+_SCHEMA_1 = (
     """CREATE TABLE queues (
          number INTEGER PRIMARY KEY,
          recipient_id BLOB NOT NULL,
@@ -41,10 +44,28 @@ _SCHEMA = (
          body BLOB NOT NULL
        )""",
 )
+_SCHEMA_2 = (
+    # 'M' messaging, 'C' contact, NULL: of a client that did not say. Version 1 knew from all of them.
+    "ALTER TABLE queues ADD COLUMN mode TEXT",
+    "UPDATE queues SET mode = CASE sender_can_secure WHEN 1 THEN 'M' ELSE 'C' END",
+    "ALTER TABLE queues DROP COLUMN sender_can_secure",
+    "ALTER TABLE queues ADD COLUMN link_id BLOB",
+    "ALTER TABLE queues ADD COLUMN notifier_id BLOB",
+    "ALTER TABLE queues ADD COLUMN notifier_key BLOB",
+    "ALTER TABLE queues ADD COLUMN notifier_box BLOB",
+    "CREATE TABLE links (queue INTEGER PRIMARY KEY, fixed BLOB NOT NULL, user BLOB NOT NULL)",
+)
+_UPGRADES = (_SCHEMA_1, _SCHEMA_2)
+_RESERVE = 12 << 20
+_CHECKPOINT_PAGES = 500  # of 8 kB: what the log takes on the disk, the reserve must hold once more
 
 
 class StoreError(Exception):
     """The relay's database cannot be read or written; the text says why and what to do."""
+
+
+class DiskFullError(StoreError):
+    """There is no room to write; see :meth:`Store.use_reserve`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,15 @@ class StoredMessage:
     """The marker that tells the recipient that the queue was full; it has no body."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Who may subscribe to the notifications of a queue, and the key that they are encrypted with."""
+
+    notifier_id: bytes = field(repr=False)
+    key: PublicKey = field(repr=False)
+    box: BoxKey = field(repr=False)
+
+
 @dataclass(slots=True, eq=False)
 class Queue:
     """A queue as the relay keeps it in memory; its messages in the order of their arrival."""
@@ -68,13 +98,25 @@ class Queue:
     sender_id: bytes = field(repr=False)
     recipient_key: PublicKey = field(repr=False)
     box: BoxKey = field(repr=False)
-    sender_can_secure: bool
+    mode: QueueMode | None
+    """What it is for; None if the client that made it was too old to say."""
     sender_key: PublicKey | None = field(default=None, repr=False)
     suspended_at: int | None = None
+    link_id: bytes | None = field(default=None, repr=False)
+    """Of its short link, whose data is in the store."""
+    notifier: Notifier | None = field(default=None, repr=False)
     messages: deque[StoredMessage] = field(default_factory=deque, repr=False)
 
 
-_QueueRow = tuple[int, bytes, bytes, bytes, bytes, int, bytes | None, int | None]
+_QueueRow = tuple[
+    int, bytes, bytes, bytes, bytes, bytes | None, int | None,
+    str | None, bytes | None, bytes | None, bytes | None, bytes | None,
+]  # fmt: skip
+_SELECT = """SELECT number, recipient_id, sender_id, recipient_key, box_key, sender_key, suspended_at,
+    mode, link_id, notifier_id, notifier_key, notifier_box FROM queues"""
+_SELECT_ONE = _SELECT + " WHERE number = ?"
+_PUT = """INSERT OR REPLACE INTO queues (number, recipient_id, sender_id, recipient_key, box_key, sender_key,
+    suspended_at, mode, link_id, notifier_id, notifier_key, notifier_box) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _MessageRow = tuple[int, int, bytes, int, int, int, bytes]
 
 
@@ -86,9 +128,11 @@ class Changes:
     deleted_queues: list[int] = field(default_factory=list)
     messages: dict[int, _MessageRow] = field(default_factory=dict, repr=False)
     deleted_messages: list[int] = field(default_factory=list)
+    links: dict[int, LinkData | None] = field(default_factory=dict, repr=False)
+    """Of queues, by their numbers; None: deleted."""
 
     def __bool__(self) -> bool:
-        return bool(self.queues or self.deleted_queues or self.messages or self.deleted_messages)
+        return bool(self.queues or self.deleted_queues or self.messages or self.deleted_messages or self.links)
 
 
 class Store:
@@ -99,6 +143,7 @@ class Store:
 
     def __init__(self, path: Path | None = None, *, busy_seconds: float = 2.0) -> None:
         self._path = path
+        self._reserve = None if path is None else path.with_suffix(".reserve")
         self._changes = Changes()
         try:
             if path is not None:
@@ -136,11 +181,12 @@ class Store:
         version = execute("PRAGMA user_version").fetchone()[0]
         if version > _SCHEMA_VERSION:
             raise StoreError(f"{self._path} was written by a newer version: update simplex-calls")
-        if version == 0:
-            for statement in _SCHEMA:
+        for upgrade in _UPGRADES[version:]:
+            for statement in upgrade:
                 execute(statement)
-            execute(f"PRAGMA user_version={_SCHEMA_VERSION:d}")
+        execute(f"PRAGMA user_version={_SCHEMA_VERSION:d}")
         execute("COMMIT")
+        execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES:d}")
 
     def _explain(self, error: sqlite3.Error) -> StoreError:
         text = str(error)
@@ -149,16 +195,14 @@ class Store:
         if "unable to open" in text or "readonly" in text:
             return StoreError(f"{self._path} cannot be written: check the folder's permissions")
         if "full" in text:
-            return StoreError(f"{self._path} cannot grow: the disk is full")
+            return DiskFullError(f"{self._path} cannot grow: the disk is full")
         return StoreError(f"{self._path} cannot be used ({text}): restore it from a backup or choose another folder")
 
     def load(self, numbers: Iterable[int] | None = None) -> Iterator[Queue]:
         """All queues as they are on disk, or those of ``numbers`` that exist."""
         try:
             if numbers is None:
-                queues = {
-                    queue.number: queue for queue in map(_queue, self._connection.execute("SELECT * FROM queues"))
-                }
+                queues = {queue.number: queue for queue in map(_queue, self._connection.execute(_SELECT))}
                 rows = self._connection.execute(
                     "SELECT queue, number, message_id, time, is_quota FROM messages ORDER BY number"
                 )
@@ -168,7 +212,7 @@ class Store:
                 yield from queues.values()
                 return
             for number in numbers:
-                row = self._connection.execute("SELECT * FROM queues WHERE number = ?", (number,)).fetchone()
+                row = self._connection.execute(_SELECT_ONE, (number,)).fetchone()
                 if row is not None:
                     queue = _queue(row)
                     messages = self._connection.execute(
@@ -195,10 +239,30 @@ class Store:
             queue.sender_id,
             queue.recipient_key.der,
             queue.box.raw,
-            queue.sender_can_secure,
             queue.sender_key.der if queue.sender_key else None,
             queue.suspended_at,
+            queue.mode.value if queue.mode else None,
+            queue.link_id,
+            *(
+                (queue.notifier.notifier_id, queue.notifier.key.der, queue.notifier.box.raw)
+                if queue.notifier
+                else (None, None, None)
+            ),
         )
+
+    def put_link(self, queue: Queue, data: LinkData | None) -> None:
+        """Store the data of ``queue``'s short link; None: delete it."""
+        self._changes.links[queue.number] = data
+
+    def link(self, queue: Queue) -> LinkData | None:
+        """The data of ``queue``'s short link; raises :class:`StoreError`."""
+        if queue.number in self._changes.links:
+            return self._changes.links[queue.number]
+        try:
+            row = self._connection.execute("SELECT fixed, user FROM links WHERE queue = ?", (queue.number,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._explain(error) from None
+        return None if row is None else LinkData(*row)
 
     def delete_queue(self, queue: Queue) -> None:
         """Delete ``queue`` and its messages."""
@@ -206,6 +270,8 @@ class Store:
             self.delete_message(message)
         self._changes.queues.pop(queue.number, None)
         self._changes.deleted_queues.append(queue.number)
+        if queue.link_id is not None:
+            self._changes.links[queue.number] = None
 
     def add_message(self, queue: Queue, message: StoredMessage, *, notify: bool, body: bytes) -> None:
         """Store ``message`` of ``queue`` with its ``notify`` flag and ``body``."""
@@ -261,8 +327,16 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.executemany(
-                    "INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?, ?, ?, ?, ?)", changes.queues.values()
+                    _PUT,
+                    changes.queues.values(),
                 )
+                for number, link in changes.links.items():
+                    if link is None:
+                        connection.execute("DELETE FROM links WHERE queue = ?", (number,))
+                    else:
+                        connection.execute(
+                            "INSERT OR REPLACE INTO links VALUES (?, ?, ?)", (number, link.fixed, link.user)
+                        )
                 connection.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", changes.messages.values())
                 connection.executemany(
                     "DELETE FROM messages WHERE number = ?", ((number,) for number in changes.deleted_messages)
@@ -286,22 +360,54 @@ class Store:
         except sqlite3.Error as error:
             raise self._explain(error) from None
 
+    # a disk that is full
+
+    def keep_reserve(self) -> bool:
+        """Keep some room on the disk for :meth:`use_reserve`; False if there is not enough of it."""
+        reserve = self._reserve
+        if reserve is None or (reserve.exists() and reserve.stat().st_size == _RESERVE):
+            return True
+        try:
+            descriptor = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, _RESERVE)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.use_reserve()
+            return False
+        return True
+
+    def use_reserve(self) -> None:
+        """Give the reserve back to the disk, so that what makes room (ACK, DEL) can still be written."""
+        if self._reserve is not None:
+            with contextlib.suppress(OSError):
+                self._reserve.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the file; the store cannot be used after this."""
         self._connection.close()
 
 
 def _queue(row: _QueueRow) -> Queue:
-    number, recipient_id, sender_id, recipient_key, box_key, can_secure, sender_key, suspended_at = row
+    (
+        number, recipient_id, sender_id, recipient_key, box_key, sender_key, suspended_at,
+        mode, link_id, notifier_id, notifier_key, notifier_box,
+    ) = row  # fmt: skip
+    notifier = None
+    if notifier_id is not None and notifier_key is not None and notifier_box is not None:
+        notifier = Notifier(notifier_id, decode_public_key(notifier_key), BoxKey(notifier_box))
     return Queue(
         number=number,
         recipient_id=recipient_id,
         sender_id=sender_id,
         recipient_key=decode_public_key(recipient_key),
         box=BoxKey(box_key),
-        sender_can_secure=bool(can_secure),
+        mode=None if mode is None else QueueMode(mode),
         sender_key=decode_public_key(sender_key) if sender_key is not None else None,
         suspended_at=suspended_at,
+        link_id=link_id,
+        notifier=notifier,
     )
 
 
