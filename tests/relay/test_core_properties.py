@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simplex_calls.relay.core import Limits
 from simplex_calls.relay.store import Store
 from simplex_calls.smp.body import Received
-from simplex_calls.smp.commands import Ack, Get, Sub
+from simplex_calls.smp.commands import Ack, Get
 from simplex_calls.smp.errors import CommandFault
 from simplex_calls.smp.messages import Msg, Ok
 from tests.relay.peer import NO_MSG, QUOTA, Peer, Queue, Server, cmd

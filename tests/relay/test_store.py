@@ -7,7 +7,7 @@ import pytest
 
 from simplex_calls.relay.core import Limits
 from simplex_calls.relay.store import Store, StoredMessage, StoreError
-from simplex_calls.smp.commands import Ack, Del, Off, SKey, Sub
+from simplex_calls.smp.commands import Ack, Del, Off, SKey
 from simplex_calls.smp.messages import Msg, Ok
 from tests.relay.peer import AUTH, QUOTA, START, Queue, Server
 
