@@ -12,7 +12,7 @@ import os
 import random
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from simplex_calls.smp.body import QuotaReached, Received, encrypt_received
 from simplex_calls.smp.commands import LinkData, LinkRequest, QueueMode, sender_id_for
 from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, ServerError
 from simplex_calls.smp.messages import Msg
-from simplex_calls.smp.queues import NetworkHandler, QueueIds, RecipientQueue
+from simplex_calls.smp.queues import NetworkConfig, NetworkHandler, QueueIds, RecipientQueue
 from simplex_calls.smp.transmission import AuthorizationKey
 
 T = TypeVar("T")
@@ -220,6 +220,9 @@ class Faults:
 class FakeNetwork:
     """A ``NetworkPort``."""
 
+    known_servers: frozenset[ServerAddress] = frozenset()
+    config: NetworkConfig | None = None
+
     def __init__(self, servers: FakeServers, handler: NetworkHandler, faults: Faults | None = None) -> None:
         self.servers, self.handler = servers, handler
         self.faults = faults or Faults()
@@ -305,6 +308,12 @@ class FakeNetwork:
             raise NetworkError("not connected")
 
     # Network
+
+    def use_servers(self, servers: Iterable[ServerAddress]) -> None:
+        self.known_servers = frozenset(servers)
+
+    def configure(self, config: NetworkConfig) -> None:
+        self.config = config
 
     async def create_queue(
         self,

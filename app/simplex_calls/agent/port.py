@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.commands import LinkData, LinkRequest, QueueMode
-from simplex_calls.smp.queues import QueueIds, RecipientQueue
+from simplex_calls.smp.queues import NetworkConfig, QueueIds, RecipientQueue
 from simplex_calls.smp.transmission import AuthorizationKey
 
 
 class NetworkPort(Protocol):
     """The methods are described there; all of them raise ``SMPError``."""
+
+    def use_servers(self, servers: Iterable[ServerAddress]) -> None:
+        """Know these servers as our own: commands to others are forwarded by them."""
+
+    def configure(self, config: NetworkConfig) -> None:
+        """Reach servers as ``config`` says from now on."""
 
     async def create_queue(
         self,
