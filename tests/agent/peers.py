@@ -114,9 +114,9 @@ class Person:
     def _add_contact(self, connection_id: int) -> None:
         self.database.execute("INSERT INTO app_contacts (connection_id) VALUES (?)", (connection_id,))
 
-    async def invite(self) -> str:
-        _, link = await self.agent.create_connection(created=self._add_contact)
-        return link
+    async def invite(self, *, short: bool = False) -> str:
+        _, link = await self.agent.create_connection(created=self._add_contact, user_data=self.name.encode())
+        return str(link) if short else link.full
 
     async def join(self, link: str) -> None:
         await self.agent.join_connection(link, b"info of " + self.name.encode(), created=self._add_contact)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from simplex_calls.agent import envelopes
-from simplex_calls.agent.agent import INFO_LIMIT, Agent
+from simplex_calls.agent.agent import Agent
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.errors import AgentError, LargeMessage, LinkUsed, UnknownConnection, WrongState
 from simplex_calls.agent.events import (
@@ -27,6 +27,7 @@ from simplex_calls.agent.events import (
     ServerDisconnected,
     SubscriptionTaken,
 )
+from simplex_calls.agent.joining import INFO_LIMIT
 from simplex_calls.agent.links import Invitation, LinkError
 from simplex_calls.crypto import X448PublicKey, X25519PublicKey
 from simplex_calls.database import Database

@@ -79,11 +79,11 @@ async def two_sides(
     await bob.start()
     try:
         from_alice, link = await alice.agent.create_connection()
-        from_bob = await bob.agent.join_connection(link, b"from the joiner")
+        from_bob = await bob.agent.join_connection(str(link), b"from the joiner")
         await alice.until(lambda: alice.count(Connected) == 1)
         await bob.until(lambda: bob.count(Connected) == 1)
-        assert InfoReceived(from_bob, b"from the inviter") in bob.events
-        assert ConfirmationReceived(from_alice, b"from the joiner") in alice.events
+        assert InfoReceived(from_bob, b"from the inviter", 7, pq_supported=True) in bob.events
+        assert ConfirmationReceived(from_alice, b"from the joiner", 7, pq_supported=True) in alice.events
         yield alice, bob, from_alice, from_bob
     finally:
         await alice.stop()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simplex_calls.agent import agent as agent_module
-from simplex_calls.agent import outgoing, receiving
+from simplex_calls.agent import joining, outgoing, own_links, receiving
 from simplex_calls.agent.errors import LargeMessage, UnknownConnection
 from simplex_calls.agent.events import QuantumResistanceChanged
 from simplex_calls.agent.kem import KemKeys
@@ -100,7 +99,7 @@ async def test_turned_off_and_on(alice: Person, bob: Person) -> None:
 
 async def test_off_from_the_start_and_on_later(alice: Person, bob: Person) -> None:
     _, link = await alice.agent.create_connection(created=alice._add_contact, pq=False)
-    await bob.agent.join_connection(link, b"info of bob", created=bob._add_contact, pq=False)
+    await bob.agent.join_connection(link.full, b"info of bob", created=bob._add_contact, pq=False)
     await until(lambda: bool(alice.connected and bob.connected and alice.servers.idle))
     await exchange(alice, bob, 2)
     assert resistant(alice, bob) == [False, False]
@@ -119,7 +118,7 @@ async def test_off_from_the_start_and_on_later(alice: Person, bob: Person) -> No
 @pytest.mark.parametrize("wanted", [(True, False), (False, True)])
 async def test_one_side_does_not_want_it(alice: Person, bob: Person, wanted: tuple[bool, bool]) -> None:
     _, link = await alice.agent.create_connection(created=alice._add_contact, pq=wanted[0])
-    await bob.agent.join_connection(link, b"info of bob", created=bob._add_contact, pq=wanted[1])
+    await bob.agent.join_connection(link.full, b"info of bob", created=bob._add_contact, pq=wanted[1])
     await until(lambda: bool(alice.connected and bob.connected and alice.servers.idle))
     await exchange(alice, bob, 3)
     assert resistant(alice, bob) == [False, False]
@@ -129,7 +128,7 @@ async def test_one_side_does_not_want_it(alice: Person, bob: Person, wanted: tup
 
 async def test_a_peer_of_version_2(alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     # Alice's link says that she speaks version 2 only
-    monkeypatch.setattr(agent_module, "E2E_VERSIONS", OLDER)
+    monkeypatch.setattr(own_links, "E2E_VERSIONS", OLDER)
     link = await alice.invite()
     monkeypatch.undo()
     await bob.join(link)
@@ -142,7 +141,7 @@ async def test_a_peer_of_version_2(alice: Person, bob: Person, monkeypatch: pyte
 
 
 async def test_an_agent_that_cannot(alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (agent_module, receiving, outgoing):
+    for module in (own_links, joining, receiving, outgoing):
         monkeypatch.setattr(module, "AGENT_VERSIONS", VersionRange(2, 4))
     await connect(alice, bob)
     await exchange(alice, bob, 3)
@@ -154,7 +153,7 @@ async def test_an_agent_that_cannot(alice: Person, bob: Person, monkeypatch: pyt
 async def test_a_connection_from_before_it(alice: Person, bob: Person) -> None:
     """What version 0.1 stored: no KEM in the ratchet, no columns for it, e2e version 2."""
     _, link = await alice.agent.create_connection(created=alice._add_contact, pq=False)
-    await bob.agent.join_connection(link, b"info of bob", created=bob._add_contact, pq=False)
+    await bob.agent.join_connection(link.full, b"info of bob", created=bob._add_contact, pq=False)
     await until(lambda: bool(alice.connected and bob.connected and alice.servers.idle))
     await exchange(alice, bob)
     for person in (alice, bob):

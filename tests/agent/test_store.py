@@ -56,8 +56,8 @@ def test_queues_are_found_by_server_and_id_and_keep_no_password(store: Store, co
     assert stored.server.password is None
     assert store.rcv_queue(SERVER, b"x" * 24) is None
     assert store.connections_of_server(SERVER) == (connection,)
-    assert store.has_own_queue(BARE, b"s" * 24)
-    assert not store.has_own_queue(ServerAddress(("a.example",), None, bytes(32)), b"s" * 24)
+    assert store.own_queues(b"s" * 24) == [(connection, str(BARE))]
+    assert store.own_queues(b"t" * 24) == []
     add_snd_queue(store, connection)
     assert store.has_snd_queue(BARE, b"t" * 24)
     assert not store.has_snd_queue(BARE, b"s" * 24)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from simplex_calls.agent import ratchet
 from simplex_calls.agent.acknowledging import Acknowledging
 from simplex_calls.agent.connection import ConnectionEvent, ConnectionState
 from simplex_calls.agent.delivery import Delivery, DeliveryConfig
-from simplex_calls.agent.envelopes import ConnInfoReply
-from simplex_calls.agent.errors import AgentError, LargeMessage, LinkUsed, WrongState
+from simplex_calls.agent.details import ConnectionDetails, LinkPreview
+from simplex_calls.agent.errors import AgentError, UnknownConnection, UnknownRequest, WrongState
 from simplex_calls.agent.events import (
     AgentEvent,
     FailureReason,
@@ -28,53 +27,36 @@ from simplex_calls.agent.events import (
     ServerDisconnected,
     SubscriptionTaken,
 )
+from simplex_calls.agent.joining import Joining, check_info
 from simplex_calls.agent.kem_stock import KemStock
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
-from simplex_calls.agent.links import Invitation, LinkError, LinkFault
+from simplex_calls.agent.link_store import LinkStore
+from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.outgoing import Outgoing
+from simplex_calls.agent.own_links import OwnLinks
 from simplex_calls.agent.port import NetworkPort
-from simplex_calls.agent.queue_address import QueueInfo, QueueMode, QueueUri
+from simplex_calls.agent.queue_making import QueueMaker
 from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.receiving import Receiver
-from simplex_calls.agent.records import NewRcvQueue, RcvQueue
+from simplex_calls.agent.records import RcvQueue
+from simplex_calls.agent.security_code import security_code
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.subscribing import Subscribing
-from simplex_calls.agent.versions import (
-    AGENT_VERSIONS,
-    CLIENT_VERSIONS,
-    E2E_VERSIONS,
-    agent_message_length,
-    connection_info_length,
-    highest_common,
-    supports_pq,
-)
-from simplex_calls.agent.x3dh import E2EPrivateKeys, reply_kem
-from simplex_calls.crypto import (
-    BoxKey,
-    CryptoError,
-    Ed25519PrivateKey,
-    KemSource,
-    Random,
-    X448PrivateKey,
-    X25519PrivateKey,
-)
-from simplex_calls.database import Database, is_storage_failure, sqlite
+from simplex_calls.agent.versions import agent_message_length, supports_pq
+from simplex_calls.crypto import KemSource, Random
+from simplex_calls.database import Database, is_storage_failure
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
 from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.network import Network
-from simplex_calls.smp.queues import NetworkHandler, RecipientQueue
+from simplex_calls.smp.queues import NetworkConfig, NetworkHandler, RecipientQueue
 
 _log = logging.getLogger(__name__)
 
 _JOIN_KEY_LIFETIME = 30 * 86_400.0
 
-_INFO_OVERHEAD = 400
 # the padding's length, kind, number, hash of the one before with its length, and kind of content
 _MESSAGE_OVERHEAD = 2 + 1 + 8 + 33 + 1
-
-INFO_LIMIT = connection_info_length(AGENT_VERSIONS.maximum, pq=True) - _INFO_OVERHEAD
-"""How many bytes of connection info always fit, whatever the names of the servers."""
 
 
 class Agent:
@@ -82,7 +64,8 @@ class Agent:
 
     ``handler`` gets every event inside the transaction that stores its cause: it may write to the same database and
     call :meth:`send` and :meth:`allow_connection`, but must not wait for anything. ``network`` makes the network for
-    a handler (tests bring their own). ``clock`` gives seconds since the epoch.
+    a handler (tests bring their own). ``clock`` gives seconds since the epoch. ``presets`` are the servers that short
+    links name by their host alone.
     """
 
     def __init__(
@@ -96,15 +79,16 @@ class Agent:
         random: Random = os.urandom,
         kem: KemSource | None = None,
         delivery: DeliveryConfig | None = None,
+        presets: Sequence[ServerAddress] = (),
     ) -> None:
         self._database = database
-        self._servers = tuple(servers)
         self._clock = clock
         self._random = random
         self._kem_stock = KemStock()
         self._kem = kem or self._kem_stock
         self._store = Store(database)
         self._network: NetworkPort = Network(handler=self) if network is None else network(self)
+        self._network.use_servers(servers)
         self._outgoing = Outgoing(self._store, wake=self._wake, clock=clock, random=random)
         self._lifecycle = Lifecycle(self._store, self._outgoing, handler)
         self._receipts = DeliveryReceipts(self._store, self._outgoing, self._lifecycle.emit, clock)
@@ -122,26 +106,52 @@ class Agent:
         )
         self._acknowledging = Acknowledging(self._network, random=random, config=self._delivery.config)
         self._subscribing = Subscribing(self._store, self._network)
-        self._joining: set[tuple[bytes, bytes]] = set()
+        self._links = LinkStore(database)
+        self._queues = QueueMaker(
+            self._store, self._network, self._delivery, servers, tell=self._tell, clock=clock, random=random
+        )
+        self._own_links = OwnLinks(
+            self._store, self._links, self._network, self._queues, presets=presets, kem=self._kem, random=random
+        )
+        self._joining = Joining(
+            self._store,
+            self._links,
+            self._network,
+            self._queues,
+            self._outgoing,
+            presets=presets,
+            kem=self._kem,
+            clock=clock,
+            random=random,
+        )
 
     def use_servers(self, servers: Sequence[ServerAddress]) -> None:
         """Make new connections on these servers of ours; those that there are stay where they are."""
-        self._servers = tuple(servers)
+        self._queues.servers = tuple(servers)
+        self._network.use_servers(servers)
+
+    def configure_network(self, config: NetworkConfig) -> None:
+        """Reach servers as ``config`` says from now on (private routing, SOCKS proxy); its own servers stay ours."""
+        self._network.configure(replace(config, known_servers=frozenset(self._queues.servers)))
 
     async def start(self) -> None:
         """Subscribe to all queues, and continue with what was not sent or deleted yet."""
         if self._kem is self._kem_stock:
             self._kem_stock.open()
         with self._database.transaction():
-            self._store.delete_join_keys(before=self._clock() - _JOIN_KEY_LIFETIME)
+            before = self._clock() - _JOIN_KEY_LIFETIME
+            self._store.delete_join_keys(before=before)
+            self._links.delete_link_keys(before=before)
             self._receipts.forget_old()
         self._subscribing.start()
         self._delivery.start()
+        self._own_links.send_waiting()
 
     async def stop(self) -> None:
         """Stop everything; what was not done is continued by the next start."""
         await self._subscribing.stop()
         self._kem_stock.close()
+        await self._own_links.stop()
         await self._delivery.stop()
         await self._acknowledging.stop()
         await self._network.close()
@@ -149,84 +159,98 @@ class Agent:
     # connections
 
     async def create_connection(
-        self, *, created: Callable[[int], None] | None = None, pq: bool = True
-    ) -> tuple[int, str]:
-        """Make a one-time invitation: the new connection's id, and the link (``simplex:/invitation#/?…``).
+        self, *, created: Callable[[int], None] | None = None, user_data: bytes = b"", pq: bool = True
+    ) -> tuple[int, ConnectionLink]:
+        """Make a one-time invitation: the new connection's id, and the link, short if the server keeps its data.
 
         ``created`` is called with the id inside the transaction that stores the connection, so that both floors know
-        it or neither. ``pq``: whether post-quantum encryption is wanted. Raises :class:`AgentError` and ``SMPError``.
+        it or neither. ``user_data`` is what the short link shows of us before it is used. ``pq``: whether
+        post-quantum encryption is wanted. Raises :class:`AgentError` and ``SMPError``.
         """
-        queue = await self._create_queue(self._choose_server(), CLIENT_VERSIONS.maximum)
-        keys = E2EPrivateKeys.generate(self._random)
-        with self._storing(queue):
-            connection_id = self._store.add_connection(ConnectionState.INVITED, AGENT_VERSIONS.maximum)
-            self._store.set_pq(connection_id, wanted=pq, supported=pq)
-            self._store.add_invitation_keys(connection_id, keys)
-            self._add_rcv_queue(connection_id, queue)
-            if created is not None:
-                created(connection_id)
-        mode = QueueMode.MESSAGING if queue.ids.sender_can_secure else None
-        uri = QueueUri(CLIENT_VERSIONS, queue.server, queue.ids.sender_id, queue.e2e_key.public, mode)
-        return connection_id, str(Invitation(AGENT_VERSIONS, (uri,), keys.public(E2E_VERSIONS)))
+        return await self._own_links.invite(user_data, created=created, pq=pq)
+
+    async def look_up_link(self, link: str) -> LinkPreview:
+        """Tell what a link is before using it.
+
+        Short links are looked up at their server; a one-time one cannot be used by anybody else after that. Raises
+        :class:`LinkError`, :class:`LinkUsed` and ``SMPError``.
+        """
+        return await self._joining.look_up(link)
 
     async def join_connection(
         self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
     ) -> int:
-        """Use somebody's one-time invitation: the new connection's id. ``info`` is what the maker is told of us.
+        """Use somebody's invitation or contact address, full or short: the new connection's id.
 
-        The rest goes on by itself, across restarts, until ``Connected`` or ``ConnectionFailed``. If this is killed or
-        fails, no connection is left, and the same link can be tried again here. ``created`` and ``pq`` are as in
-        :meth:`create_connection`. Raises :class:`LinkError`, :class:`AgentError` and ``SMPError``.
+        ``info`` is what the maker is told of us. The rest goes on by itself, across restarts: with an invitation until
+        ``Connected`` or ``ConnectionFailed``; an address's owner may take any time, or never answer, and
+        ``ConfirmationReceived`` comes if it accepts. If this is killed or fails, no connection is left, and the same
+        link can be tried again here. ``created`` and ``pq`` are as in :meth:`create_connection`. Raises
+        :class:`LinkError`, :class:`AgentError` and ``SMPError``.
         """
-        invitation = Invitation.parse(link)
-        agent_version = highest_common(AGENT_VERSIONS, invitation.versions)
-        e2e_version = highest_common(E2E_VERSIONS, invitation.e2e.versions)
-        target = _usable_queue(invitation)
-        if agent_version is None or e2e_version is None or target is None:
-            raise LinkError(LinkFault.INCOMPATIBLE)
-        pq_supported = pq and supports_pq(agent_version, e2e_version)
-        _check_info(info, agent_version, pq=pq_supported)
-        ratchet_key, e2e_key = X448PrivateKey.generate(self._random), X25519PrivateKey.generate(self._random)
-        their_params = invitation.e2e.at(e2e_version)
-        try:
-            BoxKey.agree(e2e_key, target.dh_key)
-            own_keys = E2EPrivateKeys.generate(self._random, reply_kem(their_params, self._kem, wanted=pq_supported))
-            ratchet_state = ratchet.init_sending(own_keys, their_params, ratchet_key)
-        except (CryptoError, ratchet.RatchetError):
-            raise LinkError(LinkFault.DAMAGED, "its keys are not safe to use") from None
-        name = (target.server.fingerprint, target.sender_id)
-        self._check_unused(target)
-        if name in self._joining:
-            raise LinkUsed("This link is being used right now: wait until the contact appears.")
-        self._joining.add(name)
-        try:
-            auth_key = await self._secure(target)
-            queue = await self._create_queue(self._choose_server(other_than=target.server), target.version)
-        finally:
-            self._joining.discard(name)
-        # nothing is awaited from here on
-        with self._storing(queue):
-            connection_id = self._store.add_connection(ConnectionState.JOINED, agent_version)
-            self._add_rcv_queue(connection_id, queue)
-            self._store.add_snd_queue(
-                connection_id,
-                target.server,
-                target.sender_id,
-                auth_key=auth_key,
-                e2e_key=e2e_key,
-                their_key=target.dh_key,
-                client_version=target.version,
-                sender_can_secure=target.sender_can_secure,
-            )
-            self._store.set_pq(connection_id, wanted=pq, supported=pq_supported)
-            self._store.delete_join_key(target.server, target.sender_id)
-            self._store.set_ratchet(connection_id, ratchet_state)
-            reply = ConnInfoReply((_queue_info(queue),), info)
-            connection = self._store.connection(connection_id)
-            self._outgoing.confirmation(connection, reply, own_keys.public_at(e2e_version))
-            if created is not None:
-                created(connection_id)
-        return connection_id
+        return await self._joining.join(link, info, created=created, pq=pq)
+
+    def connection_link(self, connection_id: int) -> ConnectionLink | None:
+        """The link that this connection or address of ours was made with; None of those made otherwise.
+
+        Raises :class:`UnknownConnection`.
+        """
+        self._store.connection(connection_id)
+        return self._own_links.link(connection_id)
+
+    # contact addresses
+
+    async def create_address(
+        self, user_data: bytes = b"", *, created: Callable[[int], None] | None = None
+    ) -> tuple[int, ConnectionLink]:
+        """Make a contact address, by which anybody may ask to connect: its id, and the link.
+
+        ``user_data`` is what the short link shows of us. Raises :class:`AgentError` and ``SMPError``.
+        """
+        return await self._own_links.create_address(user_data, created=created)
+
+    def addresses(self) -> list[int]:
+        """Our contact addresses, oldest first."""
+        return self._store.connection_ids(addresses=True)
+
+    def address_link(self, address_id: int) -> ConnectionLink:
+        """The link of an address; raises :class:`UnknownConnection`."""
+        link = self._own_links.link(address_id)
+        if link is None or self._store.connection(address_id).state is not ConnectionState.ADDRESS:
+            raise UnknownConnection(address_id)
+        return link
+
+    async def set_address_data(self, address_id: int, user_data: bytes) -> None:
+        """Change what the short link of an address shows of us: stored at once, sent until the server has it.
+
+        Raises :class:`UnknownConnection` and :class:`LargeMessage`.
+        """
+        await self._own_links.set_user_data(address_id, user_data)
+
+    async def delete_address(self, address_id: int) -> None:
+        """Forget an address with the requests that wait; who was accepted stays. Raises :class:`UnknownConnection`."""
+        if self._store.connection(address_id).state is not ConnectionState.ADDRESS:
+            raise UnknownConnection(address_id)
+        await self.delete_connection(address_id)
+
+    async def accept_request(
+        self, request_id: int, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> int:
+        """Connect with who asked through an address: the new connection's id; the rest as after joining.
+
+        If this is killed or fails, the request is still there. ``created`` is called in the transaction that stores
+        the connection and forgets the request. Raises :class:`UnknownRequest`, :class:`LinkError` (no version in
+        common), :class:`LinkUsed` (they are gone), :class:`AgentError` and ``SMPError``.
+        """
+        return await self._joining.accept(request_id, info, created=created, pq=pq)
+
+    def reject_request(self, request_id: int) -> None:
+        """Forget who asked through an address; they are not told. Raises :class:`UnknownRequest`."""
+        with self._atomic():
+            if not self._links.delete_request(request_id):
+                raise UnknownRequest(request_id)
+
+    # messages
 
     def allow_connection(self, connection_id: int, info: bytes) -> None:
         """Answer ``ConfirmationReceived``: ``info`` is what the peer is told of us.
@@ -235,7 +259,7 @@ class Agent:
         """
         with self._atomic():
             connection = self._store.connection(connection_id)
-            _check_info(info, connection.agent_version, pq=connection.pq_supported)
+            check_info(info, connection.agent_version, pq=connection.pq_supported)
             if not self._lifecycle.fire(connection_id, ConnectionEvent.ALLOW, Cause(info=info)):
                 raise WrongState("there is no confirmation to answer on this connection")
 
@@ -275,6 +299,35 @@ class Agent:
         state = self._store.ratchet(connection_id)
         return state is not None and state.is_quantum_resistant
 
+    def security_code(self, connection_id: int) -> str | None:
+        """The digits that both sides can compare; ``None`` until the connection has keys.
+
+        Raises :class:`UnknownConnection`.
+        """
+        self._store.connection(connection_id)
+        state = self._store.ratchet(connection_id)
+        return None if state is None else security_code(state)
+
+    def connection_details(self, connection_id: int) -> ConnectionDetails:
+        """What is known of a connection; raises :class:`UnknownConnection`."""
+        connection = self._store.connection(connection_id)
+        state = self._store.ratchet(connection_id)
+        receiving, sending = self.servers_of(connection_id)
+        return ConnectionDetails(
+            pq_sending=state is not None and state.sending_kem,
+            pq_receiving=state is not None and state.receiving_kem,
+            rcv_servers=receiving,
+            snd_servers=sending,
+            agent_version=connection.agent_version,
+        )
+
+    def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:
+        """The servers that we receive from, and those that we send to; raises :class:`UnknownConnection`."""
+        self._store.connection(connection_id)
+        sending = self._store.snd_queue_of(connection_id)
+        receiving = (queue.server for queue in self._store.rcv_queues(connection_id))
+        return tuple(receiving), () if sending is None else (sending.server,)
+
     def message_limit(self, connection_id: int) -> int:
         """How many bytes of a message's body fit now; raises :class:`UnknownConnection`."""
         connection = self._store.connection(connection_id)
@@ -295,7 +348,7 @@ class Agent:
             self._database.after_commit(lambda: self._forget(queues))
 
     def connection_ids(self) -> list[int]:
-        """All connections, oldest first."""
+        """All connections, oldest first, without our addresses."""
         return self._store.connection_ids()
 
     def connection_state(self, connection_id: int) -> ConnectionState:
@@ -357,6 +410,7 @@ class Agent:
     def connected(self, server: ServerAddress) -> None:
         """Send at once what waits for this server."""
         self._delivery.server_connected(server)
+        self._own_links.send_waiting(server)
 
     def disconnected(self, server: ServerAddress) -> None:
         """The network is connecting again (or did not manage to yet)."""
@@ -389,97 +443,8 @@ class Agent:
     def _queue_drained(self, queue_id: int) -> None:
         self._delivery.queue_drained(queue_id)
 
-    def _choose_server(self, other_than: ServerAddress | None = None) -> ServerAddress:
-        """One of our servers by chance, if possible not the one that the peer chose."""
-        choice = [server for server in self._servers if server != other_than] or list(self._servers)
-        if not choice:
-            raise AgentError("no server is set up to receive on: add one to the settings")
-        return choice[int.from_bytes(self._random(4), "big") % len(choice)]
-
-    async def _create_queue(self, server: ServerAddress, client_version: int) -> NewRcvQueue:
-        auth_key = Ed25519PrivateKey.generate(self._random)
-        dh_key, e2e_key = X25519PrivateKey.generate(self._random), X25519PrivateKey.generate(self._random)
-        ids = await self._network.create_queue(server, auth_key, dh_key.public)
-        return NewRcvQueue(replace(server, password=None), ids, auth_key, dh_key, e2e_key, client_version)
-
-    def _add_rcv_queue(self, connection_id: int, queue: NewRcvQueue) -> None:
-        try:
-            stored = self._store.add_rcv_queue(connection_id, queue)
-        except CryptoError:
-            raise AgentError("the server answered with a key that is not safe to use: choose another server") from None
-        except sqlite.IntegrityError:
-            raise AgentError("the server answered with the id of another queue: choose another server") from None
-
-        def subscribe() -> None:
-            self._network.subscribe(stored.subscription)
-            # a queue is subscribed by its creation, so the network will not tell it
-            self._tell(ServerConnected(stored.server, (connection_id,)))
-
-        self._database.after_commit(subscribe)
-
-    def _check_unused(self, target: QueueInfo) -> None:
-        if self._store.has_own_queue(target.server, target.sender_id):
-            raise LinkUsed("This is your own link: send it to the person you want to talk to.")
-        if self._store.has_snd_queue(target.server, target.sender_id):
-            raise LinkUsed("You used this link already: the contact is in your list.")
-
-    async def _secure(self, target: QueueInfo) -> X25519PrivateKey:
-        """Secure a link's queue with a key that was stored before, so that a second attempt uses the same."""
-        with self._database.transaction():
-            key = self._store.join_key(
-                target.server, target.sender_id, X25519PrivateKey.generate(self._random), self._clock()
-            )
-        if target.sender_can_secure:
-            try:
-                await self._network.secure_queue_by_sender(target.server, target.sender_id, key)
-            except BrokerError as error:
-                if error.error.code is not ErrorCode.AUTH:
-                    raise
-                with self._database.transaction():
-                    self._store.delete_join_key(target.server, target.sender_id)
-                raise LinkUsed("This link was used already or has expired: ask for a new one.") from None
-        return key
-
-    @contextmanager
-    def _storing(self, queue: NewRcvQueue) -> Iterator[None]:
-        """A transaction for the connection of a queue that was just made: if it fails, the queue is deleted again."""
-        committed: list[bool] = []
-        try:
-            with self._database.transaction():
-                self._database.after_commit(lambda: committed.append(True))
-                yield
-        except Exception:
-            if not committed:
-                with self._database.transaction():
-                    recipient = RecipientQueue(queue.server, queue.ids.recipient_id, queue.auth_key)
-                    self._store.add_deletion(recipient, self._clock())
-                    self._database.after_commit(self._delivery.wake_deletions)
-            raise
-
     def _forget(self, queues: Sequence[RcvQueue]) -> None:
         for queue in queues:
             self._network.unsubscribe(queue.subscription)
             self._acknowledging.forget(queue)
         self._delivery.wake_deletions()
-
-
-def _check_info(info: bytes, agent_version: int, *, pq: bool) -> None:
-    limit = connection_info_length(agent_version, pq=pq) - _INFO_OVERHEAD
-    if len(info) > limit:
-        raise LargeMessage(len(info), limit)
-
-
-def _usable_queue(invitation: Invitation) -> QueueInfo | None:
-    """The first queue of a link that speaks a client version in common with us, at the highest such version."""
-    for uri in invitation.queues:
-        version = highest_common(CLIENT_VERSIONS, uri.versions)
-        if version is not None and uri.mode is not QueueMode.CONTACT:
-            info = uri.at(version)
-            return replace(info, server=replace(info.server, password=None))
-    return None
-
-
-def _queue_info(queue: NewRcvQueue) -> QueueInfo:
-    """What the peer is told of a queue that it shall send to."""
-    mode = QueueMode.MESSAGING if queue.ids.sender_can_secure else None
-    return QueueInfo(queue.client_version, queue.server, queue.ids.sender_id, queue.e2e_key.public, mode)

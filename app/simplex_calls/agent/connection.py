@@ -5,6 +5,8 @@ procedure"). Where the sender can secure a queue by itself, its confirmation com
 recipient must secure it with a key from the confirmation, HELLO messages prove that both did. Directions may differ,
 so every path of the table ends in ``CONNECTED``. What an event does not find in the table is not allowed then: it is
 reported and changes nothing.
+
+Contact addresses turn the roles: who uses one sends an invitation, and whose address it is joins by that.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ class ConnectionState(Enum):
     """The peer's confirmation came; the floor above must allow it."""
     ALLOWED = "allowed"
     """Our confirmation is on its way to the peer."""
+    ASKED = "asked"
+    """We sent an invitation to somebody's contact address: its owner may use it."""
     JOINED = "joined"
     """We used the peer's link: our confirmation is on its way, theirs must come."""
     GREETING = "greeting"
@@ -29,6 +33,8 @@ class ConnectionState(Enum):
     GREETED = "greeted"
     """We joined; our HELLO is on its way, theirs must come."""
     CONNECTED = "connected"
+    ADDRESS = "address"
+    """Not a connection to anybody: a contact address of ours, where others ask."""
     FAILED = "failed"
     """The way to the peer is gone."""
 
@@ -37,6 +43,7 @@ class ConnectionEvent(Enum):
     """What can happen to a connection."""
 
     CONFIRMATION = "their confirmation came (to our link)"
+    REQUEST = "somebody asks through our address"
     ALLOW = "the floor above allows it"
     CONFIRMATION_SENT = "our confirmation is sent; the peer must secure its queue"
     CONFIRMATION_SENT_SECURED = "our confirmation is sent to a queue that we secured"
@@ -52,6 +59,7 @@ class ConnectionEvent(Enum):
 class ConnectionAction(Enum):
     """What a transition asks the agent to do, in this order, in the same transaction."""
 
+    REPORT_REQUEST = "report the request"
     REPORT_CONFIRMATION = "report their info and ask"
     REPORT_INFO = "report their info"
     REPORT_CONNECTED = "report that messages can go"
@@ -75,7 +83,10 @@ class Transition:
 _S, _E, _A = ConnectionState, ConnectionEvent, ConnectionAction
 
 TRANSITIONS: dict[tuple[ConnectionState, ConnectionEvent], Transition] = {
-    # the side that created the link
+    # an address, which stays one
+    (_S.ADDRESS, _E.REQUEST): Transition(_S.ADDRESS, (_A.REPORT_REQUEST,)),
+    # the side that created the link, or sent one to an address
+    (_S.ASKED, _E.CONFIRMATION): Transition(_S.CONFIRMED, (_A.REPORT_CONFIRMATION,)),
     (_S.INVITED, _E.CONFIRMATION): Transition(_S.CONFIRMED, (_A.REPORT_CONFIRMATION,)),
     (_S.CONFIRMED, _E.ALLOW): Transition(
         _S.ALLOWED, (_A.SECURE_OWN_QUEUE, _A.SECURE_THEIR_QUEUE, _A.QUEUE_CONFIRMATION)

@@ -273,6 +273,9 @@ class Delivery:
             case OutboxKind.SECURE_OURS:
                 for own in self._store.rcv_queues(queue.connection_id):
                     await network.secure_queue(own.subscription, decode_public_key(item.body))
+            case OutboxKind.REQUEST:
+                # an address has many senders, so no key
+                await self._send(queue, item, None)
             case OutboxKind.CONFIRMATION if not queue.sender_can_secure:
                 try:
                     await self._send(queue, item, None)

@@ -26,7 +26,8 @@ def rows() -> list[Row]:
 
 def document() -> str:
     """The page of the documentation."""
-    starts = [ConnectionState.INVITED.value, ConnectionState.JOINED.value]
+    first = (ConnectionState.INVITED, ConnectionState.ASKED, ConnectionState.JOINED, ConnectionState.ADDRESS)
+    starts = [state.value for state in first]
     diagram = state_diagram(rows(), starts, ends=[ConnectionState.FAILED.value])
     return page(
         "The states of a connection",

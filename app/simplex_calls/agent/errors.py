@@ -14,6 +14,15 @@ class UnknownConnection(AgentError):  # noqa: N818 - named after what is wrong
         super().__init__(f"connection {connection_id} does not exist: it was deleted or never made")
 
 
+class UnknownRequest(AgentError):  # noqa: N818 - named after what is wrong
+    """There is no such contact request (any more)."""
+
+    def __init__(self, request_id: int) -> None:
+        super().__init__(
+            f"contact request {request_id} does not exist: it was answered already, or its address deleted"
+        )
+
+
 class WrongState(AgentError):  # noqa: N818 - named after what is wrong
     """The connection's state does not allow this."""
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from simplex_calls.agent.versions import AGENT_VERSIONS
 from simplex_calls.smp.address import ServerAddress
+
+OLDEST_AGENT_VERSION = AGENT_VERSIONS.minimum
 
 
 class IntegrityKind(Enum):
@@ -73,6 +76,18 @@ class RejectionReason(Enum):
     """The floor above failed on it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ContactRequestReceived:
+    """Somebody asks to connect through an address of ours: answer with ``Agent.accept_request`` or ``reject_request``.
+
+    The same request comes once, however often it is sent.
+    """
+
+    address_id: int
+    request_id: int
+    info: bytes = field(repr=False)
+
+
 class RatchetSync(Enum):
     """Whether both sides' ratchets fit together (agent-protocol.md, "ratchet synchronization")."""
 
@@ -121,6 +136,10 @@ class ConfirmationReceived:
 
     connection_id: int
     info: bytes = field(repr=False)
+    agent_version: int = OLDEST_AGENT_VERSION
+    """The version that the peer chose of ours."""
+    pq_supported: bool = False
+    """Whether post-quantum encryption can be on with this peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +148,8 @@ class InfoReceived:
 
     connection_id: int
     info: bytes = field(repr=False)
+    agent_version: int = OLDEST_AGENT_VERSION
+    pq_supported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +286,8 @@ class ServerDisconnected:
 
 
 AgentEvent = (
-    ConfirmationReceived
+    ContactRequestReceived
+    | ConfirmationReceived
     | InfoReceived
     | Connected
     | QuantumResistanceChanged

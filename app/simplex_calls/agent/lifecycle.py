@@ -13,6 +13,7 @@ from simplex_calls.agent.events import (
     ConfirmationReceived,
     Connected,
     ConnectionFailed,
+    ContactRequestReceived,
     FailureReason,
     InfoReceived,
     MessageDelivered,
@@ -39,6 +40,7 @@ class Cause:
     body: bytes = field(default=b"", repr=False)
     notify: bool = False
     reason: FailureReason = FailureReason.REFUSED
+    request_id: int = 0
 
 
 _NOTHING = Cause()
@@ -90,10 +92,14 @@ class Lifecycle:
         connection = self._store.connection(connection_id)
         outgoing = self._outgoing
         match action:
+            case ConnectionAction.REPORT_REQUEST:
+                self.emit(ContactRequestReceived(connection_id, cause.request_id, cause.info))
             case ConnectionAction.REPORT_CONFIRMATION:
-                self._handshake_event(ConfirmationReceived(connection_id, cause.info))
+                version, pq = connection.agent_version, connection.pq_supported
+                self._handshake_event(ConfirmationReceived(connection_id, cause.info, version, pq))
             case ConnectionAction.REPORT_INFO:
-                self._handshake_event(InfoReceived(connection_id, cause.info))
+                version, pq = connection.agent_version, connection.pq_supported
+                self._handshake_event(InfoReceived(connection_id, cause.info, version, pq))
             case ConnectionAction.REPORT_CONNECTED:
                 self.emit(Connected(connection_id))
             case ConnectionAction.REPORT_FAILED:
@@ -127,6 +133,8 @@ class Lifecycle:
         match item.kind:
             case OutboxKind.MESSAGE:
                 self.emit(MessageDelivered(queue.connection_id, item.number))
+            case OutboxKind.REQUEST:
+                self._store.delete_snd_queue(queue.id)
             case OutboxKind.HELLO:
                 self.fire(queue.connection_id, ConnectionEvent.HELLO_SENT)
             case OutboxKind.CONFIRMATION if queue.sender_can_secure:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from simplex_calls.agent import envelopes, ratchet
 from simplex_calls.agent.errors import AgentError, LargeMessage, WrongState
+from simplex_calls.agent.links import Invitation
 from simplex_calls.agent.records import Connection, OutboxKind, SndQueue
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import (
@@ -68,6 +69,14 @@ class Outgoing:
             message, queue.e2e_secret, self._random(NONCE_SIZE), queue.client_version, queue.e2e_public
         )
         self._put(queue, OutboxKind.CONFIRMATION, number, boxed.encode(), notify=True)
+
+    def request(self, queue: SndQueue, agent_version: int, invitation: Invitation, info: bytes) -> None:
+        """Our invitation to the owner of an address; nobody but the queue's box protects it."""
+        envelope = envelopes.encode_envelope(envelopes.AgentInvitation(agent_version, invitation, info))
+        boxed = ClientEnvelope.seal(
+            ClientMessage(envelope), queue.e2e_secret, self._random(NONCE_SIZE), queue.client_version, queue.e2e_public
+        )
+        self._put(queue, OutboxKind.REQUEST, 0, boxed.encode(), notify=True)
 
     def hello(self, connection: Connection) -> None:
         """HELLO: the queue that we receive from is secured."""

@@ -174,7 +174,7 @@ def write_query(parameters: Iterable[tuple[str, str]]) -> str:
 
 
 def read_query(text: str) -> dict[str, str]:
-    """Read the query of a link: the first of parameters with the same name counts."""
+    """Read the query of a link: the first of parameters with the same name counts. Raises :class:`DecodeError`."""
     query: dict[str, str] = {}
     for part in re.split("[&;]", text):
         name, _, value = part.partition("=")
@@ -190,7 +190,11 @@ def required(query: dict[str, str], name: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
+    try:
+        return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        # lone surrogates are not text
+        raise DecodeError("link is not text") from None
 
 
 def _single_host(server: ServerAddress) -> ServerAddress:

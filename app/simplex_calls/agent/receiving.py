@@ -23,6 +23,7 @@ from simplex_calls.agent.events import (
     RejectionReason,
 )
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
+from simplex_calls.agent.link_store import LinkStore
 from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
 from simplex_calls.agent.receipts import DeliveryReceipts
@@ -44,6 +45,9 @@ from simplex_calls.smp.errors import DecodeError
 from simplex_calls.smp.messages import Msg
 
 _log = logging.getLogger(__name__)
+
+MAX_REQUESTS = 1000
+"""How many unanswered requests an address keeps: anybody may send them."""
 
 
 class _Rejected(Exception):  # noqa: N818 - not an error of ours: a verdict on what came
@@ -100,6 +104,7 @@ class Receiver:
         kem: KemSource,
     ) -> None:
         self._store = store
+        self._links = LinkStore(store.database)
         self._lifecycle = lifecycle
         self._outgoing = outgoing
         self._receipts = receipts
@@ -154,6 +159,8 @@ class Receiver:
         match envelopes.decode_envelope(content.body):
             case envelopes.AgentConfirmation() as confirmation:
                 self._confirmation(arrival, confirmation, secret)
+            case envelopes.AgentInvitation() as request:
+                self._request(arrival, request, sha256(content.body))
             case envelopes.AgentMsgEnvelope() as message if not first and envelope.dh_key is None:
                 self._message(arrival, message)
             case other:
@@ -165,6 +172,29 @@ class Receiver:
         if connection.state is ConnectionState.CONNECTED:
             address = QueueAddress(queue.server, queue.sender_id)
             self._outgoing.service(connection, envelopes.QueueContinue(address))
+
+    # requests
+
+    def _request(self, arrival: _Arrival, request: envelopes.AgentInvitation, digest: bytes) -> None:
+        """Somebody sent an invitation to our address; it is kept whether we can use it or not, as they wait."""
+        address = self._store.connection(arrival.queue.connection_id)
+        if address.state is not ConnectionState.ADDRESS:
+            raise _Rejected(RejectionReason.NOT_EXPECTED, "it came where no address is")
+        if self._store.message_seen(address.id, digest):
+            raise _Rejected(RejectionReason.DUPLICATE, "the request came before")
+        queue = request.invitation.queues[0]
+        if self._store.has_snd_queue(queue.server, queue.sender_id):
+            raise _Rejected(RejectionReason.DUPLICATE, "the request was accepted already")
+        if self._links.request_count(address.id) >= MAX_REQUESTS:
+            raise _Rejected(RejectionReason.NOT_PROCESSED, "too many requests wait for an answer")
+        server = replace(queue.server, password=None)
+        request_id = self._links.add_request(
+            address.id, server, queue.sender_id, str(request.invitation), arrival.received.timestamp
+        )
+        if request_id is None:
+            raise _Rejected(RejectionReason.DUPLICATE, "the request waits already")
+        self._store.add_message_hash(address.id, digest)
+        self._fire(address, ConnectionEvent.REQUEST, Cause(info=request.info, request_id=request_id))
 
     # confirmations
 

@@ -80,6 +80,8 @@ class SndQueue:
     e2e_secret: BoxKey = field(repr=False)
     client_version: int
     sender_can_secure: bool
+    is_address: bool = False
+    """The queue of a contact address, for one request; not the connection's own."""
 
 
 class OutboxKind(Enum):
@@ -89,6 +91,8 @@ class OutboxKind(Enum):
     """SKEY: the sending queue is secured with our key."""
     SECURE_OURS = "secure ours"
     """KEY: our receiving queue is secured with the peer's key (the ``body``)."""
+    REQUEST = "request"
+    """Our invitation to the owner of a contact address."""
     CONFIRMATION = "confirmation"
     HELLO = "hello"
     MESSAGE = "message"

@@ -93,6 +93,44 @@ MIGRATIONS = (
     ALTER TABLE connections ADD COLUMN pq_supported INTEGER NOT NULL DEFAULT 0;
     """,
     """
+    ALTER TABLE snd_queues ADD COLUMN is_address INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE own_links (
+        connection_id INTEGER PRIMARY KEY REFERENCES connections (id) ON DELETE CASCADE,
+        full_link TEXT NOT NULL,
+        short_link TEXT,
+        link_id BLOB,
+        link_key BLOB,
+        root_key BLOB,
+        fixed_data BLOB,
+        user_data BLOB NOT NULL,
+        is_on_server INTEGER NOT NULL
+    );
+    CREATE INDEX own_links_link ON own_links (link_id);
+    CREATE TABLE link_keys (
+        server TEXT NOT NULL,
+        link_id BLOB NOT NULL,
+        auth_key BLOB NOT NULL,
+        created REAL NOT NULL,
+        PRIMARY KEY (server, link_id)
+    );
+    CREATE TABLE used_links (
+        connection_id INTEGER NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+        server TEXT NOT NULL,
+        entity_id BLOB NOT NULL,
+        PRIMARY KEY (connection_id, entity_id)
+    );
+    CREATE INDEX used_links_entity ON used_links (entity_id);
+    CREATE TABLE contact_requests (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        address_id INTEGER NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+        server TEXT NOT NULL,
+        sender_id BLOB NOT NULL,
+        invitation TEXT NOT NULL,
+        created REAL NOT NULL,
+        UNIQUE (address_id, server, sender_id)
+    );
+    """,
+    """
     CREATE TABLE awaited_receipts (
         connection_id INTEGER NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
         number INTEGER NOT NULL,

@@ -82,9 +82,12 @@ class Store:
             (wanted, supported, connection_id),
         )
 
-    def connection_ids(self) -> list[int]:
-        """All connections, oldest first."""
-        return [row["id"] for row in self.database.execute("SELECT id FROM connections ORDER BY id")]
+    def connection_ids(self, *, addresses: bool = False) -> list[int]:
+        """All connections, oldest first; or all ``addresses``."""
+        rows = self.database.execute(
+            "SELECT id FROM connections WHERE (state = ?) = ? ORDER BY id", (ConnectionState.ADDRESS.value, addresses)
+        )
+        return [row["id"] for row in rows]
 
     def set_state(self, connection_id: int, state: ConnectionState) -> None:
         """Move a connection to ``state``."""
@@ -157,10 +160,12 @@ class Store:
         rows = self.database.execute("SELECT * FROM rcv_queues WHERE id > ? ORDER BY id LIMIT ?", (queue_id, limit))
         return [self._rcv_queue(row) for row in rows.fetchall()]
 
-    def has_own_queue(self, server: ServerAddress, sender_id: bytes) -> bool:
-        """Tell whether a link's queue is one that we receive from."""
-        rows = self.database.execute("SELECT server FROM rcv_queues WHERE sender_id = ?", (sender_id,))
-        return any(self._server(row["server"]).fingerprint == server.fingerprint for row in rows)
+    def own_queues(self, sender_id: bytes) -> list[tuple[int, str]]:
+        """The connections that receive from a queue with this id for senders, each with its server."""
+        rows = self.database.execute(
+            "SELECT connection_id AS id, server FROM rcv_queues WHERE sender_id = ?", (sender_id,)
+        )
+        return [(row["id"], row["server"]) for row in rows]
 
     def connections_of_server(self, server: ServerAddress) -> tuple[int, ...]:
         """The connections that receive from ``server``."""
@@ -195,12 +200,13 @@ class Store:
         their_key: X25519PublicKey,
         client_version: int,
         sender_can_secure: bool,
+        is_address: bool = False,
     ) -> SndQueue:
         """Store a queue of the peer; raises ``CryptoError`` if its key is not usable."""
         secret = BoxKey.agree(e2e_key, their_key)
         cursor = self.database.execute(
             "INSERT INTO snd_queues (connection_id, server, sender_id, auth_key, e2e_public, e2e_secret,"
-            " client_version, sender_can_secure) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " client_version, sender_can_secure, is_address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 connection_id,
                 server_text(server),
@@ -210,6 +216,7 @@ class Store:
                 secret.raw,
                 client_version,
                 sender_can_secure,
+                is_address,
             ),
         )
         queue = self.snd_queue(_new_id(cursor))
@@ -224,13 +231,19 @@ class Store:
     def snd_queue_of(self, connection_id: int) -> SndQueue | None:
         """The queue that a connection sends to; ``None`` until the peer's confirmation came."""
         row = self.database.execute(
-            "SELECT * FROM snd_queues WHERE connection_id = ? ORDER BY id LIMIT 1", (connection_id,)
+            "SELECT * FROM snd_queues WHERE connection_id = ? AND NOT is_address ORDER BY id LIMIT 1", (connection_id,)
         ).fetchone()
         return None if row is None else self._snd_queue(row)
 
+    def delete_snd_queue(self, queue_id: int) -> None:
+        """Forget a queue that nothing will be sent to any more, with its outbox."""
+        self.database.execute("DELETE FROM snd_queues WHERE id = ?", (queue_id,))
+
     def has_snd_queue(self, server: ServerAddress, sender_id: bytes) -> bool:
         """Tell whether a link's queue is one that we send to already."""
-        rows = self.database.execute("SELECT server FROM snd_queues WHERE sender_id = ?", (sender_id,))
+        rows = self.database.execute(
+            "SELECT server FROM snd_queues WHERE sender_id = ? AND NOT is_address", (sender_id,)
+        )
         return any(self._server(row["server"]).fingerprint == server.fingerprint for row in rows)
 
     # keys of links: ours until they are used, theirs until we joined
@@ -261,6 +274,12 @@ class Store:
             "INSERT INTO join_keys VALUES (?, ?, ?, ?)", (server_text(server), sender_id, new.raw, now)
         )
         return new
+
+    def set_join_key(self, server: ServerAddress, sender_id: bytes, key: X25519PrivateKey, now: float) -> None:
+        """The key that a queue was secured with already."""
+        self.database.execute(
+            "INSERT OR REPLACE INTO join_keys VALUES (?, ?, ?, ?)", (server_text(server), sender_id, key.raw, now)
+        )
 
     def delete_join_key(self, server: ServerAddress, sender_id: bytes) -> None:
         """Forget the key of a link that was joined."""
@@ -439,6 +458,7 @@ class Store:
             BoxKey(row["e2e_secret"]),
             row["client_version"],
             bool(row["sender_can_secure"]),
+            bool(row["is_address"]),
         )
 
 
