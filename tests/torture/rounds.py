@@ -72,6 +72,8 @@ class Torture:
             await self._check()
         except Broken as error:
             raise Broken(f"{described}: {error}") from None
+        except Died as error:
+            raise Broken(f"{described}: the process of {error} ended by itself, its log says why") from None
         except TimeoutError:
             raise Broken(f"{described}: it does not come about; {await self._state()}") from None
         return described
