@@ -65,6 +65,7 @@ __all__ = [
     "ClientError",
     "Contact",
     "ContactStatus",
+    "DatabaseKey",
     "Delivery",
     "Direction",
     "EndReason",
