@@ -85,8 +85,14 @@ class BlockClient:
         cipher = BlockCipher.for_client(hello.session_id, own, server_key) if self.version >= 11 else None
         self.session = Session(self.version, hello.session_id, server_key, cipher)
 
-    def encode(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> bytes:
-        self._last = next(self._numbers).to_bytes(24, "big")
+    def encode(
+        self,
+        command: Command,
+        entity_id: bytes = b"",
+        key: AuthorizationKey | None = None,
+        corr_id: bytes | None = None,
+    ) -> bytes:
+        self._last = corr_id or next(self._numbers).to_bytes(24, "big")
         return encode_transmission(self.session, self._last, entity_id, encode_command(command, self.version), key)
 
     def send(self, *transmissions: bytes) -> None:
@@ -97,9 +103,15 @@ class BlockClient:
         """(correlation id, queue's id, message) of the next transmission that no :meth:`ask` took."""
         return self._unasked.pop(0) if self._unasked else await self._next()
 
-    async def ask(self, command: Command, entity_id: bytes = b"", key: AuthorizationKey | None = None) -> BrokerMessage:
+    async def ask(
+        self,
+        command: Command,
+        entity_id: bytes = b"",
+        key: AuthorizationKey | None = None,
+        corr_id: bytes | None = None,
+    ) -> BrokerMessage:
         """Send a command and return its answer; what comes before it is left to :meth:`read`."""
-        self.send(self.encode(command, entity_id, key))
+        self.send(self.encode(command, entity_id, key, corr_id))
         async with asyncio.timeout(10):
             while True:
                 item = await self._next()

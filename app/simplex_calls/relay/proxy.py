@@ -35,7 +35,7 @@ from simplex_calls.smp.errors import (
 )
 from simplex_calls.smp.handshake import accept_server, decode_server_hello
 from simplex_calls.smp.messages import Msg, PKey, PRes, RRes
-from simplex_calls.smp.proxied import Forwarded, ForwardedAnswer
+from simplex_calls.smp.proxied import Forwarded, ForwardedAnswer, destination_id
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
@@ -121,7 +121,7 @@ class Proxy:
 
     async def forward(self, session_id: bytes, corr_id: bytes, command: PFwd) -> PRes:
         """PFWD: the answer of the server of this session; raises :class:`ProxyError`."""
-        destination = self._by_session.get(session_id)
+        destination = self._by_session.get(destination_id(session_id))
         if destination is None:
             raise ProxyError.because("NO_SESSION")
         destination.used_at = self._clock()
@@ -159,7 +159,7 @@ class Proxy:
         for server, destination in list(self._by_server.items()):
             if destination.client is client:
                 del self._by_server[server]
-                del self._by_session[destination.key.session_id]
+                del self._by_session[destination_id(destination.key.session_id)]
         self._release(client.wait_closed())
 
     def message(self, recipient_id: bytes, message: Msg) -> None:
@@ -232,7 +232,7 @@ class Proxy:
             if destination.client.is_open:
                 self._failed.pop(server, None)
                 self._by_server[server] = destination
-                self._by_session[destination.key.session_id] = destination
+                self._by_session[destination_id(destination.key.session_id)] = destination
         elif isinstance(error, ProxyError):
             if len(self._failed) >= self._limits.destinations:
                 self._failed.clear()

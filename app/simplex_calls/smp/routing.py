@@ -30,7 +30,7 @@ from simplex_calls.smp.errors import (
     UnexpectedResponseError,
 )
 from simplex_calls.smp.messages import BrokerMessage, Err, PKey, PRes, max_message_size
-from simplex_calls.smp.proxied import FORWARDING_VERSIONS, ForwardedCommand, accept_destination
+from simplex_calls.smp.proxied import FORWARDING_VERSIONS, ForwardedCommand, accept_destination, destination_id
 from simplex_calls.smp.queues import NetworkConfig, PrivateRouting
 from simplex_calls.smp.transmission import AuthorizationKey, Session
 
@@ -195,7 +195,7 @@ class Routing:
         try:
             answer = await client.request(
                 sealed.command,
-                entity_id=session.session_id,
+                entity_id=destination_id(session.session_id),
                 corr_id=sealed.corr_id,
                 patience=2 * self._config().command_timeout,
             )
