@@ -12,8 +12,31 @@ import pytest_asyncio
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.client import Network, NetworkConfig, QueueIds, RecipientQueue
-from simplex_calls.smp.commands import Ack, Del, Get, Key, New, Off, Ping, Que, QueueMode, Send, SKey, Sub
+from simplex_calls.smp.commands import (
+    Ack,
+    Del,
+    Get,
+    Key,
+    LDel,
+    LGet,
+    LinkData,
+    LinkRequest,
+    LKey,
+    LSet,
+    NDel,
+    New,
+    NKey,
+    Off,
+    Ping,
+    Que,
+    QueueMode,
+    Send,
+    SKey,
+    Sub,
+    sender_id_for,
+)
 from simplex_calls.smp.connection import Connection, connect_in_memory
+from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import (
     BrokerError,
     CommandFault,
@@ -25,7 +48,7 @@ from simplex_calls.smp.errors import (
     ServerIdentityError,
     UnexpectedResponseError,
 )
-from simplex_calls.smp.messages import BrokerMessage, End, Err, Ids, Info, Msg, Ok, Pong
+from simplex_calls.smp.messages import BrokerMessage, End, Err, Ids, Info, Lnk, Msg, Nid, Ok, Pong, max_message_size
 from simplex_calls.smp.transmission import verify_transmission
 from tests.smp.server import Ear, ScriptedServer, ServerEnd, Sleeper
 
@@ -33,6 +56,7 @@ AUTH = Ed25519PrivateKey.generate()
 SENDER = X25519PrivateKey.generate()
 DH = X25519PrivateKey.generate()
 SERVER_DH = X25519PrivateKey.generate().public
+DATA = LinkData(b"fixed", b"user")
 MSG, MSG2 = Msg(b"1" * 24, b"first"), Msg(b"2" * 24, b"second")
 
 
@@ -113,6 +137,36 @@ async def test_create_queue_with_ids_that_cannot_be(setup: Setup, ids: tuple[byt
     await setup.ear.until("message")  # the other queue is as it was
 
 
+@pytest.mark.parametrize("version", range(7, 19))
+async def test_servers_of_all_versions(setup: Setup, version: int) -> None:
+    setup.server.versions = VersionRange(6, version)
+    corr_id = bytes(range(24))
+    request = LinkRequest(sender_id_for(corr_id), DATA)
+    task = start(setup.network.create_queue(setup.server.address, AUTH, DH.public, link=request, corr_id=corr_id))
+    end = await setup.server.accept()
+    assert (end.session.version, end.session.cipher is not None) == (version, version >= 11)
+    transmission, command = await end.receive()
+    assert isinstance(command, New)
+    assert command.mode is (QueueMode.MESSAGING if version >= 9 else None)
+    assert command.link == (request if version >= 15 else None)
+    assert (transmission.corr_id, transmission.entity_id) == (corr_id, b"")
+    sender_id = b"sid" if command.link is None else command.link.sender_id
+    link_id = None if command.link is None else b"link"
+    end.send((transmission.corr_id, b"", Ids(b"rid", sender_id, SERVER_DH, command.mode, link_id)), (b"", b"rid", MSG))
+    ids = await task
+    assert (ids.sender_id, ids.link_id, ids.sender_can_secure) == (sender_id, link_id, version >= 9)
+    await setup.ear.until("message")
+    size = max_message_size(version)
+    task = start(setup.network.send(setup.server.address, b"sid", SENDER, bytes(size), notify=False))
+    transmission, command = await end.receive()
+    assert command == Send(bytes(size))
+    assert verify_transmission(transmission, SENDER.public, setup.server.identity.session_key)
+    end.answer(transmission, Ok())
+    await task
+    with pytest.raises(LargeMessageError):
+        await setup.network.send(setup.server.address, b"sid", SENDER, bytes(size + 1), notify=False)
+
+
 async def test_create_queue_without_subscription(setup: Setup) -> None:
     task = start(setup.network.create_queue(setup.server.address, AUTH, DH.public, subscribe=False))
     end = await setup.server.accept()
@@ -140,6 +194,22 @@ async def test_commands(setup: Setup) -> None:
         (network.queue_info(queue), Que(), Info(b'{"qiSize": 1}'), info),
         (network.delete_queue(queue), Del(), Ok(), None),
         (network.ping(server), Ping(), Pong(), None),
+        (network.set_link_data(queue, b"link", DATA), LSet(b"link", DATA), Ok(), None),
+        (network.delete_link(queue), LDel(), Ok(), None),
+        (network.get_link_data(server, b"link"), LGet(), Lnk(b"sid", DATA), (b"sid", DATA)),
+        (
+            network.secure_and_get_link_data(server, b"link", SENDER),
+            LKey(SENDER.public),
+            Lnk(b"sid", DATA),
+            (b"sid", DATA),
+        ),
+        (
+            network.create_notifier(queue, AUTH.public, DH.public),
+            NKey(AUTH.public, DH.public),
+            Nid(b"nid", SERVER_DH),
+            (b"nid", SERVER_DH),
+        ),
+        (network.delete_notifier(queue), NDel(), Ok(), None),
     ]
     end: ServerEnd | None = None
     for call, expected, answer, result in cases:
@@ -160,6 +230,8 @@ async def test_answers_that_do_not_fit(setup: Setup) -> None:
         (network.get_message(queue), Info(b"{}")),
         (network.acknowledge(queue, b"id"), Info(b"{}")),
         (network.queue_info(queue), Ok()),
+        (network.get_link_data(server, b"link"), Ok()),
+        (network.create_notifier(queue, AUTH.public, DH.public), Ok()),
         (network.ping(server), Ids(b"", b"", SERVER_DH)),
     ]
     end: ServerEnd | None = None
