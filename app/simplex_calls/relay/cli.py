@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--public-host", metavar="HOST", help=text("relay.public_host.help"))
     parser.add_argument("--data", type=Path, metavar="DIR", help=text("relay.data.help"))
     parser.add_argument("--password-file", type=Path, metavar="FILE", help=text("relay.password_file.help"))
+    parser.add_argument("--no-forwarding", action="store_true", help=text("relay.no_forwarding.help"))
+    parser.add_argument("--forward-to-private", action="store_true", help=text("relay.forward_to_private.help"))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,7 +36,14 @@ def run(options: argparse.Namespace) -> int:
     data: Path = options.data or user_data_path("simplex-calls", appauthor=False) / "relay"
     try:
         password = None if options.password_file is None else _read_password(options.password_file)
-        config = RelayConfig(host=options.host, port=options.port, data=data, password=password)
+        config = RelayConfig(
+            host=options.host,
+            port=options.port,
+            data=data,
+            password=password,
+            forwards=not options.no_forwarding,
+            forwards_to_all=True if options.forward_to_private else None,
+        )
         asyncio.run(_serve(config, options.public_host or _reachable(options.host)))
     except (RelayError, SMPError) as error:
         sys.stderr.write(f"simplex-calls: {error}\n")

@@ -268,7 +268,7 @@ class Relay:
         try:
             server = await asyncio.get_running_loop().create_server(
                 lambda: Incoming(self._accept_incoming),
-                config.host,
+                [config.host, *config.also],
                 config.port,
                 # when files run out, asyncio reports it, and tries again, once for each connection that it accepts at
                 # a time: with its usual hundred that fills a disk with logs
