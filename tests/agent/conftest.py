@@ -39,3 +39,10 @@ async def bob(person: Callable[..., Person]) -> Person:
     bob = person("bob")
     await bob.start()
     return bob
+
+
+@pytest.fixture
+async def carol(person: Callable[..., Person]) -> Person:
+    carol = person("carol")
+    await carol.start()
+    return carol

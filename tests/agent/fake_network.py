@@ -193,6 +193,7 @@ class FakeServers:
 
     def delete(self, recipient_id: bytes) -> None:
         queue = self.own(recipient_id)
+        self.delete_link(queue)
         del self.queues[recipient_id], self.by_sender[queue.sender_id]
 
     @property

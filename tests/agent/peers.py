@@ -12,6 +12,7 @@ from simplex_calls.agent.events import (
     AgentEvent,
     ConfirmationReceived,
     Connected,
+    ContactRequestReceived,
     InfoReceived,
     MessageDelivered,
     MessageReceived,
@@ -26,6 +27,8 @@ AT_ONCE = DeliveryConfig(first_pause=0, longest_pause=0, first_quota_pause=3600,
 
 _SCHEMA = """
 CREATE TABLE app_contacts (connection_id INTEGER PRIMARY KEY, info BLOB, connected INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE app_addresses (id INTEGER PRIMARY KEY);
+CREATE TABLE app_requests (request_id INTEGER PRIMARY KEY, info BLOB);
 CREATE TABLE app_received (id INTEGER PRIMARY KEY AUTOINCREMENT, connection_id INTEGER, body BLOB, fine INTEGER);
 CREATE TABLE app_sent (number INTEGER, connection_id INTEGER, body BLOB, delivered INTEGER NOT NULL DEFAULT 0);
 """
@@ -89,6 +92,8 @@ class Person:
             self.on_event(event)
         execute = self.database.execute
         match event:
+            case ContactRequestReceived(_, request_id, info):
+                execute("INSERT INTO app_requests VALUES (?, ?)", (request_id, info))
             case ConfirmationReceived(connection_id, info):
                 execute("UPDATE app_contacts SET info = ? WHERE connection_id = ?", (info, connection_id))
                 self.agent.allow_connection(connection_id, b"info of " + self.name.encode())
@@ -121,6 +126,25 @@ class Person:
     async def join(self, link: str) -> None:
         await self.agent.join_connection(link, b"info of " + self.name.encode(), created=self._add_contact)
 
+    async def publish(self, *, short: bool = True) -> str:
+        """Make a contact address."""
+
+        def created(address_id: int) -> None:
+            self.database.execute("INSERT INTO app_addresses VALUES (?)", (address_id,))
+
+        _, link = await self.agent.create_address(self.name.encode(), created=created)
+        return str(link) if short else link.full
+
+    async def accept(self) -> None:
+        """Accept the oldest request."""
+        request_id = self.requests[0][0]
+
+        def created(connection_id: int) -> None:
+            self._add_contact(connection_id)
+            self.database.execute("DELETE FROM app_requests WHERE request_id = ?", (request_id,))
+
+        await self.agent.accept_request(request_id, b"info of " + self.name.encode(), created=created)
+
     def send(self, body: bytes) -> int:
         with self.database.transaction():
             number = self.agent.send(self.contact, body)
@@ -140,6 +164,16 @@ class Person:
     @property
     def has_contact(self) -> bool:
         return bool(self._rows("SELECT 1 FROM app_contacts"))
+
+    @property
+    def address(self) -> int | None:
+        rows = self._rows("SELECT id FROM app_addresses")
+        return int(str(rows[-1][0])) if rows else None
+
+    @property
+    def requests(self) -> list[tuple[int, bytes]]:
+        """Ids and infos of those who asked and were not answered."""
+        return self._rows("SELECT request_id, info FROM app_requests ORDER BY request_id")  # type: ignore[return-value]
 
     @property
     def contact(self) -> int:
