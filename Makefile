@@ -36,6 +36,7 @@ check: .make/dev ## style, types and import contracts of Python and JavaScript
 docs: .make/dev ## draw the state diagrams of docs/ again from their tables
 	$(BIN)/python -m simplex_calls.calls.diagram > docs/call-states.md
 	$(BIN)/python -m simplex_calls.agent.diagram > docs/connection-states.md
+	$(BIN)/python -m simplex_calls.agent.diagram ratchet > docs/ratchet-states.md
 
 bench: .make/dev ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench $(ARGS)

@@ -22,6 +22,7 @@ from simplex_calls.agent.events import (
     AgentEvent,
     FailureReason,
     MessageRejected,
+    RatchetSync,
     RejectionReason,
     ServerConnected,
     ServerDisconnected,
@@ -39,6 +40,7 @@ from simplex_calls.agent.queue_making import QueueMaker
 from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.receiving import Receiver
 from simplex_calls.agent.records import RcvQueue
+from simplex_calls.agent.resynchronizing import Resynchronizer
 from simplex_calls.agent.security_code import security_code
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.subscribing import Subscribing
@@ -92,11 +94,15 @@ class Agent:
         self._outgoing = Outgoing(self._store, wake=self._wake, clock=clock, random=random)
         self._lifecycle = Lifecycle(self._store, self._outgoing, handler)
         self._receipts = DeliveryReceipts(self._store, self._outgoing, self._lifecycle.emit, clock)
+        self._resync = Resynchronizer(
+            self._store, self._outgoing, self._lifecycle.emit, clock=clock, random=random, kem=self._kem
+        )
         self._receiver = Receiver(
             self._store,
             self._lifecycle,
             self._outgoing,
             self._receipts,
+            self._resync,
             queue_drained=self._queue_drained,
             random=random,
             kem=self._kem,
@@ -284,6 +290,19 @@ class Agent:
         with self._atomic():
             return self._receipts.send(connection_id, number)
 
+    def ratchet_sync(self, connection_id: int) -> RatchetSync:
+        """Whether both sides' ratchets fit together; raises :class:`UnknownConnection`."""
+        return self._store.connection(connection_id).ratchet_sync
+
+    def synchronize_ratchet(self, connection_id: int, *, force: bool = False) -> None:
+        """Start the ratchet again with new keys; ``RatchetOutOfStep`` tells how it goes.
+
+        Unless ``force`` it must be ``ALLOWED`` or ``REQUIRED``. Raises :class:`UnknownConnection` and
+        :class:`WrongState`; nothing has changed then.
+        """
+        with self._atomic():
+            self._resync.ask(connection_id, force=force)
+
     def set_pq(self, connection_id: int, *, on: bool) -> None:
         """Turn post-quantum encryption on or off with a peer; it takes effect with the next messages of both sides.
 
@@ -319,6 +338,7 @@ class Agent:
             rcv_servers=receiving,
             snd_servers=sending,
             agent_version=connection.agent_version,
+            ratchet_sync=connection.ratchet_sync,
         )
 
     def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from simplex_calls.agent.events import RatchetSync
 from simplex_calls.smp.address import ServerAddress
 
 
@@ -41,6 +42,7 @@ class ConnectionDetails:
     snd_servers: tuple[ServerAddress, ...]
     """Where the peer receives."""
     agent_version: int
+    ratchet_sync: RatchetSync
 
     @property
     def is_quantum_resistant(self) -> bool:

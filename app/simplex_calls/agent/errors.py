@@ -27,6 +27,13 @@ class WrongState(AgentError):  # noqa: N818 - named after what is wrong
     """The connection's state does not allow this."""
 
 
+class RatchetNotReady(WrongState):
+    """Nothing can be sent before the ratchet was started again."""
+
+    def __init__(self) -> None:
+        super().__init__("encryption must be renewed with this contact before anything can be sent")
+
+
 class LargeMessage(AgentError):  # noqa: N818 - named after what is wrong
     """The message does not fit into one agent message."""
 

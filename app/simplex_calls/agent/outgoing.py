@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simplex_calls.agent import envelopes, ratchet
-from simplex_calls.agent.errors import AgentError, LargeMessage, WrongState
+from simplex_calls.agent.errors import AgentError, LargeMessage, RatchetNotReady, WrongState
 from simplex_calls.agent.links import Invitation
 from simplex_calls.agent.records import Connection, OutboxKind, SndQueue
 from simplex_calls.agent.store import Store
@@ -83,7 +83,9 @@ class Outgoing:
         self._message(connection, OutboxKind.HELLO, envelopes.Hello(), notify=True)
 
     def message(self, connection: Connection, body: bytes, *, notify: bool) -> int:
-        """A message of the floor above: its number. Raises :class:`LargeMessage`."""
+        """A message of the floor above: its number. Raises :class:`LargeMessage` and :class:`RatchetNotReady`."""
+        if not connection.ratchet_sync.allows_sending:
+            raise RatchetNotReady
         pq = connection.pq_wanted and supports_pq(connection.agent_version)
         if pq and not connection.pq_supported:
             self._store.set_pq(connection.id, supported=True)
@@ -95,8 +97,23 @@ class Outgoing:
 
     def service(self, connection: Connection, body: envelopes.MessageBody) -> bool:
         """A message between the agents that nobody above waits for; False if nothing can be sent now."""
+        if not connection.ratchet_sync.allows_sending:
+            return False
         self._message(connection, OutboxKind.SERVICE, body, notify=False)
         return True
+
+    def ratchet_keys(self, connection: Connection, keys: E2EParams) -> None:
+        """New keys to start the ratchet again with: under the queue's box only. They count in our chain."""
+        encoded = envelopes.encode_message(envelopes.RatchetInfo(b""))
+        number = connection.sent_number + 1
+        self._store.set_sent(connection.id, number, envelopes.message_hash(encoded))
+        envelope = envelopes.AgentRatchetKey(AGENT_VERSIONS.maximum, keys, encoded)
+        self._seal(self._queue(connection), OutboxKind.SERVICE, number, envelope, notify=True)
+
+    def ready(self, connection: Connection) -> None:
+        """EREADY: the ratchet was started again."""
+        body = envelopes.RatchetReady(connection.received_number)
+        self._message(connection, OutboxKind.SERVICE, body, notify=True)
 
     def _message(
         self,
@@ -113,15 +130,15 @@ class Outgoing:
         length = agent_message_length(connection.agent_version, pq=connection.pq_supported)
         sealed = self._ratchet(connection, encoded, length, pq=pq)
         self._store.set_sent(connection.id, number, envelopes.message_hash(encoded))
-        envelope = envelopes.AgentMsgEnvelope(AGENT_VERSIONS.maximum, sealed)
-        boxed = ClientEnvelope.seal(
-            ClientMessage(envelopes.encode_envelope(envelope)),
-            queue.e2e_secret,
-            self._random(NONCE_SIZE),
-            queue.client_version,
-        )
-        self._put(queue, kind, number, boxed.encode(), notify=notify)
+        self._seal(queue, kind, number, envelopes.AgentMsgEnvelope(AGENT_VERSIONS.maximum, sealed), notify=notify)
         return number
+
+    def _seal(
+        self, queue: SndQueue, kind: OutboxKind, number: int, envelope: envelopes.Envelope, *, notify: bool
+    ) -> None:
+        message = ClientMessage(envelopes.encode_envelope(envelope))
+        boxed = ClientEnvelope.seal(message, queue.e2e_secret, self._random(NONCE_SIZE), queue.client_version)
+        self._put(queue, kind, number, boxed.encode(), notify=notify)
 
     def _ratchet(self, connection: Connection, encoded: bytes, length: int, *, pq: bool | None) -> bytes:
         try:

@@ -28,6 +28,7 @@ from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
 from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.records import Connection, RcvQueue
+from simplex_calls.agent.resynchronizing import Resynchronizer, SyncRefused
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS, supports_pq
 from simplex_calls.crypto import (
@@ -98,6 +99,7 @@ class Receiver:
         lifecycle: Lifecycle,
         outgoing: Outgoing,
         receipts: DeliveryReceipts,
+        resync: Resynchronizer,
         *,
         queue_drained: Callable[[int], None],
         random: Random,
@@ -108,6 +110,7 @@ class Receiver:
         self._lifecycle = lifecycle
         self._outgoing = outgoing
         self._receipts = receipts
+        self._resync = resync
         self._queue_drained = queue_drained
         self._random = random
         self._kem = kem
@@ -130,6 +133,10 @@ class Receiver:
         except ratchet.RatchetError as error:
             _log.warning("a message was not decrypted: %s", error)
             self._reject(queue, RejectionReason.NOT_DECRYPTED, time)
+            self._resync.failed(queue.connection_id, error)
+        except SyncRefused as refused:
+            _log.info("ratchet keys were refused: %s", refused)
+            self._reject(queue, refused.reason, time)
         except _Rejected as rejected:
             # a repetition is what every interrupted delivery brings
             level = logging.INFO if rejected.reason is RejectionReason.DUPLICATE else logging.WARNING
@@ -163,6 +170,8 @@ class Receiver:
                 self._request(arrival, request, sha256(content.body))
             case envelopes.AgentMsgEnvelope() as message if not first and envelope.dh_key is None:
                 self._message(arrival, message)
+            case envelopes.AgentRatchetKey() as keys if not first and envelope.dh_key is None:
+                self._resync.their_keys(self._known(arrival, keys.agent_version), keys.e2e)
             case other:
                 raise _Rejected(RejectionReason.NOT_EXPECTED, f"{type(other).__name__} is not expected")
 
@@ -228,7 +237,7 @@ class Receiver:
         pq = connection.pq_supported and supports_pq(confirmation.agent_version, params.version)
         self._store.set_pq(connection.id, supported=pq)
         self._store.set_ratchet(connection.id, ratchet.init_receiving(keys, params, pq=pq))
-        content = self._decrypt(connection.id, confirmation.body)
+        content, _ = self._decrypt(connection.id, confirmation.body)
         reply = envelopes.decode_message(content)
         if not isinstance(reply, envelopes.ConnInfoReply):
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no queue for the way back")
@@ -257,7 +266,7 @@ class Receiver:
         self, connection: Connection, arrival: _Arrival, confirmation: envelopes.AgentConfirmation
     ) -> None:
         """The maker of the link that we used allowed us."""
-        content = self._decrypt(connection.id, confirmation.body)
+        content, _ = self._decrypt(connection.id, confirmation.body)
         answer = envelopes.decode_message(content)
         if not isinstance(answer, envelopes.ConnInfo):
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no connection info")
@@ -272,14 +281,22 @@ class Receiver:
         digest = sha256(envelope.body)
         if self._store.message_seen(connection.id, digest):
             raise _Rejected(RejectionReason.DUPLICATE, "the peer sent it before")
-        version = min(envelope.agent_version, AGENT_VERSIONS.maximum)
+        connection = self._known(arrival, envelope.agent_version)
+        content, is_first = self._decrypt(connection.id, envelope.body)
+        self._store.add_message_hash(connection.id, digest)
+        self._resync.decrypted(connection)
+        self._deliver(connection, arrival, content, is_first=is_first)
+
+    def _known(self, arrival: _Arrival, agent_version: int) -> Connection:
+        """The connection, with the agent version that the peer shows: it may have been updated."""
+        connection = self._store.connection(arrival.queue.connection_id)
+        version = min(agent_version, AGENT_VERSIONS.maximum)
         if version > connection.agent_version:
             self._store.set_agent_version(connection.id, version)
-        content = self._decrypt(connection.id, envelope.body)
-        self._store.add_message_hash(connection.id, digest)
-        self._deliver(connection, arrival, content)
+            connection = replace(connection, agent_version=version)
+        return connection
 
-    def _deliver(self, connection: Connection, arrival: _Arrival, content: bytes) -> None:
+    def _deliver(self, connection: Connection, arrival: _Arrival, content: bytes, *, is_first: bool) -> None:
         """Take what the ratchet gave; whatever it is, the ratchet has moved and the number counts."""
         try:
             message = envelopes.decode_message(content)
@@ -307,6 +324,8 @@ class Receiver:
                 self._receipts.received(connection.id, receipts)
             case envelopes.Hello():
                 self._fire_or_reject(connection, ConnectionEvent.HELLO, Cause(), arrival)
+            case envelopes.RatchetReady():
+                self._resync.ready(connection.id, is_first=is_first)
             case envelopes.QueueContinue(address):
                 self._continue(connection, address)
             case other:
@@ -319,7 +338,8 @@ class Receiver:
             queue_id = queue.id
             self._store.database.after_commit(lambda: self._queue_drained(queue_id))
 
-    def _decrypt(self, connection_id: int, ciphertext: bytes) -> bytes:
+    def _decrypt(self, connection_id: int, ciphertext: bytes) -> tuple[bytes, bool]:
+        """The text, and whether it is the first that a ratchet received which could not send before."""
         state = self._store.ratchet(connection_id)
         if state is None:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the connection has no ratchet yet")
@@ -331,7 +351,7 @@ class Receiver:
         connected = self._store.connection(connection_id).state is ConnectionState.CONNECTED
         if connected and on is not state.is_quantum_resistant:
             self._lifecycle.emit(QuantumResistanceChanged(connection_id, on))
-        return decrypted.plaintext
+        return decrypted.plaintext, state.sending is None
 
     def _fire(self, connection: Connection, event: ConnectionEvent, cause: Cause) -> None:
         if not self._lifecycle.fire(connection.id, event, cause):

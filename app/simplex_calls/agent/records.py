@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from simplex_calls.agent.connection import ConnectionState
+from simplex_calls.agent.events import RatchetSync
 from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.queues import QueueIds, RecipientQueue
@@ -26,6 +27,7 @@ class Connection:
     """Whether the user wants post-quantum encryption with this peer."""
     pq_supported: bool
     """Whether our messages make room for KEM keys. Once they do, they go on with that."""
+    ratchet_sync: RatchetSync = RatchetSync.OK
 
 
 @dataclass(frozen=True, slots=True)

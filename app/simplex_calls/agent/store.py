@@ -6,6 +6,7 @@ import sqlite3
 
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.errors import UnknownConnection
+from simplex_calls.agent.events import RatchetSync
 from simplex_calls.agent.ratchet import RatchetState, SkippedDelta
 from simplex_calls.agent.records import (
     Connection,
@@ -72,6 +73,7 @@ class Store:
             row["received_hash"],
             bool(row["pq_wanted"]),
             bool(row["pq_supported"]),
+            RatchetSync(row["ratchet_sync"]),
         )
 
     def set_pq(self, connection_id: int, *, wanted: bool | None = None, supported: bool | None = None) -> None:
@@ -312,6 +314,53 @@ class Store:
     def change_skipped_keys(self, connection_id: int, delta: SkippedDelta) -> None:
         """Store what a decryption changed."""
         self.skipped_keys(connection_id).change(delta)
+
+    # starting the ratchet again
+
+    def set_ratchet_sync(self, connection_id: int, state: RatchetSync) -> None:
+        """Move the ratchet's synchronization to ``state``."""
+        self.database.execute("UPDATE connections SET ratchet_sync = ? WHERE id = ?", (state.value, connection_id))
+
+    def set_resync_keys(self, connection_id: int, keys: E2EPrivateKeys) -> None:
+        """Keep the keys that the ratchet is to be started again with."""
+        self.database.execute("INSERT OR REPLACE INTO resync_keys VALUES (?, ?)", (connection_id, keys.to_bytes()))
+
+    def resync_keys(self, connection_id: int) -> E2EPrivateKeys | None:
+        """The keys that were sent to the peer to start the ratchet again."""
+        row = self.database.execute("SELECT keys FROM resync_keys WHERE connection_id = ?", (connection_id,)).fetchone()
+        return None if row is None else E2EPrivateKeys.from_bytes(row["keys"])
+
+    def delete_resync_keys(self, connection_id: int) -> None:
+        """Forget them: the ratchet was started."""
+        self.database.execute("DELETE FROM resync_keys WHERE connection_id = ?", (connection_id,))
+
+    def ratchet_key_seen(self, connection_id: int, digest: bytes) -> bool:
+        """Tell whether the peer sent these ratchet keys before."""
+        return (
+            self.database.execute(
+                "SELECT 1 FROM ratchet_key_hashes WHERE connection_id = ? AND hash = ?", (connection_id, digest)
+            ).fetchone()
+            is not None
+        )
+
+    def ratchet_keys_since(self, connection_id: int, since: float) -> int:
+        """How many times the peer sent new ratchet keys."""
+        row = self.database.execute(
+            "SELECT count(*) FROM ratchet_key_hashes WHERE connection_id = ? AND created > ?", (connection_id, since)
+        ).fetchone()
+        return int(row[0])
+
+    def add_ratchet_key(self, connection_id: int, digest: bytes, now: float) -> None:
+        """Remember ratchet keys of the peer, and forget the oldest beyond the bound."""
+        self.database.execute(
+            "INSERT INTO ratchet_key_hashes (connection_id, hash, created) VALUES (?, ?, ?)",
+            (connection_id, digest, now),
+        )
+        self.database.execute(
+            "DELETE FROM ratchet_key_hashes WHERE id <= (SELECT id FROM ratchet_key_hashes WHERE connection_id = ?"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?) AND connection_id = ?",
+            (connection_id, REMEMBERED_MESSAGES, connection_id),
+        )
 
     # received messages
 
