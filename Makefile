@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-web test-e2e torture check docs bench wheel clean
+.PHONY: help run test test-unit test-web test-e2e torture fuzz check docs bench wheel clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test-e2e: .make/dev ## calls between real browsers and windows
 
 torture: .make/dev ## clients killed at any moment, 1,000 rounds (ARGS="--rounds 100 --seed 1")
 	$(BIN)/python -m tests.torture $(ARGS)
+
+fuzz: .make/dev ## search for bytes that a decoder fails on, 30 s each (ARGS="--seconds 600")
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: .make/dev ## style, types and import contracts of Python and JavaScript
 	$(BIN)/ruff format --check .
