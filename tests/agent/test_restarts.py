@@ -32,20 +32,38 @@ async def _revive(*people: Person) -> None:
             await person.restart()
 
 
-async def _story(alice: Person, bob: Person) -> None:
-    """Alice invites, Bob joins, both say two things; whoever dies on the way is started again."""
+async def _meet(alice: Person, bob: Person, way: str) -> None:
+    """Alice makes a link, and Bob uses it; as often as it takes."""
     link = ""
 
-    async def invite() -> None:
+    async def make() -> None:
         nonlocal link
-        link = await alice.invite()
+        # a link of which only the database knows is found there
+        if way == "address":
+            link = str(alice.agent.address_link(alice.address)) if alice.address else await alice.publish()
+        else:
+            link = await alice.invite(short=way == "short")
 
     while not link:
-        await _attempt(alice, invite)
+        await _attempt(alice, make)
         await _revive(alice)
     while not bob.has_contact:
+        if way != "full":
+            await _attempt(bob, lambda: bob.agent.look_up_link(link))
+            await _revive(alice, bob)
         await _attempt(bob, lambda: bob.join(link))
         await _revive(alice, bob)
+    while way == "address" and not alice.has_contact:
+        if alice.requests:
+            assert len(alice.requests) == 1
+            await _attempt(alice, alice.accept)
+        await _revive(alice, bob)
+        await asyncio.sleep(0)
+
+
+async def _story(alice: Person, bob: Person, way: str) -> None:
+    """Alice and Bob meet, both say two things; whoever dies on the way is started again."""
+    await _meet(alice, bob, way)
 
     async def reached(condition: Callable[[], bool]) -> None:
         for _ in range(20_000):
@@ -62,8 +80,11 @@ async def _story(alice: Person, bob: Person) -> None:
             await _revive(alice, bob)
     await reached(lambda: alice.outbox_empty and bob.outbox_empty and alice.servers.idle)
     check(alice, bob)
+    assert not alice.requests
     for queue in alice.servers.queues.values():
-        if queue.bodies:  # all but those of attempts that died
+        if queue.link is not None and not queue.sender_can_secure and way == "address":
+            assert len(set(queue.bodies)) <= 1  # the request, or none if its making died
+        elif queue.bodies:  # all but those of attempts that died
             greeted = 0 if queue.sender_can_secure else 1
             assert len(set(queue.bodies)) == 3 + greeted  # what was sent again was the same, byte for byte
     assert (alice.info, bob.info) == (b"info of bob", b"info of alice")
@@ -78,7 +99,7 @@ def check(alice: Person, bob: Person) -> None:
     assert alice.undelivered == bob.undelivered == 0
 
 
-async def _run_story(victim: str, kill_at: int | None, *, kill_after: bool, securable: bool) -> int:
+async def _run_story(victim: str, kill_at: int | None, *, kill_after: bool, securable: bool, way: str) -> int:
     """Tell the story with one death; return how many commits the victim made until it, or in all."""
     servers = FakeServers(sender_can_secure=securable)
     people = {name: Person(name, servers) for name in ("alice", "bob")}
@@ -87,28 +108,33 @@ async def _run_story(victim: str, kill_at: int | None, *, kill_after: bool, secu
     commits = [people[victim].disk.commits]
     try:
         await _revive(*people.values())
-        await _story(people["alice"], people["bob"])
+        await _story(people["alice"], people["bob"], way)
         return max(*commits, people[victim].disk.commits)
     finally:
         for one in people.values():
             await one.end()
 
 
-@pytest.mark.parametrize("securable", [True, False], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    ("way", "securable"),
+    [("full", True), ("full", False), ("short", True), ("address", True), ("address", False)],
+    ids=["full, fast", "full, slow", "short", "address, fast", "address, slow"],
+)
 @pytest.mark.parametrize("victim", ["alice", "bob"])
-async def test_killed_at_every_commit(victim: str, securable: bool) -> None:
-    total = await _run_story(victim, None, kill_after=False, securable=securable)
+async def test_killed_at_every_commit(victim: str, way: str, securable: bool) -> None:
+    total = await _run_story(victim, None, kill_after=False, securable=securable, way=way)
     assert total > 10
     for kill_at in range(1, total + 1):
         for kill_after in (False, True):
-            await _run_story(victim, kill_at, kill_after=kill_after, securable=securable)
+            await _run_story(victim, kill_at, kill_after=kill_after, securable=securable, way=way)
 
 
-async def test_a_join_that_died_leaves_nothing_and_can_be_repeated() -> None:
+@pytest.mark.parametrize("short", [False, True])
+async def test_a_join_that_died_leaves_nothing_and_can_be_repeated(short: bool) -> None:
     servers = FakeServers()
     alice, bob = Person("alice", servers), Person("bob", servers)
     await alice.start()
-    link = await alice.invite()
+    link = await alice.invite(short=short)
     deaths = 0
     for kill_at in range(1, 30):
         await bob.restart(kill_at=kill_at)
@@ -120,7 +146,8 @@ async def test_a_join_that_died_leaves_nothing_and_can_be_repeated() -> None:
         deaths += 1
     else:
         raise AssertionError("Bob never joined")
-    assert deaths == 2  # before the key is stored, and before the connection is
+    # before the key is stored, and before the connection is; between them, before what a short link gave is
+    assert deaths == (4 if short else 2)
     await bob.restart()
     with pytest.raises(LinkUsed):
         await bob.join(link)
