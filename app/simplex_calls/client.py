@@ -13,6 +13,7 @@ from typing import Self
 
 from simplex_calls.agent.agent import Agent
 from simplex_calls.agent.events import AgentEvent
+from simplex_calls.agent.security_code import is_same_code
 from simplex_calls.archive import export_archive
 from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
@@ -21,8 +22,8 @@ from simplex_calls.calls.page import MediaPath, MediaSource, Page, PageStats
 from simplex_calls.calls.state import CallState, EndReason
 from simplex_calls.calls.views import CallDirection, CallPhase, CallsEvent, CallView
 from simplex_calls.chat.chat import Chat
-from simplex_calls.chat.contacts import Contact, ContactStatus
-from simplex_calls.chat.errors import ChatError
+from simplex_calls.chat.contacts import CallPermission, Contact, ContactStatus
+from simplex_calls.chat.errors import ChatError, ImageError
 from simplex_calls.chat.events import (
     CallMessageDelivered,
     CallMessageFailed,
@@ -50,12 +51,14 @@ from simplex_calls.client_servers import ServerChoice, active, checked, store, s
 from simplex_calls.database import Database, DatabaseKey
 from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.probe import ServerVerdict, probe_server
 
 __all__ = [
     "CallDetails",
     "CallDirection",
     "CallFailure",
     "CallMedia",
+    "CallPermission",
     "CallPhase",
     "CallState",
     "CallStatus",
@@ -64,6 +67,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Contact",
+    "ContactDetails",
     "ContactStatus",
     "DatabaseKey",
     "Delivery",
@@ -81,6 +85,7 @@ __all__ = [
     "Profile",
     "ServerChoice",
     "ServerStatus",
+    "ServerVerdict",
     "Settings",
     "TextDetails",
 ]
@@ -104,8 +109,22 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactDetails:
+    """How the connection with a contact is protected, and which servers it goes through."""
+
+    contact_id: int
+    is_quantum_resistant: bool = False
+    """Whether post-quantum encryption is on in both directions."""
+    security_code: str | None = field(default=None, repr=False)
+    """Digits that the contact's app shows too, unless somebody is in between; ``None`` until there are keys."""
+    is_verified: bool = False
+    rcv_servers: tuple[str, ...] = ()
+    snd_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """Whether messages come from a server."""
+    """Whether messages come from a server; ``server`` is its whole address, without password."""
 
     server: str
     is_connected: bool
@@ -227,11 +246,19 @@ class Client:
         with user_errors():
             return self._chat.profile
 
-    def set_profile(self, display_name: str, full_name: str = "") -> Profile:
-        """Change the name; contacts are told."""
+    def set_profile(
+        self, display_name: str, full_name: str = "", image: str | None = None, *, calls_allowed: bool = True
+    ) -> Profile:
+        """Change what contacts see, all of it; they are told.
+
+        ``image`` is a small square picture as a ``data:image/jpg;base64,…`` URL of at most 12,500 characters;
+        ``calls_allowed`` says whether calls are welcome, unless :meth:`set_calls_allowed` says otherwise.
+        """
         with user_errors():
             try:
-                return self._chat.set_profile(display_name, full_name)
+                return self._chat.set_profile(display_name, full_name, image, calls_allowed=calls_allowed)
+            except ImageError:
+                raise ClientError("client.error.image") from None
             except ChatError:
                 raise ClientError("client.error.name") from None
 
@@ -277,6 +304,11 @@ class Client:
         if self._agent is not None:
             self._agent.use_servers(active(chosen))
 
+    async def test_server(self, uri: str) -> ServerVerdict:
+        """Connect to a server, make a queue there and delete it; raises for what is no address."""
+        with user_errors():
+            return await probe_server(ServerAddress.parse(uri))
+
     def server_status(self) -> list[ServerStatus]:
         """The servers that contacts are on, as far as they were heard of since the start."""
         return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
@@ -320,6 +352,55 @@ class Client:
                 return self._chat.contact(contact_id)
             except ChatError:
                 raise ClientError("client.error.no-contact") from None
+
+    def details(self, contact_id: int) -> ContactDetails:
+        """How the connection with a contact is protected, and which servers it goes through."""
+        contact = self.contact(contact_id)
+        if contact.connection_id is None or self._agent is None:
+            return ContactDetails(contact.id)
+        with user_errors():
+            code = self._agent.security_code(contact.connection_id)
+            receiving, sending = self._agent.servers_of(contact.connection_id)
+            return ContactDetails(
+                contact.id,
+                is_quantum_resistant=self._agent.is_quantum_resistant(contact.connection_id),
+                security_code=code,
+                # a mark for other keys is none
+                is_verified=code is not None and contact.verified_code == code,
+                rcv_servers=tuple(server.hosts[0] for server in receiving),
+                snd_servers=tuple(server.hosts[0] for server in sending),
+            )
+
+    def verify(self, contact_id: int, code: str | None) -> bool:
+        """Mark a contact as verified if ``code`` is their security code, however it is spaced.
+
+        ``None`` takes the mark away. Tells whether the contact is verified now.
+        """
+        contact = self.contact(contact_id)
+        own = self.details(contact.id).security_code
+        if code is None:
+            with user_errors():
+                self._chat.set_verified_code(contact.id, None)
+            return False
+        if own is None or not is_same_code(own, code):
+            return False
+        with user_errors():
+            self._chat.set_verified_code(contact.id, own)
+        return True
+
+    def set_calls_allowed(self, contact_id: int, allowed: bool | None) -> Contact:  # noqa: FBT001 - a value
+        """Welcome a contact's calls, or not; ``None``: as in the profile. They are told."""
+        contact = self.contact(contact_id)
+        with user_errors():
+            return self._chat.set_calls_allowed(contact.id, allowed)
+
+    def set_quantum_resistance(self, contact_id: int, *, on: bool) -> None:
+        """Turn post-quantum encryption with a contact on or off; it takes effect with the next messages of both."""
+        contact = self.contact(contact_id)
+        if contact.connection_id is None or self._agent is None:
+            raise ClientError("client.error.not-connected")
+        with user_errors():
+            self._agent.set_pq(contact.connection_id, on=on)
 
     async def delete_contact(self, contact_id: int) -> None:
         """Remove a contact with their history; they are told, calls with them end."""
@@ -379,6 +460,8 @@ class Client:
         contact = self.contact(contact_id)
         if not contact.is_connected:
             raise ClientError("client.error.not-connected")
+        if contact.call_permission is CallPermission.WE_REFUSE:
+            raise ClientError("client.error.calls-not-wanted")
         if not contact.calls_allowed:
             raise ClientError("client.error.calls-not-allowed")
         with user_errors():
@@ -426,8 +509,8 @@ class Client:
             return
         manager = self._running[1]
         match event:
-            case CallMessageReceived(contact_id, message, broker_time):
-                manager.message_received(contact_id, message, broker_time)
+            case CallMessageReceived(contact_id, message, broker_time, waited):
+                manager.message_received(contact_id, message, broker_time, waited)
             case CallMessageFailed(contact_id, call_id, message_type):
                 manager.message_failed(contact_id, call_id, message_type)
             case CallMessageDelivered():

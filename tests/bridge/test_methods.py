@@ -64,7 +64,7 @@ async def test_the_first_paint(methods: ChatMethods, alice: Client, bob: Client,
     alice.send_text(1, "hello")
     agents.wire.run()
     state = await done(methods, "state")
-    assert state["profile"] == {"displayName": "Alice", "fullName": "", "callsAllowed": True}
+    assert state["profile"] == {"displayName": "Alice", "fullName": "", "image": None, "callsAllowed": True}
     assert state["calls"] == []
     assert state["servers"] == []
     assert state["isIpExposureConfirmed"] is False
@@ -140,7 +140,7 @@ async def test_texts(methods: ChatMethods, alice: Client, bob: Client, agents: A
 
 async def test_the_profile(methods: ChatMethods, alice: Client) -> None:
     profile = await done(methods, "set_profile", displayName="Ally", fullName="Alice L.")
-    assert profile == {"displayName": "Ally", "fullName": "Alice L.", "callsAllowed": True}
+    assert profile == {"displayName": "Ally", "fullName": "Alice L.", "image": None, "callsAllowed": True}
     fewer = await done(methods, "set_profile", displayName="Al")
     assert (fewer["displayName"], fewer["fullName"]) == ("Al", "")
     assert await refused(methods, "set_profile", displayName=" \u202e ") == "client.error.name"

@@ -18,16 +18,19 @@ from simplex_calls.agent.events import (
     Integrity,
     MessageDelivered,
     MessageFailed,
+    MessageReceiptReceived,
     MessageReceived,
     MessageRejected,
     RejectionReason,
 )
+from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.chat.chat import Chat
 from simplex_calls.chat.events import CallMessageReceived, ChatEvent
 from simplex_calls.database import Database
 from simplex_calls.smp.address import ServerAddress
 
 OK = Integrity()
+SERVER_OF_PEER = ServerAddress(("peer.example.org",), None, bytes(32))
 BROKER_TIME = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
@@ -37,6 +40,8 @@ class Wire:
 
     links: dict[str, tuple[FakeAgent, int]] = field(default_factory=dict)
     moving: deque[Callable[[], object]] = field(default_factory=deque)
+    has_receipts: bool = False
+    """Whether the agents are of a version that sends them."""
 
     def run(self) -> None:
         """Move everything that is on its way, answers included."""
@@ -48,6 +53,7 @@ class FakeAgent:
     """Behaves like the agent towards the chat floor: same transactions, same events."""
 
     limit = 15_700
+    info_limit = 14_800
 
     def __init__(self, wire: Wire, database: Database, handler: Callable[[AgentEvent], None]) -> None:
         self.wire = wire
@@ -61,8 +67,34 @@ class FakeAgent:
         self.deleted: list[int] = []
         self.next_failure: FailureReason | None = None
         self.running = False
+        self.pq: dict[int, bool] = {}
         self.servers: tuple[ServerAddress, ...] = ()
         self.dies_after_making = False
+
+    def send_receipt(self, connection_id: int, number: int) -> bool:
+        found = self.peers.get(connection_id)
+        if found and self.wire.has_receipts:
+            peer, peer_id = found
+            self.database.after_commit(
+                lambda: self.wire.moving.append(
+                    lambda: peer.tell(MessageReceiptReceived(peer_id, number, is_good=True))
+                )
+            )
+        return self.wire.has_receipts
+
+    def security_code(self, connection_id: int) -> str | None:
+        peer = self.peers.get(connection_id)
+        # the same on both sides
+        return None if peer is None else " ".join(f"{n:05}" for n in sorted([connection_id, peer[1], 31415]))
+
+    def is_quantum_resistant(self, connection_id: int) -> bool:
+        return self.pq.get(connection_id, True)
+
+    def set_pq(self, connection_id: int, *, on: bool) -> None:
+        self.pq[connection_id] = on
+
+    def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:
+        return self.servers, () if self.peers.get(connection_id) is None else (SERVER_OF_PEER,)
 
     def use_servers(self, servers: Sequence[ServerAddress]) -> None:
         self.servers = tuple(servers)
@@ -84,14 +116,16 @@ class FakeAgent:
                 return False
         return True
 
-    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, str]:
+    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, ConnectionLink]:
         connection_id = next(self.ids)
         link = f"simplex:/invitation#{id(self)}-{connection_id}"
         self._make(connection_id, None, created)
         self.wire.links[link] = (self, connection_id)
-        return connection_id, link
+        return connection_id, ConnectionLink(link)
 
     async def join_connection(self, link: str, info: bytes, *, created: Callable[[int], None] | None = None) -> int:
+        if len(info) > self.info_limit:
+            raise LargeMessage(len(info), self.info_limit)
         connection_id = next(self.ids)
         peer, peer_id = self.wire.links.pop(link)
         self._make(connection_id, (peer, peer_id), created)
@@ -110,6 +144,8 @@ class FakeAgent:
             raise KeyboardInterrupt
 
     def allow_connection(self, connection_id: int, info: bytes) -> None:
+        if len(info) > self.info_limit:
+            raise LargeMessage(len(info), self.info_limit)
         found = self.peers[connection_id]
         assert found
         peer, peer_id = found
@@ -126,11 +162,12 @@ class FakeAgent:
         self.tell(Connected(connection_id))
 
     def send(self, connection_id: int, body: bytes, *, notify: bool = False) -> int:
+        # before the transaction: the caller's goes on
+        if connection_id not in self.connected:
+            raise WrongState("not connected")
+        if len(body) > self.limit:
+            raise LargeMessage(len(body), self.limit)
         with self.database.transaction():
-            if connection_id not in self.connected:
-                raise WrongState("not connected")
-            if len(body) > self.limit:
-                raise LargeMessage(len(body), self.limit)
             number = next(self.numbers)
 
             def queue() -> None:

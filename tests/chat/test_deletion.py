@@ -187,7 +187,7 @@ async def test_network_facts_name_contacts(friends: Friends) -> None:
         alice.agent.handler(SubscriptionTaken(connection_id))
         alice.agent.handler(SubscriptionTaken(999))
     assert alice.events == [
-        ServerStateChanged("relay.example", connected=True, contact_ids=(friends.bob_id,)),
-        ServerStateChanged("relay.example", connected=False, contact_ids=(friends.bob_id,)),
+        ServerStateChanged(server.uri(), connected=True, contact_ids=(friends.bob_id,)),
+        ServerStateChanged(server.uri(), connected=False, contact_ids=(friends.bob_id,)),
         ContactTakenElsewhere(friends.bob_id),
     ]

@@ -64,13 +64,11 @@ def test_pages_go_back_in_a_stable_order(history: History) -> None:
 
 def test_delivery(history: History) -> None:
     first, second = history.add_sent(1, "a", b"a", 1, NOW), history.add_sent(1, "b", b"b", 2, NOW)
-    done = history.delivered(1, 1)
-    assert done is not None
+    (done,) = history.delivered(1, 1)
     assert (done.id, done.delivery, done.failure) == (first.id, Delivery.SENT, None)
-    failed = history.delivered(1, 2, FailureReason.QUEUE_GONE)
-    assert failed is not None
+    (failed,) = history.delivered(1, 2, FailureReason.QUEUE_GONE)
     assert (failed.id, failed.delivery, failed.failure) == (second.id, Delivery.FAILED, FailureReason.QUEUE_GONE)
-    assert history.delivered(1, 2) is history.delivered(1, 3) is history.delivered(2, 1) is None
+    assert history.delivered(1, 2) == history.delivered(1, 3) == history.delivered(2, 1) == []
 
 
 def test_an_edited_text_is_on_its_way_again(history: History) -> None:
@@ -78,8 +76,7 @@ def test_an_edited_text_is_on_its_way_again(history: History) -> None:
     history.delivered(1, 1, FailureReason.EXPIRED)
     edited = history.edit(item.id, Content("b"), 9)
     assert (edited.details, edited.delivery, edited.failure) == (TextDetails("b", edited=True), Delivery.SENDING, None)
-    done = history.delivered(1, 9)
-    assert done is not None
+    (done,) = history.delivered(1, 9)
     assert done.delivery is Delivery.SENT
 
 

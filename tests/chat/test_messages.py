@@ -40,7 +40,16 @@ from simplex_calls.crypto import X25519PublicKey
 from simplex_calls.smp.encoding import VersionRange
 from tests.vectors import chat_bodies
 
-PRODUCED = {"x.info", "x.msg.new", "x.call.inv", "x.call.offer", "x.call.answer", "x.call.extra", "x.call.end"}
+PRODUCED = {
+    "x.info",
+    "x.contact",
+    "x.msg.new",
+    "x.call.inv",
+    "x.call.offer",
+    "x.call.answer",
+    "x.call.extra",
+    "x.call.end",
+}
 PLAIN = [body for body in chat_bodies()["bodies"] if not body.get("compressed") and not body.get("batched")]
 
 

@@ -261,12 +261,12 @@ async def test_server_status(alice: Client, agents: Agents) -> None:
     address = ServerAddress.parse(SERVER)
     with alice._opened().transaction():
         agents.made[0].handler(ServerConnected(address, ()))
-    assert alice.server_status() == [ServerStatus("127.0.0.1", is_connected=True)]
-    assert await anext(events) == ServerConnectedEvent("127.0.0.1", ())
+    assert alice.server_status() == [ServerStatus(address.uri(), is_connected=True)]
+    assert await anext(events) == ServerConnectedEvent(address.uri(), ())
     with alice._opened().transaction():
         agents.made[0].handler(ServerDisconnected(address, ()))
-    assert alice.server_status() == [ServerStatus("127.0.0.1", is_connected=False)]
-    assert await anext(events) == ServerDisconnectedEvent("127.0.0.1", ())
+    assert alice.server_status() == [ServerStatus(address.uri(), is_connected=False)]
+    assert await anext(events) == ServerDisconnectedEvent(address.uri(), ())
 
 
 def test_every_text_exists() -> None:

@@ -3,63 +3,98 @@
 A request is ``{"id": n, "method": name, "params": {…}}``; its answer ``{"id": n, "result": …}`` or
 ``{"id": n, "error": {"text": for the user, "code": an id of the catalogue}}``. ``id`` is any whole number ≥ 0;
 ``params`` may be left out where there are none. Answers may come in another order than their requests; requests that
-only touch this machine (all but ``create_invitation``, ``connect``, ``delete_contact``) are done in order.
+only touch this machine (all but those marked with →) are done in order.
 
 Methods (what they give is the ``result``):
 
-========================  ===================================================  =====================================
-method                    params                                               result
-========================  ===================================================  =====================================
+===========================  ================================================  =====================================
+method                       params                                            result
+===========================  ================================================  =====================================
 ``state``                                                                      *state*: all for the first paint
-``set_profile``           ``displayName, fullName?``                           *profile*
+``set_profile``              ``displayName, fullName?, image?, callsAllowed?`` *profile*
 ``confirm_ip_exposure``                                                        ``null``: the warning was read
-``create_invitation``                                                          *invitation*
-``invitation``            ``contactId``                                        *invitation*, ``null`` once it was used
-``connect``               ``link``                                             *contact*
-``delete_contact``        ``contactId``                                        ``null``
-``history``               ``contactId, limit?`` (1 … 200, 50), ``before?``     list of *item*, the oldest first
-``clear_history``         ``contactId``                                        ``null``
-``send_text``             ``contactId, text``                                  *item*
-``edit_text``             ``itemId, text``                                     *item*
-``delete_item``           ``itemId, forEveryone?``                             ``null``
-``start_call``            ``contactId, media`` (``audio``, ``video``)          *call*
-``accept``                ``callId``                                           *call*
-``reject``                ``callId``                                           *call*
-``hang_up``               ``callId``                                           *call*
-``show_call``             ``callId``                                           ``null``: its page comes to the front
-========================  ===================================================  =====================================
+``create_invitation`` →                                                        *invitation*
+``invitation``               ``contactId``                                     *invitation*, ``null`` once it was used
+``look_up_link`` →           ``link``                                          *preview*: what ``connect`` would do
+``connect`` →                ``link``                                          *contact*
+``delete_contact`` →         ``contactId``                                     ``null``
+``details``                  ``contactId``                                     *details*
+``verify``                   ``contactId, code?`` (none: takes the mark away)  *details* with ``isSame``
+``set_calls_allowed``        ``contactId, isAllowed?`` (none: as in profile)   *contact*
+``set_quantum_resistance``   ``contactId, isOn``                               ``null``
+``history``                  ``contactId, limit?`` (1 … 200, 50), ``before?``  list of *item*, the oldest first
+``clear_history``            ``contactId``                                     ``null``
+``send_text``                ``contactId, text``                               *item*
+``edit_text``                ``itemId, text``                                  *item*
+``delete_item``              ``itemId, forEveryone?``                          ``null``
+``start_call``               ``contactId, media`` (``audio``, ``video``)       *call*
+``accept``                   ``callId``                                        *call*
+``reject``                   ``callId``                                        *call*
+``hang_up``                  ``callId``                                        *call*
+``show_call``                ``callId``                                        ``null``: its page comes to the front
+``servers``                                                                    *servers*
+``set_servers``              ``servers``: list of ``{uri, isOn}``              *servers*
+``test_server`` →            ``uri``                                           *verdict*
+``set_relay``                ``mode`` (``off, machine, lan``), ``host?``       *servers*
+``profiles``                                                                   list of *home profile*
+``switch_profile``           ``id, passphrase?``                               ``null``; ``reload`` follows
+``add_profile``              ``name``                                          *home profile*
+``remove_profile``           ``id``                                            ``null``
+``change_passphrase``        ``former, passphrase`` (empty: the system's key)  ``null``
+``export_archive`` →         ``passphrase``                                    ``{path}``: the file that was written
+``import_archive`` →         ``path, passphrase``                              *home profile*
+===========================  ================================================  =====================================
 
 ``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` until ``confirm_ip_exposure`` was
-called: show the warning, confirm, ask again.
+called: show the warning, confirm, ask again. ``set_relay`` and those about profiles are there only where the program
+has them; the page's template is told the names of all methods that there are.
+
+While a profile waits for its passphrase, ``state`` gives ``{locked?: home profile, profiles, problem, mode}``
+(``problem``: why it could not be opened; empty if it only waits), and only ``profiles``, ``switch_profile`` and
+``add_profile`` can be asked besides.
 
 Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` may be ``null``):
 
 *state*
-    ``profile?, contacts, calls, servers, isIpExposureConfirmed, mode`` (``window``: calls open in windows of their own;
-    ``browser``: the page opens them, see ``page_wanted``)
+    ``profile?, contacts, requests, hasServers`` (new contacts can be made), ``calls, servers, isIpExposureConfirmed,
+    mode`` (``window``: calls open in windows of their own; ``browser``: the page opens them, see ``page_wanted``)
 *profile*
-    ``displayName, fullName``
+    ``displayName, fullName, image?`` (a ``data:`` URL), ``callsAllowed``
 *contact*
-    ``id, name`` (empty until it is known), ``fullName, status`` (``pending, connecting, connected, failed, gone``),
-    ``isConnected`` (texts and calls can go), ``callsAllowed, failure?`` (a word), ``createdAt, lastItem?`` (*item*)
+    ``id, name`` (empty until it is known), ``fullName, image?, status`` (``pending, connecting, connected, failed,
+    gone``), ``isConnected`` (texts and calls can go), ``isVerified, callsAllowed`` (by both sides), ``callPermission``
+    (``both, they-refuse, we-refuse``), ``failure?`` (a word), ``createdAt, lastItem?`` (*item*)
+*details*
+    ``contactId, isQuantumResistant, securityCode?`` (groups of digits), ``qr?`` (of the code), ``isVerified,
+    receivingServers, sendingServers, ownCallsAllowed?`` (the user's wish for this contact; ``null``: as in the profile)
 *item*
     ``id, contactId, kind, direction`` (``sent, received``), ``createdAt, sentAt?, delivery?`` (``sending, sent,
-    failed``), ``failure?`` and by ``kind``:
+    received, failed``), ``failure?`` and by ``kind``:
     ``text``: ``text, content`` (``text, link, image, …``: other than the first two had a file that is not shown),
     ``edited, deleted``;
     ``call``: ``media, status`` (``ringing, active, ended, declined, no-answer, cancelled, missed, busy, failed``),
     ``duration?`` (seconds);
-    ``notice``: ``notice`` (``messages-lost, out-of-step, unreadable, renamed, contact-deleted``), ``count, text``
+    ``notice``: ``notice`` (a word; ``chat.notice.<word>`` is its text), ``count, text``
 *call*
     ``id, contactId, contactName, media, direction`` (``incoming, outgoing``), ``state`` (``calling, ringing,
     connecting, connected, ended``), ``isActive, hasPage, encrypted?, startedAt, connectedAt?, endedAt?, endReason?,
     failure?, itemId?, duration?`` (seconds); ``client.state.<state>``, ``client.end.<endReason>`` and
     ``client.failure.<failure>`` are texts of the catalogue
-*server*
+*server* (of a *state*)
     ``server`` (host name), ``isConnected``
 *invitation*
     ``contactId?, link, qr`` with ``qr`` = ``{size, path}``: the code as one SVG path in a ``0 0 size size`` view box,
     its quiet zone included; fill it dark on light
+*preview*
+    ``kind`` (``invitation, contact``), ``profile?, isOwn, contactId?`` (who is connected by it already)
+*servers*
+    ``operators``: list of ``{id, name, servers}``, ``own``, and ``relay?``; each server is ``uri`` (with its password),
+    ``host, onion?, isOn, isDefault`` (on with its operator), ``qr?`` (of own ones); the relay is ``mode, host?, hosts``
+    (this machine's addresses in its networks), ``uri?`` and ``qr?`` while it runs, ``isOn``
+*verdict*
+    ``kind`` (a word; ``chat.verdict.<word>`` is its text), ``roundTrip?`` (milliseconds)
+*home profile*
+    ``id, name, isOpen, hasPassphrase, hasReadableKey`` (its key lies in a file beside it)
 
 Events, pushed at any time after the session stands:
 
@@ -78,6 +113,7 @@ Events, pushed at any time after the session stands:
 ``{"event": "page_wanted", "callId", "url"}``     only in ``browser`` mode: open the url in a new tab (it serves once);
                                                   where the browser forbids it, show it as a link
 ``{"event": "next_url", "url"}``                  put it in place with ``history.replaceState`` for a reload to work
+``{"event": "reload"}``                           another profile follows: load the page anew
 """
 
 from __future__ import annotations
@@ -172,5 +208,12 @@ class ChatMethods(Methods):
         }
 
     async def _set_profile(self, params: Params) -> Json | None:
-        full_name = params.text("fullName") if params.has("fullName") else ""
-        return profile_json(self._client.set_profile(params.text("displayName"), full_name))
+        calls_allowed = params.optional_flag("callsAllowed")
+        return profile_json(
+            self._client.set_profile(
+                params.text("displayName"),
+                params.optional_text("fullName") or "",
+                params.optional_text("image"),
+                calls_allowed=True if calls_allowed is None else calls_allowed,
+            )
+        )

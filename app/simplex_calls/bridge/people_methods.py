@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simplex_calls.agent.links import Invitation, parse_link
 from simplex_calls.bridge.params import Method, Params
-from simplex_calls.bridge.values import Json, contact_json, qr_json
+from simplex_calls.bridge.values import Json, contact_json, details_json, qr_json
 from simplex_calls.client import Client, ClientError, Contact
 from simplex_calls.client_errors import user_errors
 
@@ -23,6 +23,10 @@ class PeopleMethods:
             "look_up_link": self._look_up_link,
             "connect": self._connect,
             "delete_contact": self._delete_contact,
+            "details": self._details,
+            "verify": self._verify,
+            "set_calls_allowed": self._set_calls_allowed,
+            "set_quantum_resistance": self._set_quantum_resistance,
         }
 
     def contact(self, contact: Contact) -> Json:
@@ -32,7 +36,14 @@ class PeopleMethods:
         except ClientError:
             # removed since
             last = []
-        return contact_json(contact, last[-1] if last else None)
+        is_verified = contact.verified_code is not None and self._is_verified(contact.id)
+        return contact_json(contact, last[-1] if last else None, is_verified=is_verified)
+
+    def _is_verified(self, contact_id: int) -> bool:
+        try:
+            return self._client.details(contact_id).is_verified
+        except ClientError:
+            return False
 
     async def _create_invitation(self, _: Params) -> Json:
         link = await self._client.create_invitation()
@@ -66,3 +77,22 @@ class PeopleMethods:
 
     async def _delete_contact(self, params: Params) -> None:
         await self._client.delete_contact(params.number("contactId"))
+
+    def _details_json(self, contact_id: int) -> Json:
+        return details_json(self._client.contact(contact_id), self._client.details(contact_id))
+
+    async def _details(self, params: Params) -> Json:
+        return self._details_json(params.number("contactId"))
+
+    async def _verify(self, params: Params) -> Json:
+        contact_id = params.number("contactId")
+        is_same = self._client.verify(contact_id, params.optional_text("code"))
+        # another code does not take the mark away, but it is not the contact's
+        return self._details_json(contact_id) | {"isSame": is_same}
+
+    async def _set_calls_allowed(self, params: Params) -> Json:
+        contact_id = params.number("contactId")
+        return self.contact(self._client.set_calls_allowed(contact_id, params.optional_flag("isAllowed")))
+
+    async def _set_quantum_resistance(self, params: Params) -> None:
+        self._client.set_quantum_resistance(params.number("contactId"), on=params.flag("isOn"))

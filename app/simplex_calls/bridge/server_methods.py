@@ -20,7 +20,11 @@ class ServerMethods:
 
     def table(self) -> dict[str, Method]:
         """The methods by name."""
-        methods: dict[str, Method] = {"servers": self._servers, "set_servers": self._set_servers}
+        methods: dict[str, Method] = {
+            "servers": self._servers,
+            "set_servers": self._set_servers,
+            "test_server": self._test_server,
+        }
         if self._relay() is not None:
             methods["set_relay"] = self._set_relay
         return methods
@@ -68,6 +72,11 @@ class ServerMethods:
         addresses = {server.address for server in kept}
         self._client.set_servers([*(it for it in given if it.address not in addresses), *kept])
         return self._json()
+
+    async def _test_server(self, params: Params) -> Json:
+        verdict = await self._client.test_server(params.text("uri"))
+        seconds = verdict.round_trip_s
+        return {"kind": verdict.kind.value, "roundTrip": None if seconds is None else round(seconds * 1000)}
 
     async def _set_relay(self, params: Params) -> Json:
         try:

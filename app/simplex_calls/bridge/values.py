@@ -9,7 +9,7 @@ from typing import Any
 import segno
 
 from simplex_calls.chat.history import CallDetails, TextDetails
-from simplex_calls.client import CallView, ChatItem, Contact, Profile
+from simplex_calls.client import CallView, ChatItem, Contact, ContactDetails, Profile
 
 Json = dict[str, Any]
 
@@ -31,6 +31,7 @@ def profile_json(profile: Profile | None) -> Json | None:
     return {
         "displayName": profile.display_name,
         "fullName": profile.full_name,
+        "image": profile.image,
         "callsAllowed": profile.calls_allowed,
     }
 
@@ -60,7 +61,7 @@ def item_json(item: ChatItem) -> Json:
     return common | {"notice": details.notice.value, "count": details.count, "text": details.text}
 
 
-def contact_json(contact: Contact, last_item: ChatItem | None) -> Json:
+def contact_json(contact: Contact, last_item: ChatItem | None, *, is_verified: bool = False) -> Json:
     """What a page sees of a contact."""
     return {
         "id": contact.id,
@@ -68,10 +69,28 @@ def contact_json(contact: Contact, last_item: ChatItem | None) -> Json:
         "fullName": contact.full_name,
         "status": contact.status.value,
         "isConnected": contact.is_connected,
+        "image": contact.image,
         "callsAllowed": contact.calls_allowed,
+        "callPermission": contact.call_permission.value,
+        "isVerified": is_verified,
         "failure": _word(contact.failure),
         "createdAt": _moment(contact.created_at),
         "lastItem": item_json(last_item) if last_item is not None else None,
+    }
+
+
+def details_json(contact: Contact, details: ContactDetails) -> Json:
+    """What a page sees of a contact's details."""
+    code = details.security_code
+    return {
+        "contactId": details.contact_id,
+        "isQuantumResistant": details.is_quantum_resistant,
+        "securityCode": code,
+        "qr": None if code is None else qr_json(code),
+        "isVerified": details.is_verified,
+        "receivingServers": list(details.rcv_servers),
+        "sendingServers": list(details.snd_servers),
+        "ownCallsAllowed": contact.own_calls_allowed,
     }
 
 

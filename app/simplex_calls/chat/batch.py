@@ -4,19 +4,19 @@
 * ``=`` count:1 (length:2 element)*: several, each a JSON object or an element of groups and files, which we skip;
 * ``X`` count:1 (``0`` length:1 bytes | ``1`` length:2 zstd frame)+: any of the above, compressed or not.
 
-We send plain JSON: what fits our limit uncompressed never needs more. ``docs/protocol/simplex-chat.md``, "Compressed
+We send plain JSON, and compress what does not fit otherwise. ``docs/protocol/simplex-chat.md``, "Compressed
 format"; the limits are those of the official client.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import zstandard
 
 from simplex_calls.chat.messages import ChatMessage, MessageError, Unknown, decode_message, decode_value, parse_json
-from simplex_calls.smp.encoding import Reader
+from simplex_calls.smp.encoding import Reader, large
 from simplex_calls.smp.errors import DecodeError
 
 MAX_DECOMPRESSED_LENGTH = 65_536
@@ -44,6 +44,17 @@ def decode_body(body: bytes) -> list[ChatMessage | MessageError]:
     if next(decoded, None) is not None:
         messages.append(MessageError("too many messages in one body"))
     return messages
+
+
+def compressed(body: bytes) -> bytes:
+    """The same message in less room."""
+    frame = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(body)
+    return b"X\x01" + b"1" + large(frame)
+
+
+def joined(messages: Sequence[bytes]) -> bytes:
+    """Several encoded messages as one body, for those who take them (chat version 9)."""
+    return messages[0] if len(messages) == 1 else b"[" + b",".join(messages) + b"]"
 
 
 def decode_info(body: bytes) -> ChatMessage:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from simplex_calls.agent import events as agent_events
 from simplex_calls.agent.errors import AgentError, LargeMessage, UnknownConnection
 from simplex_calls.agent.events import AgentEvent, FailureReason
+from simplex_calls.chat.arrivals import Arrivals
+from simplex_calls.chat.batch import compressed, joined
 from simplex_calls.chat.contacts import (
     MAX_FULL_NAME_LENGTH,
     Contact,
@@ -21,13 +24,14 @@ from simplex_calls.chat.contacts import (
     ContactStatus,
     clean_name,
 )
-from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
+from simplex_calls.chat.errors import ChatError, ImageError, NotConnectedError, TooLargeError
 from simplex_calls.chat.events import (
     CallMessageDelivered,
     CallMessageFailed,
     ChatEvent,
     ContactAdded,
     ContactRemoved,
+    ContactUpdated,
     HistoryCleared,
     ItemAdded,
     ItemRemoved,
@@ -44,8 +48,11 @@ from simplex_calls.chat.history import (
 )
 from simplex_calls.chat.inbox import Inbox, Outlets
 from simplex_calls.chat.messages import (
+    MAX_IMAGE_LENGTH,
     MAX_INFO_LENGTH,
+    MAX_MESSAGE_LENGTH,
     SUPPORTED_VERSIONS,
+    CallEnd,
     CallMessage,
     ChatMessage,
     ContactDeleted,
@@ -59,6 +66,7 @@ from simplex_calls.chat.messages import (
     Profile,
     UpdateMessage,
     encode_message,
+    is_image,
     notifies,
 )
 from simplex_calls.chat.port import AgentPort
@@ -69,6 +77,23 @@ from simplex_calls.database import Database
 logger = logging.getLogger(__name__)
 
 _MESSAGE_ID_LENGTH = 12
+COMPRESSION_VERSION = 8
+"""The chat version from which on compressed messages are understood."""
+
+BATCH_VERSION = 9
+"""The chat version from which on several texts can come in one body."""
+
+
+def _call_preferences(allowed: bool) -> dict[str, Any] | None:  # noqa: FBT001 - a value
+    """The preferences that say so: calls are welcome where nothing is said."""
+    return None if allowed else {"calls": {"allow": "no"}}
+
+
+def _with_preferences(profile: Profile, *, calls_allowed: bool) -> Profile:
+    """The profile as it is sent: official apps offer their users nothing that we would not show."""
+    refused = ("files", "fullDelete", "reactions", "sessions", "timedMessages", "voice")
+    preferences = {"calls": {"allow": "yes" if calls_allowed else "no"}} | {name: {"allow": "no"} for name in refused}
+    return dataclasses.replace(profile, preferences=preferences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +119,7 @@ class Chat:
         *,
         handler: Callable[[ChatEvent], None],
         clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = time.monotonic,
         random: Random = os.urandom,
     ) -> None:
         database.migrate("chat", MIGRATIONS)
@@ -102,6 +128,9 @@ class Chat:
         self._history = History(database)
         self._handler = handler
         self._clock = clock
+        self._arrivals = Arrivals(clock, elapsed)
+        self.sends_receipts = True
+        """Whether contacts are told that their texts and calls were received."""
         self._random = random
         self._tasks: set[asyncio.Task[None]] = set()
         # what is on its way: a call does not outlive the process, so neither does this
@@ -113,9 +142,13 @@ class Chat:
                 emit=self._emit,
                 call_message=handler,
                 call_message_settled=self._call_message_settled,
-                allow=lambda connection_id: self._agent.allow_connection(connection_id, self._own_info()),
+                allow=self._allow,
+                confirm=self._confirm,
+                end_call=lambda contact, call_id: self._try_send(contact, CallEnd(call_id)),
                 close_later=lambda contact: database.after_commit(lambda: self._spawn(self._close(contact))),
                 now=self._now,
+                waited=lambda connection_id, taken_at: self._arrivals.arrived(connection_id, taken_at.timestamp()),
+                elapsed=elapsed,
             ),
         )
         self._agent = agent_factory(self._on_agent_event)
@@ -140,32 +173,78 @@ class Chat:
     @property
     def profile(self) -> Profile | None:
         """The local profile; none before :meth:`set_profile` was called the first time."""
-        row = self._database.execute("SELECT display_name, full_name FROM profile").fetchone()
-        return Profile(row["display_name"], row["full_name"]) if row else None
+        row = self._database.execute("SELECT * FROM profile").fetchone()
+        if row is None:
+            return None
+        return Profile(row["display_name"], row["full_name"], _call_preferences(row["calls_allowed"]), row["image"])
 
-    def set_profile(self, display_name: str, full_name: str = "") -> Profile:
+    def set_profile(
+        self, display_name: str, full_name: str = "", image: str | None = None, *, calls_allowed: bool = True
+    ) -> Profile:
         """Choose or change the local profile; all connected contacts are told."""
-        profile = Profile(clean_name(display_name), clean_name(full_name, MAX_FULL_NAME_LENGTH))
+        if image is not None and (not is_image(image) or len(image) > MAX_IMAGE_LENGTH):
+            raise ImageError("a profile's picture must be a small JPEG or PNG as a data: URL")
+        full_name = clean_name(full_name, MAX_FULL_NAME_LENGTH)
+        profile = Profile(clean_name(display_name), full_name, _call_preferences(calls_allowed), image)
         if not profile.display_name:
             raise ChatError("a profile needs a name with at least one visible character")
         with self._database.transaction():
-            if profile == self.profile:
+            before, contacts = self.profile, {contact.id: contact for contact in self._contacts.all()}
+            if profile == before:
                 return profile
             self._database.execute(
-                "INSERT INTO profile VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-                " display_name = excluded.display_name, full_name = excluded.full_name",
-                (profile.display_name, profile.full_name),
+                "INSERT OR REPLACE INTO profile (id, display_name, full_name, image, calls_allowed)"
+                " VALUES (1, ?, ?, ?, ?)",
+                (profile.display_name, profile.full_name, image, calls_allowed),
             )
             for contact in self._contacts.all():
+                if contact != contacts.get(contact.id):
+                    self._emit(ContactUpdated(contact))
                 if contact.is_connected:
-                    self._try_send(contact, Info(profile))
+                    self._try_send(contact, Info(self._profile_for(contact, profile)))
         return profile
+
+    @staticmethod
+    def _profile_for(contact: Contact, profile: Profile) -> Profile:
+        """What a contact is told of the profile: with what is meant for them."""
+        own = contact.own_calls_allowed
+        return _with_preferences(profile, calls_allowed=profile.calls_allowed if own is None else own)
+
+    def set_calls_allowed(self, contact_id: int, allowed: bool | None) -> Contact:  # noqa: FBT001 - a value
+        """Welcome a contact's calls, or not; ``None``: as in the profile. They are told."""
+        with self._database.transaction():
+            before = self.contact(contact_id)
+            contact = self._contacts.set_own_calls_allowed(before, allowed)
+            profile = self.profile
+            if contact != before:
+                self._emit(ContactUpdated(contact))
+            if contact.is_connected and profile is not None:
+                self._try_send(contact, Info(self._profile_for(contact, profile)))
+        return contact
+
+    def set_verified_code(self, contact_id: int, code: str | None) -> Contact:
+        """Keep the security code that the user has compared with the contact's."""
+        with self._database.transaction():
+            contact = self._contacts.set_verified_code(self.contact(contact_id), code)
+            self._emit(ContactUpdated(contact))
+        return contact
 
     def _own_info(self) -> bytes:
         profile = self.profile
         if profile is None:
             raise ChatError("choose a name for your profile first")
-        return encode_message(ChatMessage(Info(profile), versions=SUPPORTED_VERSIONS), MAX_INFO_LENGTH)
+        info = Info(_with_preferences(profile, calls_allowed=profile.calls_allowed))
+        return encode_message(ChatMessage(info, versions=SUPPORTED_VERSIONS), MAX_INFO_LENGTH)
+
+    def _allow(self, contact: Contact) -> None:
+        """Accept who used our link, and tell who we are."""
+        if contact.connection_id is None:
+            return
+        info = self._own_info()
+        try:
+            self._agent.allow_connection(contact.connection_id, info)
+        except LargeMessage:
+            self._agent.allow_connection(contact.connection_id, compressed(info))
 
     # Contacts
 
@@ -175,8 +254,8 @@ class Chat:
         connection_id, link = await self._agent.create_connection(created=self._adder(ContactStatus.PENDING))
         with self._database.transaction():
             contact = self._made(connection_id)
-            self._contacts.set_link(contact, link)
-        return Invitation(link, contact.id)
+            self._contacts.set_link(contact, str(link))
+        return Invitation(str(link), contact.id)
 
     def invitation(self, contact_id: int) -> Invitation | None:
         """The link that a pending contact waits on, to be shown again; none once it was used."""
@@ -185,9 +264,12 @@ class Chat:
 
     async def connect(self, link: str) -> Contact:
         """Use somebody's link; their name comes with :class:`ContactUpdated`."""
-        connection_id = await self._agent.join_connection(
-            link.strip(), self._own_info(), created=self._adder(ContactStatus.CONNECTING)
-        )
+        link, info, created = link.strip(), self._own_info(), self._adder(ContactStatus.CONNECTING)
+        try:
+            connection_id = await self._agent.join_connection(link, info, created=created)
+        except LargeMessage:
+            # where post-quantum keys take their room, less is left; who knows these, knows compressed messages, too
+            connection_id = await self._agent.join_connection(link, compressed(info), created=created)
         return self._made(connection_id)
 
     def _adder(self, status: ContactStatus) -> Callable[[int], None]:
@@ -215,11 +297,12 @@ class Chat:
             raise ChatError(f"contact {contact_id} does not exist: it was removed or never made")
         return contact
 
-    async def delete_contact(self, contact_id: int) -> None:
-        """Remove a contact with its whole history and connection; the other side is told if it can be."""
+    async def delete_contact(self, contact_id: int, *, tell: bool = True) -> None:
+        """Remove a contact with its whole history and connection; the other side is told if it is to be and can."""
         contact = self.contact(contact_id)
         with self._database.transaction():
-            farewell = self._try_send(contact, ContactDeleted()) if contact.is_connected else None
+            farewell = self._try_send(contact, ContactDeleted()) if tell and contact.is_connected else None
+            self._inbox.forget(contact.id)
             self._history.clear(contact.id)
             self._contacts.hide(contact, farewell)
             self._database.erase()
@@ -253,6 +336,38 @@ class Chat:
             item = self._history.add_sent(contact.id, text, message_id, number, self._now())
             self._emit(ItemAdded(item))
         return item
+
+    def send_texts(self, contact_id: int, texts: Sequence[str]) -> list[ChatItem]:
+        """Store several texts and send them, in as few messages as the contact's program takes."""
+        for text in texts:
+            self._check_text(text)
+        contact = self._connected(contact_id)
+        if contact.chat_version < BATCH_VERSION:
+            with self._database.transaction():
+                return [self.send_text(contact_id, text) for text in texts]
+        with self._database.transaction():
+            return [item for group in self._groups(texts) for item in self._send_group(contact, group)]
+
+    def _groups(self, texts: Sequence[str]) -> list[list[tuple[str, bytes, bytes]]]:
+        """The texts with their message ids and bodies, as they fit together."""
+        groups: list[list[tuple[str, bytes, bytes]]] = []
+        room = 0
+        for text in texts:
+            message_id = self._random(_MESSAGE_ID_LENGTH)
+            body = self._encode(NewMessage(Content(text)), message_id)
+            if not groups or len(body) + 1 > room:
+                groups.append([])
+                room = MAX_MESSAGE_LENGTH - 1
+            groups[-1].append((text, message_id, body))
+            room -= len(body) + 1
+        return groups
+
+    def _send_group(self, contact: Contact, group: Sequence[tuple[str, bytes, bytes]]) -> list[ChatItem]:
+        number = self._send_encoded(contact, joined([body for _, _, body in group]), notify=True)
+        items = [self._history.add_sent(contact.id, text, id_, number, self._now()) for text, id_, _ in group]
+        for item in items:
+            self._emit(ItemAdded(item))
+        return items
 
     def edit_text(self, item_id: int, text: str) -> ChatItem:
         """Change an own text, here and at the contact's."""
@@ -293,6 +408,13 @@ class Chat:
             self._database.erase()
             self._emit(HistoryCleared(contact.id))
 
+    def mark_read(self, contact_id: int) -> None:
+        """Note that the user has read a conversation."""
+        contact = self.contact(contact_id)
+        with self._database.transaction():
+            if self._contacts.mark_read(contact.id):
+                self._emit(ContactUpdated(self.contact(contact.id)))
+
     @staticmethod
     def _check_text(text: str) -> None:
         if not text.strip():
@@ -328,6 +450,8 @@ class Chat:
         contact = self.contact(contact_id)
         with self._database.transaction():
             item = self._history.add_call(contact.id, direction, call, self._now(), sent_at)
+            if direction is Direction.RECEIVED:
+                self._contacts.count_unread(contact.id)
             self._emit(ItemAdded(item))
         return item
 
@@ -354,19 +478,36 @@ class Chat:
         return contact
 
     def _send(self, contact: Contact, event: Event, message_id: bytes | None = None) -> int:
-        if message_id is None:
-            message_id = self._random(_MESSAGE_ID_LENGTH)
-        if contact.connection_id is None:
-            raise NotConnectedError(f"contact {contact.id} has no connection: nothing can be sent")
+        body = self._encode(event, message_id or self._random(_MESSAGE_ID_LENGTH))
+        return self._send_encoded(contact, body, notify=notifies(event))
+
+    @staticmethod
+    def _encode(event: Event, message_id: bytes) -> bytes:
         try:
-            body = encode_message(ChatMessage(event, message_id, SUPPORTED_VERSIONS))
-            return self._agent.send(contact.connection_id, body, notify=notifies(event))
-        except (MessageTooLargeError, LargeMessage) as error:
+            return encode_message(ChatMessage(event, message_id, SUPPORTED_VERSIONS))
+        except MessageTooLargeError as error:
             raise TooLargeError(f"this cannot be sent: {error}") from None
         except MessageError as error:
             raise ChatError(f"this cannot be sent: {error}") from None
+
+    def _send_encoded(self, contact: Contact, body: bytes, *, notify: bool) -> int:
+        if contact.connection_id is None:
+            raise NotConnectedError(f"contact {contact.id} has no connection: nothing can be sent")
+        try:
+            return self._send_body(contact, contact.connection_id, body, notify=notify)
+        except LargeMessage as error:
+            raise TooLargeError(f"this cannot be sent: {error}") from None
         except AgentError as error:
             raise NotConnectedError(f"nothing can be sent to contact {contact.id}: {error}") from None
+
+    def _send_body(self, contact: Contact, connection_id: int, body: bytes, *, notify: bool) -> int:
+        try:
+            return self._agent.send(connection_id, body, notify=notify)
+        except LargeMessage:
+            # where post-quantum keys take their room, less is left than a message may have
+            if contact.chat_version < COMPRESSION_VERSION:
+                raise
+            return self._agent.send(connection_id, compressed(body), notify=notify)
 
     def _try_send(self, contact: Contact, event: Event) -> int | None:
         """Send, or not: the transaction goes on."""
@@ -401,10 +542,18 @@ class Chat:
             match event:
                 case agent_events.ServerConnected() | agent_events.ServerDisconnected():
                     connected = isinstance(event, agent_events.ServerConnected)
+                    for connection_id in event.connection_ids:
+                        (self._arrivals.subscribed if connected else self._arrivals.unsubscribed)(connection_id)
                     contact_ids = self._contacts.ids_of(event.connection_ids)
-                    self._emit(ServerStateChanged(event.server.hosts[0], connected, contact_ids))
+                    self._emit(ServerStateChanged(event.server.uri(), connected, contact_ids))
+                case agent_events.ContactRequestReceived():
+                    logger.info("a contact request came to an address that is not in use")
                 case _:
                     self._inbox.take(event)
+
+    def _confirm(self, connection_id: int, number: int) -> None:
+        if self.sends_receipts:
+            self._agent.send_receipt(connection_id, number)
 
     def _call_message_settled(self, contact: Contact, number: int, failure: FailureReason | None) -> None:
         key = (contact.id, number)

@@ -65,6 +65,14 @@ TRANSITIONS: dict[tuple[ContactStatus, ContactChange], ContactStatus] = {
 """What is not in the table is ignored."""
 
 
+class CallPermission(Enum):
+    """Whether calls are welcome, by both sides' wishes."""
+
+    BOTH = "both"
+    THEY_REFUSE = "they-refuse"
+    WE_REFUSE = "we-refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """A person. ``name`` is what to show: unique, bounded and clean; empty until the profile came."""
@@ -74,11 +82,25 @@ class Contact:
     full_name: str = field(repr=False)
     status: ContactStatus
     created_at: datetime
-    calls_allowed: bool = True
-    """Whether their profile welcomes calls."""
+    call_permission: CallPermission = CallPermission.BOTH
+    own_calls_allowed: bool | None = None
+    """The user's wish for this contact; ``None``: as in the profile."""
+    image: str | None = field(default=None, repr=False)
+    """Their picture, as a ``data:`` URL."""
+    verified_code: str | None = field(default=None, repr=False)
+    """The security code that the user has compared."""
     failure: FailureReason | None = None
     connection_id: int | None = None
     """The agent's connection; none once the other side deleted us."""
+    unread: int = field(default=0, compare=False)
+    """Texts and calls of the contact since the conversation was last read."""
+    chat_version: int = field(default=1, compare=False)
+    """The highest version of the chat protocol that both sides are known to speak."""
+
+    @property
+    def calls_allowed(self) -> bool:
+        """Whether both sides welcome calls."""
+        return self.call_permission is CallPermission.BOTH
 
     @property
     def is_connected(self) -> bool:
@@ -110,6 +132,12 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
+_SELECT = (
+    "SELECT contacts.*, coalesce(own_calls_allowed, (SELECT calls_allowed FROM profile), 1) AS we_allow_calls"
+    " FROM contacts"
+)
+
+
 class Contacts:
     """The table of contacts. Every method belongs into the caller's transaction."""
 
@@ -122,24 +150,22 @@ class Contacts:
             "INSERT INTO contacts (connection_id, status, created_at) VALUES (?, ?, ?)",
             (connection_id, status.value, to_microseconds(now)),
         )
-        row = self._database.execute("SELECT * FROM contacts WHERE id = ?", (cursor.lastrowid,)).fetchone()
+        row = self._database.execute(_SELECT + " WHERE id = ?", (cursor.lastrowid,)).fetchone()
         return _contact(row)
 
     def get(self, contact_id: int) -> Contact | None:
         """The contact, unless it was removed."""
-        row = self._database.execute("SELECT * FROM contacts WHERE id = ?", (contact_id,)).fetchone()
+        row = self._database.execute(_SELECT + " WHERE id = ?", (contact_id,)).fetchone()
         return None if row is None or row["status"] == ContactStatus.REMOVED.value else _contact(row)
 
     def by_connection(self, connection_id: int) -> Contact | None:
         """The contact of an agent connection, removed ones too."""
-        row = self._database.execute("SELECT * FROM contacts WHERE connection_id = ?", (connection_id,)).fetchone()
+        row = self._database.execute(_SELECT + " WHERE connection_id = ?", (connection_id,)).fetchone()
         return _contact(row) if row else None
 
     def all(self) -> list[Contact]:
         """All contacts but the removed, the oldest first."""
-        rows = self._database.execute(
-            "SELECT * FROM contacts WHERE status != ? ORDER BY id", (ContactStatus.REMOVED.value,)
-        )
+        rows = self._database.execute(_SELECT + " WHERE status != ? ORDER BY id", (ContactStatus.REMOVED.value,))
         return [_contact(row) for row in rows]
 
     def ids_of(self, connection_ids: tuple[int, ...]) -> tuple[int, ...]:
@@ -162,7 +188,7 @@ class Contacts:
     def without_link(self) -> list[Contact]:
         """Pending contacts whose link was lost before anybody saw it: nobody can use it."""
         rows = self._database.execute(
-            "SELECT * FROM contacts WHERE status = ? AND invitation_link IS NULL", (ContactStatus.PENDING.value,)
+            _SELECT + " WHERE status = ? AND invitation_link IS NULL", (ContactStatus.PENDING.value,)
         )
         return [_contact(row) for row in rows]
 
@@ -190,18 +216,45 @@ class Contacts:
         if row["name_key"] is None or row["display_name"] != display_name:
             name = self._free_name(display_name or _NAMELESS, contact.id)
         self._database.execute(
-            "UPDATE contacts SET name = ?, name_key = ?, display_name = ?, full_name = ?, calls_allowed = ?"
-            " WHERE id = ?",
+            "UPDATE contacts SET name = ?, name_key = ?, display_name = ?, full_name = ?, calls_allowed = ?,"
+            " image = ? WHERE id = ?",
             (
                 name,
                 _key(name),
                 display_name,
                 clean_name(profile.full_name, MAX_FULL_NAME_LENGTH),
                 profile.calls_allowed,
+                profile.image,
                 contact.id,
             ),
         )
         return self._reload(contact)
+
+    def set_own_calls_allowed(self, contact: Contact, allowed: bool | None) -> Contact:  # noqa: FBT001 - a value
+        """Keep the user's wish for a contact."""
+        self._database.execute("UPDATE contacts SET own_calls_allowed = ? WHERE id = ?", (allowed, contact.id))
+        return self._reload(contact)
+
+    def set_verified_code(self, contact: Contact, code: str | None) -> Contact:
+        """Keep the security code that was compared."""
+        self._database.execute("UPDATE contacts SET verified_code = ? WHERE id = ?", (code, contact.id))
+        return self._reload(contact)
+
+    def raise_version(self, contact: Contact, version: int) -> Contact:
+        """Note that the contact speaks a version; it never goes down."""
+        if version <= contact.chat_version:
+            return contact
+        self._database.execute("UPDATE contacts SET chat_version = ? WHERE id = ?", (version, contact.id))
+        return self._reload(contact)
+
+    def count_unread(self, contact_id: int) -> None:
+        """Something came that the user should read."""
+        self._database.execute("UPDATE contacts SET unread = unread + 1 WHERE id = ?", (contact_id,))
+
+    def mark_read(self, contact_id: int) -> bool:
+        """The conversation was read; tells whether that is news."""
+        changed = self._database.execute("UPDATE contacts SET unread = 0 WHERE id = ? AND unread != 0", (contact_id,))
+        return changed.rowcount > 0
 
     def _free_name(self, wanted: str, contact_id: int) -> str:
         name, number = wanted, 0
@@ -216,7 +269,8 @@ class Contacts:
         """Remove a contact for the user: all that is known of the person goes, the connection stays for now."""
         self._database.execute(
             "UPDATE contacts SET status = ?, name = '', name_key = NULL, display_name = '', full_name = '',"
-            " invitation_link = NULL, failure = NULL, farewell_number = ? WHERE id = ?",
+            " image = NULL, verified_code = NULL, invitation_link = NULL, failure = NULL, unread = 0,"
+            " farewell_number = ? WHERE id = ?",
             (ContactStatus.REMOVED.value, farewell_number, contact.id),
         )
 
@@ -232,8 +286,7 @@ class Contacts:
     def to_close(self) -> list[Contact]:
         """Contacts whose connection has no more use: deleted by the other side, or removed and told so."""
         rows = self._database.execute(
-            "SELECT * FROM contacts WHERE connection_id IS NOT NULL AND farewell_number IS NULL"
-            " AND status IN (?, ?) ORDER BY id",
+            _SELECT + " WHERE connection_id IS NOT NULL AND farewell_number IS NULL AND status IN (?, ?) ORDER BY id",
             (ContactStatus.GONE.value, ContactStatus.REMOVED.value),
         )
         return [_contact(row) for row in rows]
@@ -246,7 +299,7 @@ class Contacts:
         self._database.execute("UPDATE contacts SET connection_id = NULL WHERE id = ?", (contact_id,))
 
     def _reload(self, contact: Contact) -> Contact:
-        return _contact(self._database.execute("SELECT * FROM contacts WHERE id = ?", (contact.id,)).fetchone())
+        return _contact(self._database.execute(_SELECT + " WHERE id = ?", (contact.id,)).fetchone())
 
 
 # a list of thousands is made often, and an enumeration's own look-up is ten times as slow
@@ -260,7 +313,18 @@ def _contact(row: sqlite3.Row) -> Contact:
         full_name=row["full_name"],
         status=_STATUSES[row["status"]],
         created_at=from_microseconds(row["created_at"]),
-        calls_allowed=bool(row["calls_allowed"]),
+        call_permission=_permission(row),
+        own_calls_allowed=None if row["own_calls_allowed"] is None else bool(row["own_calls_allowed"]),
+        image=row["image"],
+        verified_code=row["verified_code"],
         failure=FailureReason(row["failure"]) if row["failure"] else None,
         connection_id=row["connection_id"],
+        unread=row["unread"],
+        chat_version=row["chat_version"],
     )
+
+
+def _permission(row: sqlite3.Row) -> CallPermission:
+    if not row["we_allow_calls"]:
+        return CallPermission.WE_REFUSE
+    return CallPermission.BOTH if row["calls_allowed"] else CallPermission.THEY_REFUSE

@@ -11,5 +11,9 @@ class NotConnectedError(ChatError):
     """The contact cannot be reached: not connected yet, failed, or deleted by the other side."""
 
 
+class ImageError(ChatError):
+    """A picture is none, or too large."""
+
+
 class TooLargeError(ChatError):
     """A text, an offer or an answer is larger than a message can be."""

@@ -79,7 +79,7 @@ class CallMessageReceived:
     contact_id: int
     message: CallMessage
     broker_time: datetime
-    waited: float | None = None
+    waited: float | None = field(default=None, compare=False)
     """Seconds that it waited on the server; ``None``: nobody knows, go by the clock."""
 
 

@@ -37,6 +37,8 @@ class Delivery(Enum):
     SENDING = "sending"
     SENT = "sent"
     """The other side's server has it."""
+    DELIVERED_TO_CONTACT = "received"
+    """The other side's program has it, and said so."""
     FAILED = "failed"
 
 
@@ -67,6 +69,8 @@ class Notice(Enum):
     """``count`` messages came that cannot be decrypted or understood."""
     RENAMED = "renamed"
     """The contact has another name now; ``text`` is the former one."""
+    CALL_REFUSED = "call-refused"
+    """The contact called, and calls from them are not welcome."""
     CONTACT_DELETED = "contact-deleted"
     """The other side deleted us."""
 
@@ -79,6 +83,14 @@ class TextDetails:
     content: ContentType = ContentType.TEXT
     edited: bool = False
     deleted: bool = False
+    quote: str = field(default="", repr=False)
+    """The beginning of the text that this one answers."""
+
+    @property
+    def readable(self) -> str:
+        """The text, under what it answers."""
+        quoted = "".join(f"> {line}\n" for line in self.quote.splitlines())
+        return quoted + self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +199,7 @@ class History:
             text=content.text,
             content=content.kind.value,
             edited=edited,
+            quote=content.quote,
         )
 
     def add_call(
@@ -226,6 +239,11 @@ class History:
             text=text,
         ), True
 
+    def ends_with(self, contact_id: int, notice: Notice) -> bool:
+        """Whether the newest item is this notice."""
+        newest = self.page(contact_id, limit=1, before=None)
+        return bool(newest) and isinstance(newest[0].details, NoticeDetails) and newest[0].details.notice is notice
+
     def set_call(self, item_id: int, call: CallDetails) -> ChatItem:
         """Write what came of a call."""
         self._database.execute(
@@ -250,27 +268,42 @@ class History:
     def mark_deleted(self, item_id: int) -> ChatItem:
         """Take the words out of a text and leave its place."""
         self._database.execute(
-            "UPDATE chat_items SET text = '', deleted = 1 WHERE id = ? AND kind = ?", (item_id, ItemKind.TEXT.value)
+            "UPDATE chat_items SET text = '', quote = '', deleted = 1 WHERE id = ? AND kind = ?",
+            (item_id, ItemKind.TEXT.value),
         )
         return self._reload(item_id)
 
-    def delivered(self, contact_id: int, agent_number: int, failure: FailureReason | None = None) -> ChatItem | None:
-        """Note what became of an own text; ``None`` if the number is not that of a text on its way."""
-        row = self._database.execute(
-            "SELECT id FROM chat_items WHERE contact_id = ? AND agent_number = ? AND delivery = ?",
-            (contact_id, agent_number, Delivery.SENDING.value),
-        ).fetchone()
-        if row is None:
-            return None
-        self._database.execute(
-            "UPDATE chat_items SET delivery = ?, failure = ? WHERE id = ?",
-            (
-                (Delivery.FAILED if failure else Delivery.SENT).value,
-                failure.value if failure else None,
-                row["id"],
-            ),
+    def delivered(self, contact_id: int, agent_number: int, failure: FailureReason | None = None) -> list[ChatItem]:
+        """Note what became of the own texts that went with this number, as far as they were on their way."""
+        state = Delivery.FAILED if failure else Delivery.SENT
+        return self._settle(contact_id, agent_number, state, failure, from_=(Delivery.SENDING,))
+
+    def received(self, contact_id: int, agent_number: int) -> list[ChatItem]:
+        """Note that the contact's program has the own texts that went with this number."""
+        return self._settle(
+            contact_id, agent_number, Delivery.DELIVERED_TO_CONTACT, None, from_=(Delivery.SENDING, Delivery.SENT)
         )
-        return self._reload(row["id"])
+
+    def _settle(
+        self,
+        contact_id: int,
+        agent_number: int,
+        state: Delivery,
+        failure: FailureReason | None,
+        *,
+        from_: tuple[Delivery, ...],
+    ) -> list[ChatItem]:
+        rows = self._database.execute(
+            "SELECT id, delivery FROM chat_items WHERE contact_id = ? AND agent_number = ? ORDER BY id",
+            (contact_id, agent_number),
+        ).fetchall()
+        ids = [row["id"] for row in rows if row["delivery"] in {before.value for before in from_}]
+        for item_id in ids:
+            self._database.execute(
+                "UPDATE chat_items SET delivery = ?, failure = ? WHERE id = ?",
+                (state.value, failure.value if failure else None, item_id),
+            )
+        return [self._reload(item_id) for item_id in ids]
 
     def remove(self, item_id: int) -> None:
         """Remove a text or notice."""
@@ -310,7 +343,9 @@ def _item(row: sqlite3.Row) -> ChatItem:
 def _details(row: sqlite3.Row) -> TextDetails | CallDetails | NoticeDetails:
     match ItemKind(row["kind"]):
         case ItemKind.TEXT:
-            return TextDetails(row["text"], ContentType(row["content"]), bool(row["edited"]), bool(row["deleted"]))
+            return TextDetails(
+                row["text"], ContentType(row["content"]), bool(row["edited"]), bool(row["deleted"]), row["quote"]
+            )
         case ItemKind.CALL:
             return CallDetails(CallMedia(row["call_media"]), CallStatus(row["call_status"]), row["call_duration"])
         case ItemKind.NOTICE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from simplex_calls.agent import events as agent_events
 from simplex_calls.agent.events import FailureReason, Integrity, IntegrityKind, RejectionReason
@@ -21,9 +21,14 @@ from simplex_calls.chat.events import (
     ItemUpdated,
 )
 from simplex_calls.chat.history import Direction, History, Notice, TextDetails
+from simplex_calls.chat.limits import CALL_INVITATIONS, CALL_MESSAGES, Allowance
 from simplex_calls.chat.messages import (
+    CallEnd,
+    CallInvitation,
+    CallMessage,
     ChatMessage,
     ContactDeleted,
+    ContactRequest,
     Content,
     DeleteMessage,
     Info,
@@ -32,9 +37,16 @@ from simplex_calls.chat.messages import (
     Profile,
     Unknown,
     UpdateMessage,
+    common_version,
 )
 
 logger = logging.getLogger(__name__)
+
+JOINED_VERSION = 8
+"""What those whose link we used speak at least: official clients that can be connected with are not older."""
+
+DELETABLE = timedelta(hours=78)
+"""How long after a text its sender may take it back: a day and more for the way, as official clients have it."""
 
 ConnectionEvent = (
     agent_events.ConfirmationReceived
@@ -66,11 +78,19 @@ class Outlets:
     """Tell the floor above at once, inside the transaction."""
     call_message_settled: Callable[[Contact, int, FailureReason | None], None]
     """The agent delivered, or gave up, the message with this number: perhaps a call message."""
-    allow: Callable[[int], None]
+    allow: Callable[[Contact], None]
     """Accept who used our link."""
+    confirm: Callable[[int, int], None]
+    """Tell the other side that the message with this number of a connection was received, if the user wants that."""
+    end_call: Callable[[Contact, bytes], object]
+    """Tell the other side that a call is not taken."""
     close_later: Callable[[Contact], None]
     """Delete the contact's connection after the commit."""
     now: Callable[[], datetime]
+    waited: Callable[[int, datetime], float]
+    """How long a message of a connection waited on the server that took it then."""
+    elapsed: Callable[[], float]
+    """A clock that nobody sets."""
 
 
 class Inbox:
@@ -80,6 +100,13 @@ class Inbox:
         self._contacts = contacts
         self._history = history
         self._outlets = outlets
+        self._invitations = Allowance(CALL_INVITATIONS, outlets.elapsed)
+        self._call_messages = Allowance(CALL_MESSAGES, outlets.elapsed)
+
+    def forget(self, contact_id: int) -> None:
+        """The contact was removed."""
+        self._invitations.forget(contact_id)
+        self._call_messages.forget(contact_id)
 
     def take(self, event: ConnectionEvent) -> None:
         """Apply one event."""
@@ -93,12 +120,16 @@ class Inbox:
 
     def _take_of(self, contact: Contact, event: ConnectionEvent) -> None:
         match event:
-            case agent_events.ConfirmationReceived(connection_id, info):
-                if contact.status is ContactStatus.PENDING and self._take_info(contact, info):
-                    self._outlets.allow(connection_id)
+            case agent_events.ConfirmationReceived(info=info):
+                # a contact that is connecting asked through an address, and is accepted
+                asked = contact.status is ContactStatus.CONNECTING
+                if (asked or contact.status is ContactStatus.PENDING) and (
+                    taken := self._take_info(contact, info, JOINED_VERSION if asked else 1)
+                ):
+                    self._outlets.allow(taken)
             case agent_events.InfoReceived(info=info):
                 if contact.status is ContactStatus.CONNECTING:
-                    self._take_info(contact, info)
+                    self._take_info(contact, info, JOINED_VERSION)
             case agent_events.Connected():
                 self._change(contact, ContactChange.CONNECTED)
             case agent_events.MessageReceived():
@@ -108,6 +139,12 @@ class Inbox:
                     self._notice(contact, Notice.UNREADABLE)
             case agent_events.MessageDelivered(number=number):
                 self._settled(contact, number, None)
+            case agent_events.MessageReceiptReceived(number=number, is_good=is_good):
+                if is_good:
+                    for item in self._history.received(contact.id, number):
+                        self._outlets.emit(ItemUpdated(item))
+                else:
+                    logger.warning("contact %d received another message than ours", contact.id)
             case agent_events.MessageFailed(number=number, reason=reason):
                 self._settled(contact, number, reason)
             case agent_events.ConnectionFailed(reason=reason):
@@ -128,7 +165,8 @@ class Inbox:
             case _:
                 logger.debug("%s of a removed contact", type(event).__name__)
 
-    def _take_info(self, contact: Contact, info: bytes) -> bool:
+    def _take_info(self, contact: Contact, info: bytes, version: int) -> Contact | None:
+        """Take over the profile that came while connecting; ``version``: what the other side speaks at least."""
         try:
             message = decode_info(info)
             if not isinstance(message.event, Info):
@@ -136,10 +174,11 @@ class Inbox:
         except MessageError as error:
             logger.warning("contact %d cannot be connected: %s", contact.id, error)
             self._change(contact, ContactChange.FAILED, FailureReason.INCOMPATIBLE)
-            return False
+            return None
         contact = self._contacts.set_profile(contact, message.event.profile)
+        contact = self._contacts.raise_version(contact, max(version, common_version(message.versions)))
         self._change(contact, ContactChange.PROFILE)
-        return True
+        return contact
 
     def _change(self, contact: Contact, change: ContactChange, failure: FailureReason | None = None) -> bool:
         changed = self._contacts.change(contact, change, failure)
@@ -150,10 +189,10 @@ class Inbox:
         return True
 
     def _settled(self, contact: Contact, number: int, failure: FailureReason | None) -> None:
-        item = self._history.delivered(contact.id, number, failure)
-        if item:
+        items = self._history.delivered(contact.id, number, failure)
+        for item in items:
             self._outlets.emit(ItemUpdated(item))
-        else:
+        if not items:
             self._outlets.call_message_settled(contact, number, failure)
 
     # Messages
@@ -163,14 +202,21 @@ class Inbox:
         if not contact.name or contact.status in (ContactStatus.PENDING, ContactStatus.GONE):
             logger.info("a message of contact %d, which is %s, is ignored", contact.id, contact.status.value)
             return
+        waited = self._outlets.waited(received.connection_id, received.broker_time)
         self._note_integrity(contact, received.integrity)
         bad: list[MessageError] = []
+        wants_receipt = False
         for message in decode_body(received.body):
             if isinstance(message, MessageError):
                 bad.append(message)
             else:
                 # an earlier message of the same body may have changed the contact
-                self._take_message(self._contacts.get(contact.id) or contact, message, received)
+                contact = self._contacts.get(contact.id) or contact
+                contact = self._contacts.raise_version(contact, common_version(message.versions))
+                self._take_message(contact, message, received, waited)
+                wants_receipt = wants_receipt or isinstance(message.event, NewMessage | CallInvitation)
+        if wants_receipt:
+            self._outlets.confirm(received.connection_id, received.number)
         if bad:
             # once for a body, however many bad parts somebody put into it
             logger.warning("%d messages of contact %d are not understood; the first: %s", len(bad), contact.id, bad[0])
@@ -186,16 +232,16 @@ class Inbox:
         else:
             self._notice(contact, Notice.OUT_OF_STEP)
 
-    def _take_message(self, contact: Contact, message: ChatMessage, received: agent_events.MessageReceived) -> None:
+    def _take_message(
+        self, contact: Contact, message: ChatMessage, received: agent_events.MessageReceived, waited: float
+    ) -> None:
         match message.event:
             case NewMessage(content):
                 self._take_text(contact, content, message.message_id, received.broker_time)
             case UpdateMessage(target, content):
                 self._take_update(contact, target, content, received.broker_time)
             case DeleteMessage(target):
-                item = self._history.by_message_id(contact.id, Direction.RECEIVED, target)
-                if item and isinstance(item.details, TextDetails) and not item.details.deleted:
-                    self._outlets.emit(ItemUpdated(self._history.mark_deleted(item.id)))
+                self._take_deletion(contact, target, received.broker_time)
             case Info(profile):
                 self._take_profile(contact, profile)
             case ContactDeleted():
@@ -204,12 +250,35 @@ class Inbox:
                     self._outlets.close_later(contact)
             case Unknown(name):
                 logger.info("%s is ignored", name)
+            case ContactRequest():
+                logger.info("x.contact is ignored: contact %d is one already", contact.id)
             case call_message:
-                if contact.is_connected:
-                    # not after the commit: the call's state and its answer are stored with this message
-                    self._outlets.call_message(CallMessageReceived(contact.id, call_message, received.broker_time))
-                else:
-                    logger.info("%s of contact %d: no answer could be sent", type(call_message).__name__, contact.id)
+                self._take_call_message(contact, call_message, received.broker_time, waited)
+
+    def _take_call_message(self, contact: Contact, message: CallMessage, sent_at: datetime, waited: float) -> None:
+        name = type(message).__name__
+        allowance = self._invitations if isinstance(message, CallInvitation) else self._call_messages
+        if not isinstance(message, CallEnd) and not allowance.take(contact.id):
+            # nothing is stored of it: that is what the flood is after
+            logger.warning("%s of contact %d is one too many", name, contact.id)
+        elif not contact.is_connected:
+            logger.info("%s of contact %d: no answer could be sent", name, contact.id)
+        elif isinstance(message, CallInvitation) and not contact.calls_allowed:
+            # official clients refuse both ways, too: whoever takes no calls makes none
+            self._notice(contact, Notice.CALL_REFUSED)
+            self._outlets.end_call(contact, message.call_id)
+        else:
+            # not after the commit: the call's state and its answer are stored with this message
+            self._outlets.call_message(CallMessageReceived(contact.id, message, sent_at, waited))
+
+    def _take_deletion(self, contact: Contact, target: bytes, sent_at: datetime) -> None:
+        item = self._history.by_message_id(contact.id, Direction.RECEIVED, target)
+        if item is None or not isinstance(item.details, TextDetails) or item.details.deleted:
+            return
+        if item.sent_at is not None and sent_at - item.sent_at >= DELETABLE:
+            logger.info("contact %d wants a text gone that is too old for it", contact.id)
+            return
+        self._outlets.emit(ItemUpdated(self._history.mark_deleted(item.id)))
 
     def _take_text(
         self, contact: Contact, content: Content, message_id: bytes | None, sent_at: datetime, *, edited: bool = False
@@ -219,6 +288,7 @@ class Inbox:
             return
         now = self._outlets.now()
         item = self._history.add_received(contact.id, content, message_id, now, sent_at, edited=edited)
+        self._contacts.count_unread(contact.id)
         self._outlets.emit(ItemAdded(item))
 
     def _take_update(self, contact: Contact, target: bytes, content: Content, sent_at: datetime) -> None:
@@ -231,7 +301,8 @@ class Inbox:
 
     def _take_profile(self, contact: Contact, profile: Profile) -> None:
         changed = self._contacts.set_profile(contact, profile)
-        if changed.name != contact.name:
+        if changed.name != contact.name and not self._history.ends_with(contact.id, Notice.RENAMED):
+            # somebody who changes names all the time does not fill the history
             self._notice(changed, Notice.RENAMED, text=contact.name)
         if changed != contact:
             self._outlets.emit(ContactUpdated(changed))

@@ -8,10 +8,12 @@ Specified in ``docs/protocol/simplex-chat.md`` and its JTD schema; the call mess
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from simplex_calls.crypto import CryptoError, X25519PublicKey
 from simplex_calls.smp.encoding import VersionRange, base64url, from_base64url
@@ -24,6 +26,8 @@ MAX_INFO_LENGTH = 14_694
 """Most bytes of JSON in a connection info (``x.info`` while connecting)."""
 
 MAX_ID_LENGTH = 255
+MAX_QUOTE_LENGTH = 500
+"""Most characters of a quoted text that are kept."""
 _MAX_EVENT_LENGTH = 64
 
 
@@ -37,6 +41,13 @@ class MessageTooLargeError(MessageError):
 
 SUPPORTED_VERSIONS = VersionRange(1, 9)
 """What we tell others: 8 is compressed messages, 9 is batches between contacts; above are groups and businesses."""
+
+
+def common_version(theirs: VersionRange | None) -> int:
+    """The highest chat version that we and a message's sender speak; 1, the first, if it does not say or none."""
+    if theirs is None or theirs.minimum > SUPPORTED_VERSIONS.maximum:
+        return SUPPORTED_VERSIONS.minimum
+    return min(theirs.maximum, SUPPORTED_VERSIONS.maximum)
 
 
 class CallMedia(Enum):
@@ -58,6 +69,16 @@ class ContentType(Enum):
     OTHER = "other"
 
 
+MAX_IMAGE_LENGTH = 12_500
+"""Most characters of a profile's picture: official apps make theirs no larger."""
+_IMAGE = re.compile(r"data:image/(?:jpg|jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+def is_image(value: object) -> TypeGuard[str]:
+    """Whether a value can be shown as a profile's picture; others are passed over, the profile is not."""
+    return isinstance(value, str) and len(value) <= MAX_MESSAGE_LENGTH and _IMAGE.fullmatch(value) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What people tell their contacts about themselves. ``preferences`` are kept as received."""
@@ -65,6 +86,8 @@ class Profile:
     display_name: str = field(repr=False)
     full_name: str = field(default="", repr=False)
     preferences: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
+    image: str | None = field(default=None, repr=False)
+    """A small picture as a ``data:`` URL."""
 
     @property
     def calls_allowed(self) -> bool:
@@ -79,6 +102,8 @@ class Content:
 
     text: str = field(repr=False)
     kind: ContentType = ContentType.TEXT
+    quote: str = field(default="", repr=False)
+    """The beginning of the text that this one answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +119,14 @@ class Info:
     """``x.info``: the sender's profile, while connecting and whenever it changes."""
 
     profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRequest:
+    """``x.contact``: somebody asks to connect through an address; ``request_id`` is the same if they ask again."""
+
+    profile: Profile
+    request_id: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +208,7 @@ class Unknown:
 
 
 CallMessage = CallInvitation | CallOffer | CallAnswer | CallExtra | CallEnd
-Event = Info | NewMessage | UpdateMessage | DeleteMessage | ContactDeleted | CallMessage | Unknown
+Event = Info | ContactRequest | NewMessage | UpdateMessage | DeleteMessage | ContactDeleted | CallMessage | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +249,10 @@ def encode_message(message: ChatMessage, limit: int = MAX_MESSAGE_LENGTH) -> byt
 def _encode_event(event: Event) -> tuple[str, dict[str, Any]]:
     match event:
         case Info(profile):
-            value: dict[str, Any] = {"displayName": profile.display_name, "fullName": profile.full_name}
-            if profile.preferences is not None:
-                value["preferences"] = profile.preferences
-            return "x.info", {"profile": value}
+            return "x.info", {"profile": _encode_profile(profile)}
+        case ContactRequest(profile, request_id):
+            asked = {} if request_id is None else {"contactReqId": base64url(request_id)}
+            return "x.contact", asked | {"profile": _encode_profile(profile)}
         case NewMessage(content):
             return "x.msg.new", {"content": _encode_content(content)}
         case UpdateMessage(target, content):
@@ -242,6 +275,15 @@ def _encode_event(event: Event) -> tuple[str, dict[str, Any]]:
             return "x.call.end", {"callId": base64url(call_id)}
         case Unknown(name):
             raise MessageError(f"{name} is not an event that we send")
+
+
+def _encode_profile(profile: Profile) -> dict[str, Any]:
+    value: dict[str, Any] = {"displayName": profile.display_name, "fullName": profile.full_name}
+    if profile.image is not None:
+        value["image"] = profile.image
+    if profile.preferences is not None:
+        value["preferences"] = profile.preferences
+    return value
 
 
 def _encode_content(content: Content) -> dict[str, Any]:
@@ -336,16 +378,32 @@ def _versions(text: str) -> VersionRange:
         raise MessageError("v is not a version range") from None
 
 
-def _info(params: dict[str, Any]) -> Info:
+def _profile(params: dict[str, Any]) -> Profile:
     profile = _get(params, "profile", dict)
-    preferences = profile.get("preferences")
-    return Info(
-        Profile(
-            display_name=_get(profile, "displayName", str),
-            full_name=_get(profile, "fullName", str),
-            preferences=preferences if isinstance(preferences, dict) else None,
-        )
+    preferences, image = profile.get("preferences"), profile.get("image")
+    return Profile(
+        display_name=_get(profile, "displayName", str),
+        full_name=_get(profile, "fullName", str),
+        image=image if is_image(image) else None,
+        preferences=preferences if isinstance(preferences, dict) else None,
     )
+
+
+def _contact_request(params: dict[str, Any]) -> ContactRequest:
+    has_id = params.get("contactReqId") is not None
+    return ContactRequest(_profile(params), _get_id(params, "contactReqId") if has_id else None)
+
+
+def _new_message(params: dict[str, Any]) -> NewMessage:
+    content = _content(params)
+    if content.kind is ContentType.TEXT and isinstance(params.get("file"), dict):
+        content = replace(content, kind=ContentType.FILE)
+    quote = params.get("quote")
+    if isinstance(quote, dict):
+        # the answer itself can be read, whatever is wrong with this
+        with suppress(MessageError):
+            content = replace(content, quote=_content(quote).text[:MAX_QUOTE_LENGTH])
+    return NewMessage(content)
 
 
 def _content(params: dict[str, Any]) -> Content:
@@ -400,8 +458,9 @@ def _call_extra(params: dict[str, Any]) -> CallExtra:
 
 
 _DECODERS: dict[str, Callable[[dict[str, Any]], Event]] = {
-    "x.info": _info,
-    "x.msg.new": lambda params: NewMessage(_content(params)),
+    "x.info": lambda params: Info(_profile(params)),
+    "x.contact": _contact_request,
+    "x.msg.new": _new_message,
     "x.msg.update": lambda params: UpdateMessage(_get_id(params, "msgId"), _content(params)),
     "x.msg.del": lambda params: DeleteMessage(_get_id(params, "msgId")),
     "x.direct.del": lambda _params: ContactDeleted(),

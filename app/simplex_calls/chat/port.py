@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.smp.address import ServerAddress
 
 
@@ -17,7 +18,7 @@ class AgentPort(Protocol):
     async def stop(self) -> None:
         """Close all connections to servers."""
 
-    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, str]:
+    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, ConnectionLink]:
         """Make a connection and the invitation link to it; ``created`` is called in the same transaction."""
 
     async def join_connection(self, link: str, info: bytes, *, created: Callable[[int], None] | None = None) -> int:
@@ -28,6 +29,21 @@ class AgentPort(Protocol):
 
     def send(self, connection_id: int, body: bytes, *, notify: bool = False) -> int:
         """Store a message to be sent, and return its number."""
+
+    def send_receipt(self, connection_id: int, number: int) -> bool:
+        """Tell the other side that its message was received, while the event of it is handled."""
+
+    def security_code(self, connection_id: int) -> str | None:
+        """The digits that both sides can compare; ``None`` until the connection has keys."""
+
+    def is_quantum_resistant(self, connection_id: int) -> bool:
+        """Whether post-quantum encryption is on in both directions."""
+
+    def set_pq(self, connection_id: int, *, on: bool) -> None:
+        """Turn post-quantum encryption on or off."""
+
+    def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:
+        """The servers that we receive from, and those that we send to."""
 
     async def delete_connection(self, connection_id: int) -> None:
         """Forget a connection here and on its servers."""

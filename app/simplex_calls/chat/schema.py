@@ -2,7 +2,8 @@
 
 Times are whole microseconds since 1970 (UTC). ``contacts.name_key`` keeps displayed names apart; it is null until the
 name is known. ``contacts.farewell_number`` is the agent's number of the last message to a removed contact: the
-connection goes once that is delivered.
+connection goes once that is delivered. ``contacts.own_calls_allowed`` is the user's wish for this contact; null: as in
+the profile. ``contacts.verified_code`` is the security code that the user has compared.
 """
 
 from __future__ import annotations
@@ -53,5 +54,17 @@ MIGRATIONS = (
     CREATE UNIQUE INDEX chat_items_message ON chat_items (contact_id, direction, message_id)
         WHERE message_id IS NOT NULL;
     CREATE INDEX chat_items_number ON chat_items (contact_id, agent_number) WHERE agent_number IS NOT NULL;
+    """,
+    """
+    ALTER TABLE profile ADD COLUMN image TEXT;
+    ALTER TABLE profile ADD COLUMN calls_allowed INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE contacts ADD COLUMN image TEXT;
+    ALTER TABLE contacts ADD COLUMN own_calls_allowed INTEGER;
+    ALTER TABLE contacts ADD COLUMN verified_code TEXT;
+    """,
+    """
+    ALTER TABLE contacts ADD COLUMN chat_version INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE contacts ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE chat_items ADD COLUMN quote TEXT NOT NULL DEFAULT '';
     """,
 )
