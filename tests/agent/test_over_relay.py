@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from simplex_calls.agent import Agent, AgentEvent, DeliveryConfig
+from simplex_calls.agent.details import LinkKind
+from simplex_calls.agent.errors import LinkUsed
 from simplex_calls.agent.events import (
     ConfirmationReceived,
     Connected,
+    ContactRequestReceived,
     InfoReceived,
     MessageDelivered,
     MessageReceived,
@@ -111,6 +116,68 @@ async def test_in_memory(tmp_path: Path) -> None:
             # the relay tells its next message that nobody reads it any more
             bob.agent.send(from_bob, b"gone?")
             await bob.until(lambda: "QUEUE_GONE" in repr(bob.events[-1]))
+
+
+@asynccontextmanager
+async def people_on(relay: Relay, folder: Path) -> AsyncIterator[list[Side]]:
+    """Alice and Bob on a relay in memory."""
+
+    async def connector(*_: object) -> object:
+        return relay.connect_in_memory()
+
+    def make(handler: NetworkHandler) -> NetworkPort:
+        return Network(handler=handler, config=QUICK, connector=connector)  # type: ignore[arg-type]
+
+    sides = [Side(relay.address, folder / f"{name}.db", make) for name in ("alice", "bob")]
+    for side in sides:
+        await side.start()
+    try:
+        yield sides
+    finally:
+        for side in sides:
+            await side.stop()
+
+
+async def talk(alice: Side, bob: Side, from_alice: int, from_bob: int) -> None:
+    """Wait until both are connected, and send one message each way."""
+    await alice.until(lambda: alice.count(Connected) == 1)
+    await bob.until(lambda: bob.count(Connected) == 1)
+    alice.agent.send(from_alice, b"to bob")
+    bob.agent.send(from_bob, b"to alice")
+    await alice.until(lambda: alice.bodies == [b"to alice"])
+    await bob.until(lambda: bob.bodies == [b"to bob"])
+    assert alice.agent.security_code(from_alice) == bob.agent.security_code(from_bob)
+
+
+async def test_a_short_invitation(tmp_path: Path) -> None:
+    async with Relay(RelayConfig(port=0)) as relay, people_on(relay, tmp_path) as (alice, bob):
+        from_alice, link = await alice.agent.create_connection(user_data=b"alice")
+        assert link.short is not None
+        preview = await bob.agent.look_up_link(link.short)
+        assert (preview.kind, preview.user_data) == (LinkKind.INVITATION, b"alice")
+        from_bob = await bob.agent.join_connection(link.short, b"from the joiner")
+        await talk(alice, bob, from_alice, from_bob)
+        assert bob.agent.is_quantum_resistant(from_bob)
+
+
+async def test_a_contact_address(tmp_path: Path) -> None:
+    async with Relay(RelayConfig(port=0)) as relay, people_on(relay, tmp_path) as (alice, bob):
+        address, link = await alice.agent.create_address(b"alice")
+        assert link.short is not None
+        await alice.agent.set_address_data(address, b"alice now")
+        preview = await bob.agent.look_up_link(link.short)
+        assert (preview.kind, preview.user_data) == (LinkKind.CONTACT, b"alice now")
+        from_bob = await bob.agent.join_connection(link.short, b"from who asks")
+        await alice.until(lambda: alice.count(ContactRequestReceived) == 1)
+        (request,) = (event for event in alice.events if isinstance(event, ContactRequestReceived))
+        assert (request.address_id, request.info) == (address, b"from who asks")
+        from_alice = await alice.agent.accept_request(request.request_id, b"from the owner")
+        await talk(alice, bob, from_alice, from_bob)
+        await alice.agent.delete_address(address)
+        while alice.database.execute("SELECT 1 FROM queue_deletions").fetchall():
+            await asyncio.sleep(0.01)
+        with pytest.raises(LinkUsed):
+            await bob.agent.look_up_link(link.short)
 
 
 async def test_over_tls_with_restarts_of_the_relay_and_of_one_side(tmp_path: Path) -> None:
