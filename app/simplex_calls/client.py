@@ -47,11 +47,14 @@ from simplex_calls.chat.history import (
 from simplex_calls.chat.messages import CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.client_errors import ClientError, user_errors
+from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
 from simplex_calls.database import Database, DatabaseKey
 from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.errors import AddressError
 from simplex_calls.smp.probe import ServerVerdict, probe_server
+from simplex_calls.smp.queues import PrivateRouting
 
 __all__ = [
     "CallDetails",
@@ -78,10 +81,12 @@ __all__ = [
     "ItemKind",
     "MediaPath",
     "MediaSource",
+    "NetworkSettings",
     "Notice",
     "NoticeDetails",
     "Page",
     "PageStats",
+    "PrivateRouting",
     "Profile",
     "ServerChoice",
     "ServerStatus",
@@ -161,6 +166,7 @@ class Client:
             self._ice = IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
         self._make_agent = agent
         self._database: Database | None = None
+        self._network = NetworkSettings()
         self._agent: AgentPort | None = None
         self._running: tuple[Chat, CallManager] | None = None
         self._readers: set[Events] = set()
@@ -185,7 +191,9 @@ class Client:
                 database.migrate("client", MIGRATIONS)
                 kept = stored(database)
                 self._servers = self._servers if kept is None else kept
+                self._network = stored_network(database)
                 chat = Chat(database, lambda handler: self._new_agent(database, handler), handler=self._chat_told)
+                self._apply_network(chat)
                 if chat.profile is None and self._name is not None:
                     chat.set_profile(self._name)
                 manager = CallManager(database, chat, handler=self._calls_told, ice=lambda: self._ice)
@@ -200,6 +208,7 @@ class Client:
 
     def _new_agent(self, database: Database, handler: Callable[[AgentEvent], None]) -> AgentPort:
         self._agent = self._make_agent(database, active(self._servers), handler)
+        self._agent.configure_network(self._network.config())
         return self._agent
 
     def _open(self) -> Database:
@@ -307,7 +316,30 @@ class Client:
     async def test_server(self, uri: str) -> ServerVerdict:
         """Connect to a server, make a queue there and delete it; raises for what is no address."""
         with user_errors():
-            return await probe_server(ServerAddress.parse(uri))
+            return await probe_server(ServerAddress.parse(uri), config=self._network.config())
+
+    @property
+    def network_settings(self) -> NetworkSettings:
+        """How messages travel."""
+        return self._network
+
+    def set_network_settings(self, settings: NetworkSettings) -> None:
+        """Change how messages travel, from now on; connections to servers are made anew."""
+        database = self._opened()
+        try:
+            config = settings.config()
+        except AddressError as error:
+            raise ClientError("client.error.proxy", detail=error) from None
+        with user_errors():
+            store_network(database, settings)
+        self._network = settings
+        self._apply_network(self._chat)
+        if self._agent is not None:
+            self._agent.configure_network(config)
+
+    def _apply_network(self, chat: Chat) -> None:
+        chat.sends_receipts = self._network.receipts
+        chat.wants_pq = self._network.quantum_resistance
 
     def server_status(self) -> list[ServerStatus]:
         """The servers that contacts are on, as far as they were heard of since the start."""

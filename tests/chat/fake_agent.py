@@ -28,6 +28,7 @@ from simplex_calls.chat.chat import Chat
 from simplex_calls.chat.events import CallMessageReceived, ChatEvent
 from simplex_calls.database import Database
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.queues import NetworkConfig
 
 OK = Integrity()
 SERVER_OF_PEER = ServerAddress(("peer.example.org",), None, bytes(32))
@@ -68,6 +69,8 @@ class FakeAgent:
         self.next_failure: FailureReason | None = None
         self.running = False
         self.pq: dict[int, bool] = {}
+        self.wishes_pq: list[bool] = []
+        self.network: NetworkConfig | None = None
         self.servers: tuple[ServerAddress, ...] = ()
         self.dies_after_making = False
 
@@ -96,6 +99,9 @@ class FakeAgent:
     def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:
         return self.servers, () if self.peers.get(connection_id) is None else (SERVER_OF_PEER,)
 
+    def configure_network(self, config: NetworkConfig) -> None:
+        self.network = config
+
     def use_servers(self, servers: Sequence[ServerAddress]) -> None:
         self.servers = tuple(servers)
 
@@ -116,14 +122,20 @@ class FakeAgent:
                 return False
         return True
 
-    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, ConnectionLink]:
+    async def create_connection(
+        self, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> tuple[int, ConnectionLink]:
+        self.wishes_pq.append(pq)
         connection_id = next(self.ids)
         link = f"simplex:/invitation#{id(self)}-{connection_id}"
         self._make(connection_id, None, created)
         self.wire.links[link] = (self, connection_id)
         return connection_id, ConnectionLink(link)
 
-    async def join_connection(self, link: str, info: bytes, *, created: Callable[[int], None] | None = None) -> int:
+    async def join_connection(
+        self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> int:
+        self.wishes_pq.append(pq)
         if len(info) > self.info_limit:
             raise LargeMessage(len(info), self.info_limit)
         connection_id = next(self.ids)

@@ -36,6 +36,8 @@ method                       params                                            r
 ``set_servers``              ``servers``: list of ``{uri, isOn}``              *servers*
 ``test_server`` →            ``uri``                                           *verdict*
 ``set_relay``                ``mode`` (``off, machine, lan``), ``host?``       *servers*
+``network``                                                                    *network*
+``set_network``              any of *network*                                  *network*
 ``profiles``                                                                   list of *home profile*
 ``switch_profile``           ``id, passphrase?``                               ``null``; ``reload`` follows
 ``add_profile``              ``name``                                          *home profile*
@@ -93,6 +95,9 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     (this machine's addresses in its networks), ``uri?`` and ``qr?`` while it runs, ``isOn``
 *verdict*
     ``kind`` (a word; ``chat.verdict.<word>`` is its text), ``roundTrip?`` (milliseconds)
+*network*
+    ``socksProxy`` (``host:port``, empty for none), ``privateRouting`` (``always, unknown, never``),
+    ``quantumResistance, receipts``
 *home profile*
     ``id, name, isOpen, hasPassphrase, hasReadableKey`` (its key lies in a file beside it)
 
@@ -121,6 +126,7 @@ from __future__ import annotations
 from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.call_methods import CallMethods
 from simplex_calls.bridge.home_methods import HomeMethods
+from simplex_calls.bridge.network_methods import NetworkMethods
 from simplex_calls.bridge.params import Params
 from simplex_calls.bridge.people_methods import PeopleMethods
 from simplex_calls.bridge.server_methods import ServerMethods
@@ -161,6 +167,7 @@ class ChatMethods(Methods):
                 **TextMethods(client).table(),
                 **CallMethods(client, shell).table(),
                 **self._servers.table(),
+                **NetworkMethods(client).table(),
                 **({} if home is None else HomeMethods(home).table()),
             }
         )

@@ -129,6 +129,8 @@ class Chat:
         self._handler = handler
         self._clock = clock
         self._arrivals = Arrivals(clock, elapsed)
+        self.wants_pq = True
+        """Whether new connections are to be encrypted against quantum computers, too."""
         self.sends_receipts = True
         """Whether contacts are told that their texts and calls were received."""
         self._random = random
@@ -251,7 +253,9 @@ class Chat:
     async def create_invitation(self) -> Invitation:
         """Make a link for one person, and a pending contact for them."""
         self._own_info()
-        connection_id, link = await self._agent.create_connection(created=self._adder(ContactStatus.PENDING))
+        connection_id, link = await self._agent.create_connection(
+            created=self._adder(ContactStatus.PENDING), pq=self.wants_pq
+        )
         with self._database.transaction():
             contact = self._made(connection_id)
             self._contacts.set_link(contact, str(link))
@@ -266,10 +270,10 @@ class Chat:
         """Use somebody's link; their name comes with :class:`ContactUpdated`."""
         link, info, created = link.strip(), self._own_info(), self._adder(ContactStatus.CONNECTING)
         try:
-            connection_id = await self._agent.join_connection(link, info, created=created)
+            connection_id = await self._agent.join_connection(link, info, created=created, pq=self.wants_pq)
         except LargeMessage:
             # where post-quantum keys take their room, less is left; who knows these, knows compressed messages, too
-            connection_id = await self._agent.join_connection(link, compressed(info), created=created)
+            connection_id = await self._agent.join_connection(link, compressed(info), created=created, pq=self.wants_pq)
         return self._made(connection_id)
 
     def _adder(self, status: ContactStatus) -> Callable[[int], None]:

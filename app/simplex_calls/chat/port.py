@@ -7,6 +7,7 @@ from typing import Protocol
 
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.queues import NetworkConfig
 
 
 class AgentPort(Protocol):
@@ -18,10 +19,14 @@ class AgentPort(Protocol):
     async def stop(self) -> None:
         """Close all connections to servers."""
 
-    async def create_connection(self, *, created: Callable[[int], None] | None = None) -> tuple[int, ConnectionLink]:
+    async def create_connection(
+        self, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> tuple[int, ConnectionLink]:
         """Make a connection and the invitation link to it; ``created`` is called in the same transaction."""
 
-    async def join_connection(self, link: str, info: bytes, *, created: Callable[[int], None] | None = None) -> int:
+    async def join_connection(
+        self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> int:
         """Use an invitation link; ``created`` is called in the same transaction."""
 
     def allow_connection(self, connection_id: int, info: bytes) -> None:
@@ -47,6 +52,9 @@ class AgentPort(Protocol):
 
     async def delete_connection(self, connection_id: int) -> None:
         """Forget a connection here and on its servers."""
+
+    def configure_network(self, config: NetworkConfig) -> None:
+        """Reach servers as ``config`` says from now on."""
 
     def use_servers(self, servers: Sequence[ServerAddress]) -> None:
         """Make new connections on these servers of ours."""

@@ -49,7 +49,7 @@ export class DetailsController {
     if (contactId === undefined) return;
     try {
       const details = await this.#store.request("verify", code === null ? { contactId } : { contactId, code });
-      const compared = code === null ? "" : details.isVerified ? "same" : "other";
+      const compared = code === null ? "" : details.isSame ? "same" : "other";
       this.#store.set(model.detailsCame(this.#store.state, details, compared));
     } catch (error) {
       this.#store.failed(error);
