@@ -234,3 +234,25 @@ async def test_client_versions(client: str, securable: bool) -> None:
     await connected(alice, bob)
     for person in (alice, bob):
         await person.end()
+
+
+@pytest.mark.parametrize("through_address", [False, True], ids=["invitation", "address"])
+@pytest.mark.parametrize("securable", [(True, False), (False, True)], ids=["only the link's", "only the reply's"])
+async def test_one_server_of_each_kind(
+    alice: Person, bob: Person, securable: tuple[bool, bool], through_address: bool
+) -> None:
+    """Directions may differ: fast one way, HELLO the other."""
+    servers = alice.servers
+    if through_address:
+        link = await alice.publish()
+        servers.sender_can_secure = securable[0]
+        await bob.join(link)
+        await until(lambda: bool(alice.requests))
+        servers.sender_can_secure = securable[1]
+        await alice.accept()
+    else:
+        servers.sender_can_secure = securable[0]
+        link = await alice.invite(short=securable[0])
+        servers.sender_can_secure = securable[1]
+        await bob.join(link)
+    await connected(alice, bob)

@@ -25,7 +25,9 @@ from simplex_calls.agent.events import (
 from simplex_calls.agent.port import NetworkPort
 from simplex_calls.database import Database
 from simplex_calls.relay import Relay, RelayConfig
+from simplex_calls.relay import client as relay_client
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.network import Network
 from simplex_calls.smp.queues import NetworkConfig, NetworkHandler
 
@@ -178,6 +180,29 @@ async def test_a_contact_address(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         with pytest.raises(LinkUsed):
             await bob.agent.look_up_link(link.short)
+
+
+@pytest.mark.parametrize("through_address", [False, True], ids=["invitation", "address"])
+@pytest.mark.parametrize("newest", [8, 14, 18])
+async def test_servers_of_all_versions(
+    newest: int, through_address: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below 9 nobody can secure a queue by SKEY, so both say HELLO; below 15 there are no short links."""
+    monkeypatch.setattr(relay_client, "SUPPORTED_VERSIONS", VersionRange(6, newest))
+    async with Relay(RelayConfig(port=0)) as relay, people_on(relay, tmp_path) as (alice, bob):
+        if through_address:
+            _, link = await alice.agent.create_address(b"alice")
+            from_bob = await bob.agent.join_connection(str(link), b"from who asks")
+            await alice.until(lambda: alice.count(ContactRequestReceived) == 1)
+            from_alice = await alice.agent.accept_request(1, b"from the owner")
+        else:
+            from_alice, link = await alice.agent.create_connection()
+            from_bob = await bob.agent.join_connection(str(link), b"from the joiner")
+        assert (link.short is not None) is (newest >= 15)
+        await talk(alice, bob, from_alice, from_bob)
+        for side in (alice, bob):
+            (secured,) = side.database.execute("SELECT sender_can_secure FROM snd_queues").fetchone()
+            assert bool(secured) is (newest >= 9)
 
 
 async def test_over_tls_with_restarts_of_the_relay_and_of_one_side(tmp_path: Path) -> None:
