@@ -16,10 +16,10 @@ from simplex_calls.smp.blocks import BlockCipher
 from simplex_calls.smp.body import Received, decrypt_received
 from simplex_calls.smp.certificates import verify_chain, verify_key
 from simplex_calls.smp.commands import Ack, Command, New, Ping, QueueMode, Send, Sub, encode_command
+from simplex_calls.smp.connecting import connect_tls
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
 from simplex_calls.smp.messages import BrokerMessage, Ids, Msg, Ok, Sok, decode_message
-from simplex_calls.smp.tls import connect_tls
 from simplex_calls.smp.transmission import (
     AuthorizationKey,
     Session,

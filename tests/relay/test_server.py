@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey, pad
+from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey, pad, unpad
 from simplex_calls.relay import ClientLimits, Limits, Relay, RelayConfig, RelayError
 from simplex_calls.relay.core import RelayCore
-from simplex_calls.relay.store import Store, StoreError
+from simplex_calls.relay.store import Changes, DiskFullError, Store, StoreError
 from simplex_calls.smp.commands import Ack, Get, New, Ping, Send, Sub
+from simplex_calls.smp.connecting import connect_tls
+from simplex_calls.smp.connection import connect_in_memory
 from simplex_calls.smp.errors import CommandFault, DecodeError, ErrorCode, NetworkError, ServerError
 from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
 from simplex_calls.smp.messages import End, Err, Msg, Ok, Pong, Sok
-from simplex_calls.smp.tls import connect_tls
-from simplex_calls.smp.transmission import BLOCK_SIZE, pack_blocks
+from simplex_calls.smp.transmission import BLOCK_SIZE, Session, pack_blocks
 from tests.relay.blocks import VERSION, BlockClient, LiveQueue, random_body
 
 BLOCK = Err(ServerError(ErrorCode.BLOCK))
@@ -494,3 +495,96 @@ async def test_housekeeping_on_a_full_disk(
         await tried.wait()
         assert await alice.ask(Ping()) == Pong()
     assert "not given back yet" in caplog.text
+
+
+async def test_a_full_disk_can_be_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, keep_reserve, full = Store.write, Store.keep_reserve, False
+
+    def refuse_what_grows(store: Store, changes: Changes) -> None:
+        if full and changes.messages:
+            raise DiskFullError("the disk is full")
+        write(store, changes)
+
+    reserve = tmp_path / "relay.reserve"
+    async with Relay(config(tmp_path, full_seconds=0.01)) as relay, await BlockClient.in_memory(relay) as alice:
+        assert reserve.stat().st_size > 10_000_000
+        queue = await LiveQueue.create(alice, subscribe=False)
+        await queue.send(alice, b"one")
+        monkeypatch.setattr(Store, "write", refuse_what_grows)
+        monkeypatch.setattr(Store, "keep_reserve", lambda store: not full and keep_reserve(store))
+        full = True
+        async with await BlockClient.in_memory(relay) as bob:
+            bob.send(bob.encode(Send(b"lost"), queue.sender_id))
+            with pytest.raises(NetworkError):
+                await bob.read()
+        assert not reserve.exists()
+        assert await queue.send(alice, b"two") == Err(ServerError(ErrorCode.QUOTA))
+        assert await queue.bodies(alice) == [b"one"]
+        full = False
+        async with asyncio.timeout(5):
+            while relay._core.is_full:
+                await asyncio.sleep(0.01)
+        assert reserve.exists()
+        assert await queue.send(alice, b"three") == Ok()
+
+
+async def test_a_start_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "keep_reserve", lambda _: False)
+    async with Relay(config(tmp_path)) as relay, await BlockClient.in_memory(relay) as alice:
+        key = Ed25519PrivateKey.generate()
+        refused = await alice.ask(New(key.public, X25519PrivateKey.generate().public), key=key)
+        assert refused == Err(ServerError(ErrorCode.STORE, detail="disk is full"))
+
+
+async def test_the_next_message_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Relay(config(tmp_path)) as relay, await BlockClient.in_memory(relay) as alice:
+        async with await BlockClient.in_memory(relay) as bob:
+            queue = await LiveQueue.create(alice)
+            for body in (b"one", b"two"):
+                await queue.send(bob, body)
+        first = (await alice.read())[2]
+        assert isinstance(first, Msg)
+        written: list[Changes] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "write", lambda _, changes: written.append(changes))
+            second = await alice.ask(Ack(first.message_id), queue.recipient_id, queue.key)
+            assert isinstance(second, Msg)
+            assert written == []
+            assert await alice.ask(Ack(second.message_id), queue.recipient_id, queue.key) == Ok()
+            assert [len(changes.deleted_messages) for changes in written] == [2]
+
+
+@pytest.mark.parametrize("version", [6, 9, 18])
+async def test_versions_over_tls(version: int) -> None:
+    async with Relay(config()) as relay:
+        async with await BlockClient.over_tls(relay, version) as alice, await BlockClient.over_tls(relay) as bob:
+            queue = await LiveQueue.create(alice)
+            assert await queue.send(bob, random_body()) == Ok()
+            assert len(await queue.bodies(alice)) == 1
+
+
+async def test_a_client_without_the_protocols_name_gets_version_6() -> None:
+    async with Relay(config()) as relay:
+        client, server = connect_in_memory(bytes(32), alpn=None)
+        relay._accept(server)
+        hello = decode_server_hello(await client.read_block())
+        assert (hello.versions.minimum, hello.versions.maximum) == (6, 6)
+        client.write_block(encode_hello(ClientHello(6, relay.address.fingerprint)))
+        old = BlockClient(relay.address.fingerprint, client, 6)
+        old.session = Session(6, hello.session_id)
+        assert await old.ask(Ping()) == Pong()
+        queue = await LiveQueue.create(old)
+        assert await queue.send(old, b"one") == Ok()
+        assert await queue.bodies(old) == [b"one"]
+
+
+async def test_a_services_certificate_is_refused() -> None:
+    async with Relay(config()) as relay:
+        client = relay.connect_in_memory()
+        await client.read_block()
+        key = X25519PrivateKey.generate().public
+        hello = ClientHello(16, relay.address.fingerprint, key).encode()
+        client.write_block(pad(hello[:-1] + b"1M", BLOCK_SIZE))
+        assert unpad(await client.read_block()) == b"EHANDSHAKE BAD_AUTH"
+        with pytest.raises(NetworkError):
+            await client.read_block()

@@ -15,12 +15,12 @@ from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_calls.relay import Limits, Relay, RelayConfig
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.body import QuotaReached, Received, decrypt_received
+from simplex_calls.smp.connecting import connect_tls
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, SMPError
 from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.network import Network
 from simplex_calls.smp.queues import NetworkConfig, RecipientQueue
-from simplex_calls.smp.tls import connect_tls
 
 CONFIG = NetworkConfig(reconnect_first=0.01, reconnect_max=0.05, retry_pause=0.0, command_timeout=10)
 

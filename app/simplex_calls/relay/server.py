@@ -33,10 +33,11 @@ from simplex_calls.relay.proxy import Proxy, ProxyError, ProxyLimits, reachable_
 from simplex_calls.relay.store import DiskFullError, Store, StoreError
 from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
 from simplex_calls.smp.commands import PFwd, Prxy
+from simplex_calls.smp.connecting import connect_tls
 from simplex_calls.smp.connection import Connection, Connector, MemoryConnection, connect_in_memory
 from simplex_calls.smp.errors import AddressError, DecodeError, NetworkError
 from simplex_calls.smp.messages import BrokerMessage, Err, encode_message
-from simplex_calls.smp.tls import connect_tls, server_context
+from simplex_calls.smp.tls import server_context
 from simplex_calls.smp.transmission import (
     Session,
     TransmissionError,

@@ -81,6 +81,10 @@ class TLSConnector:
         return TLSConnection(reader, writer)
 
 
+connect_tls = TLSConnector()
+"""Connects directly."""
+
+
 def usable_hosts(server: ServerAddress, *, by_proxy: bool, prefer_onion: bool = True) -> list[str]:
     """The hosts of a server that can be reached, in the order in which to try them."""
     onion = [host for host in server.hosts if is_onion(host)]

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.cipher_suites import restrict_to_one_suite
 from simplex_calls.smp.errors import NetworkError
 from simplex_calls.smp.handshake import ALPN
 from simplex_calls.smp.transmission import BLOCK_SIZE
@@ -113,6 +113,7 @@ def server_context(chain_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _restrict(context)
+    restrict_to_one_suite(context)
     context.num_tickets = 0  # sessions are not resumed
     # the library loads them from files only; the directory is readable by its owner alone
     with tempfile.TemporaryDirectory(prefix="smp-") as directory:
@@ -123,39 +124,9 @@ def server_context(chain_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
 
 
 def _restrict(context: ssl.SSLContext) -> None:
-    # The document also names one cipher suite, which every library has; Python cannot leave out the other two of
-    # TLS 1.3, and nothing is lost by them.
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols([ALPN])
-
-
-async def connect_tls(server: ServerAddress, *, context: ssl.SSLContext | None = None) -> TLSConnection:
-    """Connect to the first of the server's hosts that answers; raises :class:`NetworkError`.
-
-    Onion hosts are left out, as there is no Tor client here. No host name is sent in the clear (no SNI): servers that
-    also serve web pages on the port tell the protocols apart by it.
-    """
-    context = client_context() if context is None else context
-    hosts = [host for host in server.hosts if not host.endswith(".onion")]
-    if not hosts:
-        raise NetworkError("server can be reached through Tor only, which is not supported")
-    for host in hosts:
-        try:
-            reader, writer = await asyncio.open_connection(
-                host,
-                server.effective_port,
-                ssl=context,
-                server_hostname="",
-                limit=STREAM_LIMIT,
-                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
-            )
-        except (OSError, UnicodeError) as error:  # the latter for a name that is no host name
-            _log.debug("a host of a server was not reached: %s", type(error).__name__)
-            continue
-        keep_alive(writer)
-        return TLSConnection(reader, writer)
-    raise NetworkError("server was not reached: is it running, and is this computer online?")
 
 
 def keep_alive(writer: asyncio.StreamWriter) -> None:
