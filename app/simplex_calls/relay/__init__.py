@@ -1,8 +1,9 @@
 """An SMP server of our own: the one that people's simplex-calls use among themselves.
 
-Follows simplex-messaging.md, version 9, with the same codec as the client (``simplex_calls.smp``). ``core`` is the
-server without sockets, clock or disk; ``store`` keeps queues and messages in SQLite; ``server`` is the asyncio shell
-around both, ``client`` one connection in it; ``certificates`` makes its identity. Used as
+Follows simplex-messaging.md, versions 6 to 18, with the same codec as the client (``simplex_calls.smp``). ``core`` is
+the server without sockets, clock or disk; ``store`` keeps queues and messages in SQLite; ``server`` is the asyncio shell
+around both, ``client`` one connection in it; ``forwarding`` takes what other servers forward, ``proxy`` forwards to
+them; ``certificates`` makes its identity. Used as
 ``async with Relay(RelayConfig(...)) as relay: relay.address``.
 """
 
