@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -51,6 +52,7 @@ from simplex_calls.client_network import NetworkSettings, store_network, stored_
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
 from simplex_calls.database import Database, DatabaseKey
 from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
+from simplex_calls.servers import preset_servers
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import AddressError
 from simplex_calls.smp.probe import ServerVerdict, probe_server
@@ -155,7 +157,7 @@ class Client:
         *,
         key: DatabaseKey | None = None,
         settings: Settings | None = None,
-        agent: Callable[[Database, Sequence[ServerAddress], Callable[[AgentEvent], None]], AgentPort] = Agent,
+        agent: Callable[[Database, Sequence[ServerAddress], Callable[[AgentEvent], None]], AgentPort] | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._name = profile
@@ -164,7 +166,8 @@ class Client:
         with user_errors():
             self._servers = checked(servers)
             self._ice = IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
-        self._make_agent = agent
+        # short links name published servers by their host alone
+        self._make_agent = agent or partial(Agent, presets=preset_servers())
         self._database: Database | None = None
         self._network = NetworkSettings()
         self._agent: AgentPort | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simplex_calls.agent.links import Invitation, parse_link
+from simplex_calls.agent.short_link_uri import ShortLink, ShortLinkKind
 from simplex_calls.bridge.params import Method, Params
 from simplex_calls.bridge.values import Json, contact_json, details_json, qr_json
 from simplex_calls.client import Client, ClientError, Contact
@@ -69,7 +70,8 @@ class PeopleMethods:
         with user_errors():
             link = parse_link(text)
         own = next((it.id for it in self._client.contacts() if self._client.invitation_link(it.id) == str(link)), None)
-        kind = "invitation" if isinstance(link, Invitation) else "contact"
+        is_short_invitation = isinstance(link, ShortLink) and link.kind is ShortLinkKind.INVITATION
+        kind = "invitation" if isinstance(link, Invitation) or is_short_invitation else "contact"
         return {"kind": kind, "profile": None, "isOwn": own is not None, "contactId": None}
 
     async def _connect(self, params: Params) -> Json:
