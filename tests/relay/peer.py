@@ -10,8 +10,9 @@ from simplex_calls.crypto import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
-from simplex_calls.relay.core import Limits, Outgoing, RelayCore
-from simplex_calls.relay.core import Session as CoreSession
+from simplex_calls.relay.core import RelayCore
+from simplex_calls.relay.sessions import Limits, Outgoing
+from simplex_calls.relay.sessions import Session as CoreSession
 from simplex_calls.relay.store import Store
 from simplex_calls.smp.body import QuotaReached, Received, decrypt_received
 from simplex_calls.smp.commands import Ack, Command, New, QueueMode, Send, Sub, encode_command

@@ -9,7 +9,7 @@ from simplex_calls.crypto import (
     X25519PrivateKey,
     X25519PublicKey,
 )
-from simplex_calls.relay.core import Limits, Outgoing
+from simplex_calls.relay.sessions import Limits, Outgoing
 from simplex_calls.smp.body import QuotaReached, Received
 from simplex_calls.smp.commands import Ack, Del, Get, Key, New, NSub, Off, Ping, Que, Send, SKey, Sub
 from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError

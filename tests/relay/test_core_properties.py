@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simplex_calls.relay.core import Limits
+from simplex_calls.relay.sessions import Limits
 from simplex_calls.relay.store import Store
 from simplex_calls.smp.body import Received
 from simplex_calls.smp.commands import Ack, Get

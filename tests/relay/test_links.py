@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey, unpad
-from simplex_calls.relay.core import Limits
+from simplex_calls.relay.sessions import Limits
 from simplex_calls.relay.store import Store
 from simplex_calls.smp.body import Received
 from simplex_calls.smp.commands import (
@@ -124,7 +124,7 @@ def test_modes_that_versions_can_say() -> None:
         for mode in (QueueMode.MESSAGING, QueueMode.CONTACT, None):
             ids = alice.ask(New(key.public, X25519PrivateKey.generate().public, mode=mode), key=key)
             assert isinstance(ids, Ids)
-            queue = server.core._by_recipient[ids.recipient_id]
+            queue = server.core._queues.by_recipient[ids.recipient_id]
             if version >= 15:
                 assert queue.mode is ids.mode is mode
             elif version >= 9:
@@ -150,7 +150,7 @@ def test_a_one_time_link(version: int) -> None:
     # the first message shows that the joining side has the link's data
     assert queue.send(bob, b"hello", signed=True) == Ok()
     assert bob.ask(lkey, queue.link_id, queue.sender_key) == AUTH
-    assert server.core._by_link == {}
+    assert server.core._queues.by_link == {}
 
 
 @pytest.mark.parametrize("version", [15, 18])
@@ -213,7 +213,7 @@ def test_notifications(version: int) -> None:
     (first,) = push.deliveries(nid.notifier_id)
     queue.send(bob, b"two", notify=True)
     (second,) = push.deliveries(nid.notifier_id)
-    stored = server.core._by_recipient[queue.recipient_id].messages
+    stored = server.core._queues.by_recipient[queue.recipient_id].messages
     for notification, message in ((first, stored[0]), (second, stored[2])):
         assert isinstance(notification, NMsg)
         reader = Reader(unpad(box.open(notification.nonce, notification.data)))
@@ -369,7 +369,7 @@ def test_a_batch_of_subscriptions_is_answered_before_its_messages() -> None:
     for queue in queues:
         queue.send(bob, b"one")
     outgoing: list[object] = []
-    from simplex_calls.relay.core import Outgoing
+    from simplex_calls.relay.sessions import Outgoing
     from simplex_calls.smp.commands import encode_command
     from simplex_calls.smp.transmission import decode_transmission, encode_transmission
 

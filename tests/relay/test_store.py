@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simplex_calls.relay.core import Limits
+from simplex_calls.relay.sessions import Limits
 from simplex_calls.relay.store import Store, StoredMessage, StoreError
 from simplex_calls.smp.commands import Ack, Del, Off, SKey
 from simplex_calls.smp.messages import Msg, Ok

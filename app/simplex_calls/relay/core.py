@@ -13,7 +13,6 @@ import datetime
 import hmac
 import json
 import os
-from dataclasses import dataclass, field
 
 from simplex_calls.crypto import (
     BoxKey,
@@ -28,7 +27,9 @@ from simplex_calls.relay.allowance import Allowance
 from simplex_calls.relay.authorization import Verifier
 from simplex_calls.relay.forwarding import Forwarding, ForwardingError
 from simplex_calls.relay.notifications import PendingNotifications, notification
+from simplex_calls.relay.queue_table import ID_SIZE, QueueTable
 from simplex_calls.relay.rules import is_contact, is_secured_messaging, may_secure
+from simplex_calls.relay.sessions import Limits, Outgoing, Proxied, Session, Subscription
 from simplex_calls.relay.store import Changes, Notifier, Queue, Store, StoredMessage
 from simplex_calls.smp import commands, messages
 from simplex_calls.smp.body import QuotaReached, Received, encrypt_received
@@ -49,10 +50,6 @@ from simplex_calls.smp.messages import BrokerMessage, Err, Msg, Ok
 from simplex_calls.smp.proxied import FORWARDING_VERSIONS
 from simplex_calls.smp.transmission import Transmission
 
-ID_SIZE = 24
-"""Bytes of queue ids and message ids (a message id is also the nonce of its encryption)."""
-
-_DAY = 24 * 3600
 _AUTH = Err(ServerError(ErrorCode.AUTH))
 _QUOTA = Err(ServerError(ErrorCode.QUOTA))
 _NO_MESSAGE = Err(ServerError(ErrorCode.NO_MSG))
@@ -70,92 +67,15 @@ _SERVICE_COMMANDS = (b"SUBS", b"NSUBS")
 _WITHOUT_ENTITY = (messages.Ids, messages.Pong, messages.RRes, messages.PKey)
 
 
+_LIMITS = Limits()
+
+
 class _RefusedError(CommandError):
     """A command that is answered with another error than ``CMD``."""
 
     def __init__(self, error: ServerError) -> None:
         super().__init__(CommandFault.PROHIBITED)
         self.error = error
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the relay keeps, and for how long."""
-
-    messages_per_queue: int = 128
-    message_seconds: int = 21 * _DAY
-    """Older messages are deleted, delivered or not."""
-    suspended_seconds: int = 30 * _DAY
-    """A queue that its recipient suspended and did not delete is deleted after this time."""
-    queues: int = 200_000
-    """All queues are kept in memory: with this many the relay creates no more."""
-    client_queues: int = 20_000
-    """What one client's address may create at once; see :class:`Allowance`."""
-    client_queues_per_hour: float = 1_000
-    deliveries: int = 32
-    """Messages that may be on their way to one session before it has read them; the others wait in their queues."""
-
-
-@dataclass(slots=True)
-class _Subscription:
-    queue: Queue
-    by_get: bool
-    """Made by GET: messages come only when asked for."""
-    delivered: bytes | None = field(default=None, repr=False)
-    """The id of the message that waits for its ACK."""
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """A connected client: the queues it receives from, and how many more messages it may be sent."""
-
-    version: int
-    verifier: Verifier
-    room: int
-    """How many more messages it may be sent before :meth:`RelayCore.refill`."""
-    forwarding: Forwarding | None = None
-    allowance: Allowance | None = None
-    following: list[Outgoing] = field(default_factory=list, repr=False)
-    """What is delivered to it after the answers to the block that is being carried out."""
-    notifiers: set[bytes] = field(default_factory=set, repr=False)
-    """Ids whose notifications it receives."""
-    subscriptions: dict[int, _Subscription] = field(default_factory=dict, repr=False)
-    waiting: dict[int, None] = field(default_factory=dict, repr=False)
-    """Numbers of the queues whose next message had no room, in order."""
-
-    @property
-    def subscribed(self) -> bool:
-        """Whether messages may come for this session without its asking."""
-        return bool(self.notifiers) or any(not subscription.by_get for subscription in self.subscriptions.values())
-
-    def may_create(self) -> bool:
-        """Use up the right to create one queue."""
-        return self.allowance is None or self.allowance.take()
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message to ``session``: an answer if it has a correlation id, else something it did not ask for."""
-
-    session: Session
-    corr_id: bytes = field(repr=False)
-    entity_id: bytes = field(repr=False)
-    message: BrokerMessage = field(repr=False)
-    early: bool = False
-    """It may leave before the changes are stored: the next message, in answer to ACK. If the deletion of the one before
-    is lost with the relay, that one is delivered again, which clients expect after any lost connection."""
-    patient: bool = False
-    """Nobody is kept waiting by it: OK to ACK."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proxied:
-    """A command of ``session`` to this relay as a proxy; it is carried out, and answered, outside the core."""
-
-    session: Session
-    corr_id: bytes = field(repr=False)
-    entity_id: bytes = field(repr=False)
-    command: commands.Prxy | commands.PFwd = field(repr=False)
 
 
 class RelayCore:
@@ -169,7 +89,7 @@ class RelayCore:
         self,
         store: Store,
         *,
-        limits: Limits = Limits(),
+        limits: Limits = _LIMITS,
         password: str | None = None,
         is_proxy: bool = False,
         random: Random = os.urandom,
@@ -182,10 +102,7 @@ class RelayCore:
         self._limits = limits
         self._password = password
         self._random = random
-        self._by_recipient: dict[bytes, Queue] = {}
-        self._by_sender: dict[bytes, Queue] = {}
-        self._by_link: dict[bytes, Queue] = {}
-        self._by_notifier: dict[bytes, Queue] = {}
+        self._queues = QueueTable(random)
         self._notified: dict[bytes, Session] = {}
         self._notifications = PendingNotifications()
         self._subscribers: dict[int, Session] = {}
@@ -193,14 +110,14 @@ class RelayCore:
         self._unconfirmed: dict[int, Queue] = {}
         self._next_queue = 1
         for queue in store.load():
-            self._insert(queue)
+            self._queues.insert(queue)
             self._next_queue = max(self._next_queue, queue.number + 1)
         self._next_message = store.next_message_number()
 
     @property
     def queue_count(self) -> int:
         """How many queues there are."""
-        return len(self._by_recipient)
+        return len(self._queues)
 
     # sessions
 
@@ -267,7 +184,7 @@ class RelayCore:
         self._unconfirmed, self._touched = {}, {}
         stored = {queue.number: queue for queue in self._store.load(lost)}
         for number, queue in lost.items():
-            self._remove(queue)
+            self._queues.remove(queue)
             restored = stored.get(number)
             if restored is not None:
                 queue.sender_key = restored.sender_key
@@ -275,12 +192,12 @@ class RelayCore:
                 queue.link_id = restored.link_id
                 queue.notifier = restored.notifier
                 queue.messages = restored.messages
-                self._insert(queue)
+                self._queues.insert(queue)
 
     def expire(self, now: float) -> list[Outgoing]:
         """Delete messages, and suspended queues, that are too old."""
         outgoing: list[Outgoing] = []
-        for queue in list(self._by_recipient.values()):
+        for queue in list(self._queues.by_recipient.values()):
             if queue.suspended_at is not None and queue.suspended_at < now - self._limits.suspended_seconds:
                 self._delete(queue, None, outgoing)
             elif queue.messages:
@@ -333,7 +250,7 @@ class RelayCore:
             case commands.Prxy() | commands.PFwd():
                 return self._proxied(session, transmission, command)
             case _:
-                queue = self._by_recipient.get(transmission.entity_id)
+                queue = self._queues.by_recipient.get(transmission.entity_id)
                 key = None if queue is None else queue.recipient_key
                 if not session.verifier.verified(transmission, key) or queue is None:
                     return _AUTH
@@ -394,14 +311,16 @@ class RelayCore:
             return _AUTH
         if self.is_full:
             return _DISK_FULL
-        if len(self._by_recipient) >= self._limits.queues or not session.may_create():
+        if len(self._queues) >= self._limits.queues or not session.may_create():
             return _INTERNAL
         link = new.link
         if link is not None:
             # so nobody can find out, by trying, whether there is a queue with an id that is known from elsewhere
             if link.sender_id != sender_id_for(transmission.corr_id):
                 return _PROHIBITED
-            if self._is_taken(link.sender_id) or (link.link_id is not None and self._is_taken(link.link_id)):
+            if self._queues.is_taken(link.sender_id) or (
+                link.link_id is not None and self._queues.is_taken(link.link_id)
+            ):
                 return _AUTH
         server_key = X25519PrivateKey.generate(self._random)
         try:
@@ -416,22 +335,22 @@ class RelayCore:
             mode = QueueMode.CONTACT  # these versions say "sender may not secure it" for contacts' queues
         queue = Queue(
             number=self._next_queue,
-            recipient_id=self._unused_id(),
-            sender_id=self._unused_id() if link is None else link.sender_id,
+            recipient_id=self._queues.unused_id(),
+            sender_id=self._queues.unused_id() if link is None else link.sender_id,
             recipient_key=new.auth_key,
             box=box,
             mode=mode,
-            link_id=None if link is None else link.link_id or self._unused_id(),
+            link_id=None if link is None else link.link_id or self._queues.unused_id(),
             notifier=notifier,
         )
         self._next_queue += 1
-        self._insert(queue)
+        self._queues.insert(queue)
         self._change(queue)
         if link is not None:
             self._store.put_link(queue, link.data)
         if new.subscribe:
             self._subscribers[queue.number] = session
-            session.subscriptions[queue.number] = _Subscription(queue, by_get=False)
+            session.subscriptions[queue.number] = Subscription(queue, by_get=False)
         return messages.Ids(
             queue.recipient_id, queue.sender_id, server_key.public, queue.mode, queue.link_id, notifier=nid
         )
@@ -439,18 +358,10 @@ class RelayCore:
     def _knows_password(self, password: str | None) -> bool:
         return self._password is None or hmac.compare_digest((password or "").encode(), self._password.encode())
 
-    def _is_taken(self, entity_id: bytes) -> bool:
-        return any(entity_id in ids for ids in (self._by_recipient, self._by_sender, self._by_link, self._by_notifier))
-
-    def _unused_id(self) -> bytes:
-        while self._is_taken(new_id := self._random(ID_SIZE)):
-            pass
-        return new_id
-
     def _subscribe(self, session: Session, queue: Queue, now: int, outgoing: list[Outgoing]) -> BrokerMessage:
         subscription = session.subscriptions.get(queue.number)
         if subscription is None:
-            subscription = session.subscriptions[queue.number] = _Subscription(queue, by_get=False)
+            subscription = session.subscriptions[queue.number] = Subscription(queue, by_get=False)
         elif subscription.by_get:
             return _PROHIBITED
         previous = self._subscribers.get(queue.number)
@@ -464,7 +375,7 @@ class RelayCore:
     def _get(self, session: Session, queue: Queue, now: int) -> BrokerMessage:
         subscription = session.subscriptions.get(queue.number)
         if subscription is None:
-            subscription = session.subscriptions[queue.number] = _Subscription(queue, by_get=True)
+            subscription = session.subscriptions[queue.number] = Subscription(queue, by_get=True)
         elif not subscription.by_get:
             return _PROHIBITED
         first = self._first(queue, now)
@@ -500,7 +411,7 @@ class RelayCore:
         if is_secured_messaging(queue):
             return _AUTH
         if queue.link_id is None:
-            if self._is_taken(link_id):
+            if self._queues.is_taken(link_id):
                 return _AUTH
         else:
             current = self._store.link(queue)
@@ -510,14 +421,14 @@ class RelayCore:
         if self.is_full:
             return _DISK_FULL
         queue.link_id = link_id
-        self._by_link[link_id] = queue
+        self._queues.by_link[link_id] = queue
         self._change(queue)
         self._store.put_link(queue, data)
         return Ok()
 
     def _delete_link(self, queue: Queue) -> None:
         if queue.link_id is not None:
-            del self._by_link[queue.link_id]
+            del self._queues.by_link[queue.link_id]
             queue.link_id = None
             self._change(queue)
             self._store.put_link(queue, None)
@@ -553,7 +464,7 @@ class RelayCore:
 
     def _new_notifier(self, key: PublicKey, dh_key: X25519PublicKey) -> tuple[Notifier, messages.Nid]:
         server_key = X25519PrivateKey.generate(self._random)
-        notifier = Notifier(self._unused_id(), key, BoxKey.agree(server_key, dh_key))
+        notifier = Notifier(self._queues.unused_id(), key, BoxKey.agree(server_key, dh_key))
         return notifier, messages.Nid(notifier.notifier_id, server_key.public)
 
     def _enable_notifier(
@@ -567,7 +478,7 @@ class RelayCore:
             return _SYNTAX
         self._disable_notifier(queue, outgoing)
         queue.notifier = notifier
-        self._by_notifier[notifier.notifier_id] = queue
+        self._queues.by_notifier[notifier.notifier_id] = queue
         self._change(queue)
         return nid
 
@@ -575,7 +486,7 @@ class RelayCore:
         if queue.notifier is None:
             return
         notifier_id = queue.notifier.notifier_id
-        self._by_notifier.pop(notifier_id, None)
+        self._queues.by_notifier.pop(notifier_id, None)
         self._notifications.take(notifier_id)
         subscriber = self._notified.pop(notifier_id, None)
         if subscriber is not None:
@@ -588,7 +499,7 @@ class RelayCore:
         self, session: Session, transmission: Transmission, outgoing: list[Outgoing]
     ) -> BrokerMessage:
         notifier_id = transmission.entity_id
-        queue = self._by_notifier.get(notifier_id)
+        queue = self._queues.by_notifier.get(notifier_id)
         key = queue.notifier.key if queue is not None and queue.notifier is not None else None
         if not session.verifier.verified(transmission, key):
             return _AUTH
@@ -627,18 +538,18 @@ class RelayCore:
             case commands.Send():
                 return self._send(verifier, version, transmission, command, now, outgoing)
             case commands.SKey(key):
-                queue = self._by_sender.get(transmission.entity_id)
+                queue = self._queues.by_sender.get(transmission.entity_id)
                 if not verifier.verified(transmission, key if may_secure(queue, key) else None) or queue is None:
                     return _AUTH
                 return self._secure(queue, key)
             case commands.LKey(key):
-                queue = self._by_link.get(transmission.entity_id)
+                queue = self._queues.by_link.get(transmission.entity_id)
                 if not verifier.verified(transmission, key if may_secure(queue, key) else None) or queue is None:
                     return _AUTH
                 answer = self._secure(queue, key)
                 return answer if isinstance(answer, Err) else self._link(queue)
             case commands.LGet():
-                queue = self._by_link.get(transmission.entity_id)
+                queue = self._queues.by_link.get(transmission.entity_id)
                 return _AUTH if queue is None or not is_contact(queue) else self._link(queue)
 
     def _link(self, queue: Queue) -> BrokerMessage:
@@ -654,7 +565,7 @@ class RelayCore:
         now: int,
         outgoing: list[Outgoing],
     ) -> BrokerMessage:
-        queue = self._by_sender.get(transmission.entity_id)
+        queue = self._queues.by_sender.get(transmission.entity_id)
         if transmission.authorization:
             key = None if queue is None else queue.sender_key
             allowed = verifier.verified(transmission, key)
@@ -737,7 +648,7 @@ class RelayCore:
             self._store.delete_message(queue.messages.popleft())
         return None
 
-    def _next(self, session: Session, subscription: _Subscription, now: int) -> Msg | None:
+    def _next(self, session: Session, subscription: Subscription, now: int) -> Msg | None:
         """Put the next message of a subscription in delivery, if there is one and the session has room."""
         first = self._first(subscription.queue, now)
         if first is None:
@@ -750,7 +661,7 @@ class RelayCore:
         subscription.delivered = first.message_id
         return message
 
-    def _deliver(self, session: Session, subscription: _Subscription, now: int, outgoing: list[Outgoing]) -> None:
+    def _deliver(self, session: Session, subscription: Subscription, now: int, outgoing: list[Outgoing]) -> None:
         if subscription.delivered is None:
             message = self._next(session, subscription, now)
             if message is not None:
@@ -780,23 +691,7 @@ class RelayCore:
         self._touch(queue)
         self._store.delete_queue(queue)
         queue.messages.clear()
-        self._remove(queue)
-
-    def _insert(self, queue: Queue) -> None:
-        self._by_recipient[queue.recipient_id] = queue
-        self._by_sender[queue.sender_id] = queue
-        if queue.link_id is not None:
-            self._by_link[queue.link_id] = queue
-        if queue.notifier is not None:
-            self._by_notifier[queue.notifier.notifier_id] = queue
-
-    def _remove(self, queue: Queue) -> None:
-        self._by_recipient.pop(queue.recipient_id, None)
-        self._by_sender.pop(queue.sender_id, None)
-        if queue.link_id is not None:
-            self._by_link.pop(queue.link_id, None)
-        if queue.notifier is not None:
-            self._by_notifier.pop(queue.notifier.notifier_id, None)
+        self._queues.remove(queue)
 
     def _touch(self, queue: Queue) -> None:
         self._touched[queue.number] = queue

@@ -26,16 +26,17 @@ from simplex_calls.crypto import Random, X25519PrivateKey
 from simplex_calls.relay.allowance import Allowances
 from simplex_calls.relay.certificates import CertificateError, Identity, load_identity, make_identity
 from simplex_calls.relay.client import Client, ClientLimits
-from simplex_calls.relay.core import Limits, Outgoing, Proxied, RelayCore
-from simplex_calls.relay.core import Session as CoreSession
+from simplex_calls.relay.core import RelayCore
 from simplex_calls.relay.incoming import Incoming
 from simplex_calls.relay.proxy import Proxy, ProxyError, ProxyLimits, reachable_from
+from simplex_calls.relay.sessions import Limits, Outgoing, Proxied
+from simplex_calls.relay.sessions import Session as CoreSession
 from simplex_calls.relay.store import DiskFullError, Store, StoreError
 from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
 from simplex_calls.smp.commands import PFwd, Prxy
 from simplex_calls.smp.connecting import connect_tls
 from simplex_calls.smp.connection import Connection, Connector, MemoryConnection, connect_in_memory
-from simplex_calls.smp.errors import AddressError, DecodeError, NetworkError
+from simplex_calls.smp.errors import AddressError, DecodeError, ErrorCode, NetworkError, ServerError
 from simplex_calls.smp.messages import BrokerMessage, Err, encode_message
 from simplex_calls.smp.tls import server_context
 from simplex_calls.smp.transmission import (
@@ -505,6 +506,9 @@ class Relay:
                     answer = await self._proxy.forward(item.entity_id, item.corr_id, command)
         except ProxyError as error:
             answer = Err(error.error)
+        except Exception as error:  # noqa: BLE001 (the client must not wait for ever)
+            _log.error("forwarding failed: %s", _name(error))
+            answer = Err(ServerError(ErrorCode.INTERNAL))
         connected.proxied -= 1
         self._set_ready(connected)
         self._send([Outgoing(item.session, item.corr_id, item.entity_id, answer)])
