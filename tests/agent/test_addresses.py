@@ -8,7 +8,13 @@ from simplex_calls.agent import own_links, receiving
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.details import LinkKind, LinkPreview
 from simplex_calls.agent.errors import AgentError, LargeMessage, LinkUsed, UnknownConnection, UnknownRequest, WrongState
-from simplex_calls.agent.events import ConnectionFailed, FailureReason
+from simplex_calls.agent.events import (
+    AgentEvent,
+    ConnectionFailed,
+    ContactRequestReceived,
+    FailureReason,
+    MessageRejected,
+)
 from simplex_calls.agent.links import ContactAddress, LinkError, parse_link
 from simplex_calls.agent.own_links import USER_DATA_LIMIT
 from simplex_calls.smp.errors import SMPError
@@ -129,6 +135,39 @@ async def test_too_many_requests(alice: Person, bob: Person, monkeypatch: pytest
         await bob.join(link)
         await until(lambda: bob.outbox_empty and alice.servers.idle)
     assert len(alice.requests) == 1
+
+
+async def test_the_floor_above_fails(alice: Person, bob: Person) -> None:
+    def fail(event: AgentEvent) -> None:
+        assert not isinstance(event, ContactRequestReceived)
+
+    link = await alice.publish()
+    alice.on_event = fail
+    await bob.join(link)
+    await until(lambda: any(isinstance(event, MessageRejected) for event in alice.events))
+    assert not alice._rows("SELECT 1 FROM contact_requests")
+    alice.on_event = None
+    await bob.join(link)
+    await until(lambda: bool(alice.requests))
+
+
+async def test_what_does_not_belong_there(alice: Person, bob: Person, carol: Person) -> None:
+    """A confirmation sent to an address, and a request sent to a connection."""
+    link = await alice.publish()
+    (address,) = alice.servers.queues.values()
+    await carol.join(await bob.invite())
+    await until(lambda: bool(bob.connected and carol.connected))
+    confirmations = [queue for queue in alice.servers.queues.values() if queue is not address]
+    alice.servers.send(address.sender_id, None, confirmations[0].bodies[0])
+    await until(lambda: any(isinstance(event, MessageRejected) for event in alice.events))
+    await carol.join(link)
+    await until(lambda: bool(alice.requests))
+    invited = await bob.invite()
+    (queue,) = (queue for queue in alice.servers.queues.values() if not queue.bodies and queue.link is not None)
+    alice.servers.send(queue.sender_id, None, address.bodies[-1])
+    await until(lambda: any(isinstance(event, MessageRejected) for event in bob.events))
+    assert bob.agent.connection_state(bob.contact) is ConnectionState.INVITED
+    await carol.agent.join_connection(invited, b"")
 
 
 async def test_deleting_an_address(alice: Person, bob: Person) -> None:

@@ -7,8 +7,10 @@ import pytest
 from simplex_calls.agent import store as store_module
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.errors import UnknownConnection
+from simplex_calls.agent.link_store import LinkStore
 from simplex_calls.agent.ratchet import MessageKey, SkippedDelta, SkippedKey, SkippedKeys
 from simplex_calls.agent.records import NewRcvQueue, OutboxKind
+from simplex_calls.agent.schema import MIGRATIONS
 from simplex_calls.agent.store import Store
 from simplex_calls.crypto import CryptoError, Ed25519PrivateKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.database import Database
@@ -167,3 +169,31 @@ def test_deletions_wait_until_done(store: Store, connection: int) -> None:
     assert deletion.created == 7.0
     store.delete_deletion(deletion.id)
     assert store.deletions() == []
+
+
+def test_a_database_of_the_first_version_is_migrated() -> None:
+    database = Database()
+    database.migrate("agent", MIGRATIONS[:1])
+    with database.transaction():
+        database.execute("INSERT INTO connections (state, agent_version) VALUES ('connected', 7)")
+        database.execute(
+            "INSERT INTO snd_queues (connection_id, server, sender_id, auth_key, e2e_public, e2e_secret,"
+            " client_version, sender_can_secure) VALUES (1, ?, ?, ?, ?, ?, 3, 1)",
+            (str(BARE), bytes(24), *(X25519PrivateKey.generate().raw for _ in range(3))),
+        )
+        database.execute(
+            "INSERT INTO rcv_queues (connection_id, server, recipient_id, sender_id, auth_key, server_secret, e2e_key,"
+            " client_version, sender_can_secure) VALUES (1, ?, ?, ?, ?, ?, ?, 3, 1)",
+            (str(BARE), bytes(24), bytes(24), *(bytes(32) for _ in range(3))),
+        )
+    store = Store(database)
+    connection = store.connection(1)
+    assert (connection.state, connection.pq_wanted, connection.pq_supported) == (ConnectionState.CONNECTED, True, False)
+    queue = store.snd_queue_of(1)
+    assert queue is not None
+    assert not queue.is_address
+    assert [own.connection_id for own in store.rcv_queues()] == [1]
+    assert LinkStore(database).own(1) is None
+    assert store.connection_ids() == [1]
+    assert store.connection_ids(addresses=True) == []
+    database.close()

@@ -47,6 +47,7 @@ from simplex_calls.agent.subscribing import Subscribing
 from simplex_calls.agent.versions import agent_message_length, supports_pq
 from simplex_calls.crypto import KemSource, Random
 from simplex_calls.database import Database, is_storage_failure
+from simplex_calls.servers import preset_servers
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
 from simplex_calls.smp.messages import Msg
@@ -67,7 +68,7 @@ class Agent:
     ``handler`` gets every event inside the transaction that stores its cause: it may write to the same database and
     call :meth:`send` and :meth:`allow_connection`, but must not wait for anything. ``network`` makes the network for
     a handler (tests bring their own). ``clock`` gives seconds since the epoch. ``presets`` are the servers that short
-    links name by their host alone.
+    links name by their host alone (the published ones that the program knows).
     """
 
     def __init__(
@@ -81,8 +82,9 @@ class Agent:
         random: Random = os.urandom,
         kem: KemSource | None = None,
         delivery: DeliveryConfig | None = None,
-        presets: Sequence[ServerAddress] = (),
+        presets: Sequence[ServerAddress] | None = None,
     ) -> None:
+        presets = preset_servers() if presets is None else tuple(presets)
         self._database = database
         self._clock = clock
         self._random = random
@@ -255,6 +257,7 @@ class Agent:
         with self._atomic():
             if not self._links.delete_request(request_id):
                 raise UnknownRequest(request_id)
+            self._database.erase()
 
     # messages
 

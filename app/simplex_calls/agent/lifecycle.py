@@ -22,6 +22,7 @@ from simplex_calls.agent.events import (
     MessageRejected,
     RejectionReason,
 )
+from simplex_calls.agent.link_store import LinkStore
 from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.records import OutboxItem, OutboxKind, SndQueue
 from simplex_calls.agent.store import Store
@@ -93,7 +94,10 @@ class Lifecycle:
         outgoing = self._outgoing
         match action:
             case ConnectionAction.REPORT_REQUEST:
-                self.emit(ContactRequestReceived(connection_id, cause.request_id, cause.info))
+                if not self.emit(ContactRequestReceived(connection_id, cause.request_id, cause.info)):
+                    # who asks can ask again; what the floor above does not know of would wait for ever
+                    LinkStore(self._store.database).delete_request(cause.request_id)
+                    self.emit(MessageRejected(connection_id, RejectionReason.NOT_PROCESSED))
             case ConnectionAction.REPORT_CONFIRMATION:
                 version, pq = connection.agent_version, connection.pq_supported
                 self._handshake_event(ConfirmationReceived(connection_id, cause.info, version, pq))
