@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Self
 
 from simplex_calls.agent.agent import Agent
-from simplex_calls.agent.events import AgentEvent
+from simplex_calls.agent.details import LinkKind
+from simplex_calls.agent.events import AgentEvent, RatchetSync
+from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.security_code import is_same_code
 from simplex_calls.archive import export_archive
 from simplex_calls.calls.call import CallFailure
@@ -47,6 +49,7 @@ from simplex_calls.chat.history import (
 )
 from simplex_calls.chat.messages import CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
+from simplex_calls.chat.requests import Request
 from simplex_calls.client_errors import ClientError, user_errors
 from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
@@ -71,6 +74,7 @@ __all__ = [
     "ChatItem",
     "Client",
     "ClientError",
+    "ConnectionLink",
     "Contact",
     "ContactDetails",
     "ContactStatus",
@@ -81,6 +85,8 @@ __all__ = [
     "Event",
     "Events",
     "ItemKind",
+    "LinkKind",
+    "LinkPreview",
     "MediaPath",
     "MediaSource",
     "NetworkSettings",
@@ -125,8 +131,22 @@ class ContactDetails:
     security_code: str | None = field(default=None, repr=False)
     """Digits that the contact's app shows too, unless somebody is in between; ``None`` until there are keys."""
     is_verified: bool = False
+    ratchet_sync: RatchetSync = RatchetSync.OK
+    """Whether both sides' keys fit together, or :meth:`Client.synchronize` is needed or under way."""
     rcv_servers: tuple[str, ...] = ()
     snd_servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPreview:
+    """What a link will do."""
+
+    kind: LinkKind
+    profile: Profile | None = field(repr=False)
+    """Whose it is, if a short link says so."""
+    is_own: bool
+    contact_id: int | None
+    """The contact that was made by it, or waits on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,23 +370,70 @@ class Client:
 
     # contacts
 
-    async def create_invitation(self) -> str:
-        """Make a one-time link for one person; a pending contact waits for them."""
+    async def create_invitation(self) -> ConnectionLink:
+        """Make a one-time link for one person; a pending contact waits for them.
+
+        As a text it is the short link where the server keeps one, which current apps take; ``full`` is for all.
+        """
         self._check_can_connect()
         with user_errors():
             return (await self._chat.create_invitation()).link
 
-    def invitation_link(self, contact_id: int) -> str | None:
+    def invitation_link(self, contact_id: int) -> ConnectionLink | None:
         """The link that a pending contact waits on; ``None`` once it was used."""
         with user_errors():
             invitation = self._chat.invitation(self.contact(contact_id).id)
         return invitation.link if invitation else None
 
-    async def connect(self, link: str) -> Contact:
-        """Use somebody's link. :class:`ContactConnected` tells when texts and calls can go."""
+    async def look_up_link(self, link: str | ConnectionLink) -> LinkPreview:
+        """What a link is, whose, and what is known of it here, before it is used.
+
+        Short links are asked for at their server; a one-time one is for us alone from then on.
+        """
+        with user_errors():
+            preview, profile, contact = await self._chat.look_up_link(str(link))
+        return LinkPreview(preview.kind, profile, preview.is_own, contact.id if contact else None)
+
+    async def connect(self, link: str | ConnectionLink) -> Contact:
+        """Use somebody's link. :class:`ContactConnected` tells when texts and calls can go.
+
+        That of an address asks its owner, who may take any time, or never answer.
+        """
         self._check_can_connect()
         with user_errors():
-            return await self._chat.connect(link)
+            return await self._chat.connect(str(link))
+
+    def address(self) -> ConnectionLink | None:
+        """The link by which anybody can ask to connect, if there is one."""
+        with user_errors():
+            return self._chat.addresses.link()
+
+    async def create_address(self) -> ConnectionLink:
+        """Make that link, or give the one that there is. :class:`ContactRequestAdded` tells who asks."""
+        self._check_can_connect()
+        with user_errors():
+            return await self._chat.create_address()
+
+    async def delete_address(self) -> None:
+        """Delete that link with the requests that wait; who was accepted stays."""
+        with user_errors():
+            await self._chat.addresses.delete()
+
+    def contact_requests(self) -> list[Request]:
+        """Who asks to connect, the oldest first."""
+        with user_errors():
+            return self._chat.addresses.requests()
+
+    async def accept_request(self, request_id: int) -> Contact:
+        """Connect with who asked; :class:`ContactConnected` tells when texts and calls can go."""
+        self._check_can_connect()
+        with user_errors():
+            return await self._chat.accept_request(request_id)
+
+    def reject_request(self, request_id: int) -> None:
+        """Forget who asked; they are not told, and may ask again."""
+        with user_errors():
+            self._chat.addresses.reject(request_id)
 
     def _check_can_connect(self) -> None:
         if self.profile is None:
@@ -402,6 +469,7 @@ class Client:
                 security_code=code,
                 # a mark for other keys is none
                 is_verified=code is not None and contact.verified_code == code,
+                ratchet_sync=self._agent.ratchet_sync(contact.connection_id),
                 rcv_servers=tuple(server.hosts[0] for server in receiving),
                 snd_servers=tuple(server.hosts[0] for server in sending),
             )
@@ -437,12 +505,20 @@ class Client:
         with user_errors():
             self._agent.set_pq(contact.connection_id, on=on)
 
-    async def delete_contact(self, contact_id: int) -> None:
-        """Remove a contact with their history; they are told, calls with them end."""
+    def synchronize(self, contact_id: int) -> None:
+        """Agree on new keys with a contact whose messages cannot be read any more."""
+        contact = self.contact(contact_id)
+        if contact.connection_id is None or self._agent is None:
+            raise ClientError("client.error.not-connected")
+        with user_errors():
+            self._agent.synchronize_ratchet(contact.connection_id)
+
+    async def delete_contact(self, contact_id: int, *, tell: bool = True) -> None:
+        """Remove a contact with their history; they are told if ``tell``, calls with them end."""
         contact = self.contact(contact_id)
         with user_errors():
             self._manager.contact_lost(contact.id)
-            await self._chat.delete_contact(contact.id)
+            await self._chat.delete_contact(contact.id, tell=tell)
 
     # texts
 
@@ -452,6 +528,18 @@ class Client:
             raise ClientError("client.error.empty-text")
         with user_errors():
             return self._chat.send_text(self.contact(contact_id).id, text)
+
+    def send_texts(self, contact_id: int, texts: Sequence[str]) -> list[ChatItem]:
+        """Send several texts, in one message where the contact's program takes that."""
+        if any(not text.strip() for text in texts):
+            raise ClientError("client.error.empty-text")
+        with user_errors():
+            return self._chat.send_texts(self.contact(contact_id).id, texts)
+
+    def mark_read(self, contact_id: int) -> None:
+        """The user has read the conversation: ``contact.unread`` is 0."""
+        with user_errors():
+            self._chat.mark_read(self.contact(contact_id).id)
 
     def edit_text(self, item_id: int, text: str) -> ChatItem:
         """Change an own text. Calls cannot be changed."""

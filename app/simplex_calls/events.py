@@ -11,6 +11,8 @@ from simplex_calls.chat.events import (
     ContactAdded,
     ContactConnected,
     ContactRemoved,
+    ContactRequestAdded,
+    ContactRequestRemoved,
     ContactTakenElsewhere,
     ContactUpdated,
     HistoryCleared,
@@ -28,6 +30,8 @@ __all__ = [
     "ContactAdded",
     "ContactConnected",
     "ContactRemoved",
+    "ContactRequestAdded",
+    "ContactRequestRemoved",
     "ContactTakenElsewhere",
     "ContactUpdated",
     "Event",
@@ -74,6 +78,8 @@ Event = (
     | ContactUpdated
     | ContactConnected
     | ContactRemoved
+    | ContactRequestAdded
+    | ContactRequestRemoved
     | ContactTakenElsewhere
     | ItemAdded
     | ItemUpdated

@@ -301,7 +301,7 @@ async def test_who_has_just_connected_can_be_written_to(
     methods: ChatMethods, alice: Client, agents: Agents, tmp_path: Path
 ) -> None:
     events = alice.events()
-    link = await alice.create_invitation()
+    link = str(await alice.create_invitation())
     async with Client(tmp_path / "carol", "Carol", [SERVER], agent=agents) as carol:
         await carol.connect(link)
         agents.wire.run()

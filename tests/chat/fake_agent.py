@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from simplex_calls.agent.errors import LargeMessage, UnknownConnection, WrongState
+from simplex_calls.agent.details import LinkKind, LinkPreview
+from simplex_calls.agent.errors import LargeMessage, UnknownConnection, UnknownRequest, WrongState
 from simplex_calls.agent.events import (
     AgentEvent,
     ConfirmationReceived,
     Connected,
+    ContactRequestReceived,
     FailureReason,
     InfoReceived,
     Integrity,
@@ -21,6 +23,7 @@ from simplex_calls.agent.events import (
     MessageReceiptReceived,
     MessageReceived,
     MessageRejected,
+    RatchetSync,
     RejectionReason,
 )
 from simplex_calls.agent.links import ConnectionLink
@@ -69,6 +72,11 @@ class FakeAgent:
         self.next_failure: FailureReason | None = None
         self.running = False
         self.pq: dict[int, bool] = {}
+        self.links: dict[int, ConnectionLink] = {}
+        self.shown: dict[str, bytes] = {}
+        self.own_addresses: list[int] = []
+        self.requests: dict[int, tuple[FakeAgent, int]] = {}
+        self.sync: dict[int, RatchetSync] = {}
         self.wishes_pq: list[bool] = []
         self.network: NetworkConfig | None = None
         self.servers: tuple[ServerAddress, ...] = ()
@@ -123,14 +131,77 @@ class FakeAgent:
         return True
 
     async def create_connection(
-        self, *, created: Callable[[int], None] | None = None, pq: bool = True
+        self, *, created: Callable[[int], None] | None = None, user_data: bytes = b"", pq: bool = True
     ) -> tuple[int, ConnectionLink]:
         self.wishes_pq.append(pq)
         connection_id = next(self.ids)
         link = f"simplex:/invitation#{id(self)}-{connection_id}"
         self._make(connection_id, None, created)
         self.wire.links[link] = (self, connection_id)
-        return connection_id, ConnectionLink(link)
+        self.links[connection_id] = ConnectionLink(link)
+        self.shown[link] = user_data
+        return connection_id, self.links[connection_id]
+
+    def connection_link(self, connection_id: int) -> ConnectionLink | None:
+        return self.links.get(connection_id)
+
+    async def look_up_link(self, link: str) -> LinkPreview:
+        agent, connection_id = self.wire.links[link]
+        kind = LinkKind.CONTACT if connection_id in agent.own_addresses else LinkKind.INVITATION
+        is_own = agent is self
+        return LinkPreview(kind, agent.shown[link], is_own=is_own, connection_id=connection_id if is_own else None)
+
+    def addresses(self) -> list[int]:
+        return self.own_addresses
+
+    async def create_address(
+        self, user_data: bytes = b"", *, created: Callable[[int], None] | None = None
+    ) -> tuple[int, ConnectionLink]:
+        address_id = next(self.ids)
+        link = f"simplex:/contact#{id(self)}-{address_id}"
+        self.wire.links[link] = (self, address_id)
+        self.links[address_id] = ConnectionLink(link)
+        self.shown[link] = user_data
+        self.own_addresses.append(address_id)
+        return address_id, self.links[address_id]
+
+    def address_link(self, address_id: int) -> ConnectionLink:
+        return self.links[address_id]
+
+    async def set_address_data(self, address_id: int, user_data: bytes) -> None:
+        self.shown[self.links[address_id].full] = user_data
+
+    async def delete_address(self, address_id: int) -> None:
+        self.own_addresses.remove(address_id)
+        del self.wire.links[self.links.pop(address_id).full]
+
+    async def accept_request(
+        self, request_id: int, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> int:
+        if request_id not in self.requests:
+            raise UnknownRequest(request_id)
+        peer, peer_id = self.requests.pop(request_id)
+        connection_id = next(self.ids)
+        self._make(connection_id, (peer, peer_id), created)
+        peer.peers[peer_id] = (self, connection_id)
+        self.wire.moving.append(lambda: peer.tell(ConfirmationReceived(peer_id, info)))
+        return connection_id
+
+    def reject_request(self, request_id: int) -> None:
+        if self.requests.pop(request_id, None) is None:
+            raise UnknownRequest(request_id)
+
+    def ask(self, address_id: int, info: bytes, asker: tuple[FakeAgent, int]) -> None:
+        request_id = next(self.ids)
+        self.requests[request_id] = asker
+        with self.database.transaction():
+            self.handler(ContactRequestReceived(address_id, request_id, info))
+
+    def ratchet_sync(self, connection_id: int) -> RatchetSync:
+        return self.sync.get(connection_id, RatchetSync.OK)
+
+    def synchronize_ratchet(self, connection_id: int, *, force: bool = False) -> None:
+        self.sync[connection_id] = RatchetSync.STARTED
 
     async def join_connection(
         self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
@@ -139,7 +210,12 @@ class FakeAgent:
         if len(info) > self.info_limit:
             raise LargeMessage(len(info), self.info_limit)
         connection_id = next(self.ids)
-        peer, peer_id = self.wire.links.pop(link)
+        peer, peer_id = self.wire.links[link]
+        if peer_id in peer.own_addresses:
+            self._make(connection_id, None, created)
+            self.wire.moving.append(lambda: peer.ask(peer_id, info, (self, connection_id)))
+            return connection_id
+        del self.wire.links[link]
         self._make(connection_id, (peer, peer_id), created)
         peer.peers[peer_id] = (self, connection_id)
         self.wire.moving.append(lambda: peer.tell(ConfirmationReceived(peer_id, info)))
@@ -258,7 +334,7 @@ class Person:
 async def befriend(wire: Wire, inviter: Person, joiner: Person) -> tuple[int, int]:
     """Connect two people; their contact ids at the inviter and at the joiner."""
     invitation = await inviter.chat.create_invitation()
-    contact = await joiner.chat.connect(invitation.link)
+    contact = await joiner.chat.connect(str(invitation.link))
     wire.run()
     inviter.take_events()
     joiner.take_events()

@@ -103,7 +103,7 @@ async def test_two_contacts_of_one_name(wire: Wire, alice: Person, bob: Person) 
 @pytest.mark.parametrize("info", [b"", b"{}", b'{"event":"x.ok","params":{}}', b"X\x00"])
 async def test_who_sends_no_profile_is_no_contact(wire: Wire, alice: Person, bob: Person, info: bytes) -> None:
     invitation = await alice.chat.create_invitation()
-    connection_id = await bob.agent.join_connection(invitation.link, info)
+    connection_id = await bob.agent.join_connection(str(invitation.link), info)
     wire.run()
     contact = alice.chat.contact(invitation.contact_id)
     assert (contact.status, contact.failure) == (ContactStatus.FAILED, FailureReason.INCOMPATIBLE)
@@ -116,7 +116,7 @@ async def test_who_answers_without_profile_is_no_contact(wire: Wire, alice: Pers
     link = (await alice.chat.create_invitation()).link
     connection_id = alice.chat.contacts()[0].connection_id
     assert connection_id is not None
-    contact = await bob.chat.connect(link)
+    contact = await bob.chat.connect(str(link))
     wire.moving.clear()
     alice.agent.allow_connection(connection_id, b"{}")
     wire.run()
@@ -143,7 +143,7 @@ async def test_a_join_is_kept_with_its_connection(wire: Wire, alice: Person, bob
     invitation = await alice.chat.create_invitation()
     bob.agent.dies_after_making = True
     with pytest.raises(KeyboardInterrupt):
-        await bob.chat.connect(invitation.link)
+        await bob.chat.connect(str(invitation.link))
     assert [contact.status for contact in bob.chat.contacts()] == [ContactStatus.CONNECTING]
 
 

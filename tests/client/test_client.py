@@ -318,7 +318,7 @@ async def test_a_killed_peer_ends_its_call_at_the_next_start(tmp_path: Path) -> 
             )
             assert child.stdin is not None
             try:
-                child.stdin.write((await alice.create_invitation()).encode() + b"\n")
+                child.stdin.write(str(await alice.create_invitation()).encode() + b"\n")
                 await next_event(events, ContactConnected)
                 call = await alice.start_call(alice.contacts()[0].id, "video")
                 page = asyncio.create_task(alice.attach_page(call.id, ScriptedPage()))

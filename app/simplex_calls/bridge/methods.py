@@ -106,6 +106,8 @@ Events, pushed at any time after the session stands:
 ``{"event": "contact", "contact": …}``            new or changed
 ``{"event": "contact_connected", "contact": …}``  just now
 ``{"event": "contact_removed", "contactId"}``
+``{"event": "request", "request": …}``            somebody asks to connect through the address
+``{"event": "request_removed", "requestId"}``     answered, or asked again under another id
 ``{"event": "contact_taken", "contactId"}``       another program uses this profile at the same time
 ``{"event": "item", "item": …}``                  new or changed (look the id up)
 ``{"event": "item_removed", "contactId", "itemId"}``
@@ -123,6 +125,7 @@ Events, pushed at any time after the session stands:
 
 from __future__ import annotations
 
+from simplex_calls.bridge.address_methods import AddressMethods
 from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.call_methods import CallMethods
 from simplex_calls.bridge.home_methods import HomeMethods
@@ -132,13 +135,15 @@ from simplex_calls.bridge.people_methods import PeopleMethods
 from simplex_calls.bridge.server_methods import ServerMethods
 from simplex_calls.bridge.shell import HomePort, Shell
 from simplex_calls.bridge.text_methods import TextMethods
-from simplex_calls.bridge.values import Json, call_json, item_json, profile_json
+from simplex_calls.bridge.values import Json, call_json, item_json, profile_json, request_json
 from simplex_calls.client import Client
 from simplex_calls.events import (
     CallChanged,
     ContactAdded,
     ContactConnected,
     ContactRemoved,
+    ContactRequestAdded,
+    ContactRequestRemoved,
     ContactTakenElsewhere,
     ContactUpdated,
     Event,
@@ -164,6 +169,7 @@ class ChatMethods(Methods):
                 "state": self._state,
                 "set_profile": self._set_profile,
                 **self._people.table(),
+                **AddressMethods(client, self._people.contact).table(),
                 **TextMethods(client).table(),
                 **CallMethods(client, shell).table(),
                 **self._servers.table(),
@@ -181,6 +187,10 @@ class ChatMethods(Methods):
                 return {"event": "contact_connected", "contact": self._people.contact(contact)}
             case ContactRemoved(contact_id):
                 return {"event": "contact_removed", "contactId": contact_id}
+            case ContactRequestAdded(request):
+                return {"event": "request", "request": request_json(request)}
+            case ContactRequestRemoved(request_id):
+                return {"event": "request_removed", "requestId": request_id}
             case ContactTakenElsewhere(contact_id):
                 return {"event": "contact_taken", "contactId": contact_id}
             case ItemAdded(item) | ItemUpdated(item):
@@ -206,7 +216,7 @@ class ChatMethods(Methods):
         return {
             "profile": profile_json(client.profile),
             "contacts": [self._people.contact(contact) for contact in client.contacts()],
-            "requests": [],
+            "requests": [request_json(request) for request in client.contact_requests()],
             "hasServers": self._servers.has_server(),
             "calls": [call_json(call) for call in client.calls()],
             "servers": [{"server": it.server, "isConnected": it.is_connected} for it in client.server_status()],

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from simplex_calls.agent.links import Invitation, parse_link
-from simplex_calls.agent.short_link_uri import ShortLink, ShortLinkKind
 from simplex_calls.bridge.params import Method, Params
-from simplex_calls.bridge.values import Json, contact_json, details_json, qr_json
-from simplex_calls.client import Client, ClientError, Contact
-from simplex_calls.client_errors import user_errors
+from simplex_calls.bridge.values import Json, contact_json, details_json, link_json, preview_json
+from simplex_calls.client import Client, ClientError, ConnectionLink, Contact
 
 
 class PeopleMethods:
@@ -28,6 +25,8 @@ class PeopleMethods:
             "verify": self._verify,
             "set_calls_allowed": self._set_calls_allowed,
             "set_quantum_resistance": self._set_quantum_resistance,
+            "synchronize": self._synchronize,
+            "mark_read": self._mark_read,
         }
 
     def contact(self, contact: Contact) -> Json:
@@ -50,7 +49,7 @@ class PeopleMethods:
         link = await self._client.create_invitation()
         return self._invitation_json(self._owner_of(link), link)
 
-    def _owner_of(self, link: str) -> int | None:
+    def _owner_of(self, link: ConnectionLink) -> int | None:
         for contact in reversed(self._client.contacts()):
             if self._client.invitation_link(contact.id) == link:
                 return contact.id
@@ -62,17 +61,17 @@ class PeopleMethods:
         return None if link is None else self._invitation_json(contact_id, link)
 
     @staticmethod
-    def _invitation_json(contact_id: int | None, link: str) -> Json:
-        return {"contactId": contact_id, "link": link, "qr": qr_json(link)}
+    def _invitation_json(contact_id: int | None, link: ConnectionLink) -> Json:
+        return {"contactId": contact_id} | link_json(link)
 
     async def _look_up_link(self, params: Params) -> Json:
-        text = params.text("link").strip()
-        with user_errors():
-            link = parse_link(text)
-        own = next((it.id for it in self._client.contacts() if self._client.invitation_link(it.id) == str(link)), None)
-        is_short_invitation = isinstance(link, ShortLink) and link.kind is ShortLinkKind.INVITATION
-        kind = "invitation" if isinstance(link, Invitation) or is_short_invitation else "contact"
-        return {"kind": kind, "profile": None, "isOwn": own is not None, "contactId": None}
+        return preview_json(await self._client.look_up_link(params.text("link").strip()))
+
+    async def _synchronize(self, params: Params) -> None:
+        self._client.synchronize(params.number("contactId"))
+
+    async def _mark_read(self, params: Params) -> None:
+        self._client.mark_read(params.number("contactId"))
 
     async def _connect(self, params: Params) -> Json:
         return self.contact(await self._client.connect(params.text("link").strip()))

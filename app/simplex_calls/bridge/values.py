@@ -8,8 +8,10 @@ from typing import Any
 
 import segno
 
+from simplex_calls.chat.contacts import MAX_FULL_NAME_LENGTH, clean_name
 from simplex_calls.chat.history import CallDetails, TextDetails
-from simplex_calls.client import CallView, ChatItem, Contact, ContactDetails, Profile
+from simplex_calls.chat.requests import Request
+from simplex_calls.client import CallView, ChatItem, ConnectionLink, Contact, ContactDetails, LinkPreview, Profile
 
 Json = dict[str, Any]
 
@@ -51,7 +53,7 @@ def item_json(item: ChatItem) -> Json:
     details = item.details
     if isinstance(details, TextDetails):
         return common | {
-            "text": details.text,
+            "text": details.readable,
             "content": details.content.value,
             "edited": details.edited,
             "deleted": details.deleted,
@@ -73,6 +75,7 @@ def contact_json(contact: Contact, last_item: ChatItem | None, *, is_verified: b
         "callsAllowed": contact.calls_allowed,
         "callPermission": contact.call_permission.value,
         "isVerified": is_verified,
+        "unread": contact.unread,
         "failure": _word(contact.failure),
         "createdAt": _moment(contact.created_at),
         "lastItem": item_json(last_item) if last_item is not None else None,
@@ -88,6 +91,7 @@ def details_json(contact: Contact, details: ContactDetails) -> Json:
         "securityCode": code,
         "qr": None if code is None else qr_json(code),
         "isVerified": details.is_verified,
+        "ratchetSync": details.ratchet_sync.value,
         "receivingServers": list(details.rcv_servers),
         "sendingServers": list(details.snd_servers),
         "ownCallsAllowed": contact.own_calls_allowed,
@@ -113,6 +117,37 @@ def call_json(call: CallView) -> Json:
         "failure": _word(call.failure),
         "itemId": call.item_id,
         "duration": call.duration,
+    }
+
+
+def link_json(link: ConnectionLink) -> Json:
+    """A link that others can use: the short one where there is one, with its code."""
+    return {"link": str(link), "fullLink": link.full, "shortLink": link.short, "qr": qr_json(str(link))}
+
+
+def request_json(request: Request) -> Json:
+    """What a page sees of somebody who asks to connect."""
+    return {
+        "id": request.id,
+        "name": request.name,
+        "fullName": request.profile.full_name,
+        "image": request.profile.image,
+        "createdAt": _moment(request.created_at),
+    }
+
+
+def preview_json(preview: LinkPreview) -> Json:
+    """What a page sees of a link before it is used."""
+    profile = preview.profile
+    shown = None
+    if profile is not None:
+        name, full_name = clean_name(profile.display_name), clean_name(profile.full_name, MAX_FULL_NAME_LENGTH)
+        shown = {"displayName": name, "fullName": full_name, "image": profile.image}
+    return {
+        "kind": preview.kind.value,
+        "profile": shown,
+        "isOwn": preview.is_own,
+        "contactId": preview.contact_id,
     }
 
 

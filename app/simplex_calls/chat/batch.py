@@ -131,6 +131,14 @@ def _uncompress(data: bytes) -> list[bytes]:
     ]
 
 
+def decompressed(frame: bytes) -> bytes:
+    """The content of a frame that tells its size, which is within the limit; raises :class:`MessageError`."""
+    size = _decompressed_size(frame)
+    if size > MAX_DECOMPRESSED_LENGTH:
+        raise MessageError("compressed data are too large")
+    return _decompress(frame, size)
+
+
 def _decompressed_size(frame: bytes) -> int:
     try:
         size = zstandard.frame_content_size(frame)

@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simplex_calls.agent import events as agent_events
+from simplex_calls.agent.details import LinkPreview
 from simplex_calls.agent.errors import AgentError, LargeMessage, UnknownConnection
 from simplex_calls.agent.events import AgentEvent, FailureReason
+from simplex_calls.agent.links import ConnectionLink
+from simplex_calls.chat.addresses import Addresses, is_address
 from simplex_calls.chat.arrivals import Arrivals
 from simplex_calls.chat.batch import compressed, joined
 from simplex_calls.chat.contacts import (
@@ -47,6 +50,7 @@ from simplex_calls.chat.history import (
     TextDetails,
 )
 from simplex_calls.chat.inbox import Inbox, Outlets
+from simplex_calls.chat.link_data import decode_link_data, encode_link_data
 from simplex_calls.chat.messages import (
     MAX_IMAGE_LENGTH,
     MAX_INFO_LENGTH,
@@ -56,6 +60,7 @@ from simplex_calls.chat.messages import (
     CallMessage,
     ChatMessage,
     ContactDeleted,
+    ContactRequest,
     Content,
     DeleteMessage,
     Event,
@@ -77,6 +82,7 @@ from simplex_calls.database import Database
 logger = logging.getLogger(__name__)
 
 _MESSAGE_ID_LENGTH = 12
+_REQUEST_ID_LENGTH = 16
 COMPRESSION_VERSION = 8
 """The chat version from which on compressed messages are understood."""
 
@@ -100,7 +106,7 @@ def _with_preferences(profile: Profile, *, calls_allowed: bool) -> Profile:
 class Invitation:
     """A link for one person to connect to us, and the contact that this person will be."""
 
-    link: str = field(repr=False)
+    link: ConnectionLink = field(repr=False)
     contact_id: int
 
 
@@ -153,6 +159,8 @@ class Chat:
                 elapsed=elapsed,
             ),
         )
+        self.addresses = Addresses(database, self._contacts, lambda: self._agent, emit=self._emit, now=self._now)
+        """Our contact address, and who asks through it."""
         self._agent = agent_factory(self._on_agent_event)
 
     async def start(self) -> None:
@@ -204,6 +212,8 @@ class Chat:
                     self._emit(ContactUpdated(contact))
                 if contact.is_connected:
                     self._try_send(contact, Info(self._profile_for(contact, profile)))
+            if before is not None and self._agent.addresses():
+                self._database.after_commit(lambda: self._spawn(self.addresses.show(self._link_data())))
         return profile
 
     @staticmethod
@@ -238,6 +248,21 @@ class Chat:
         info = Info(_with_preferences(profile, calls_allowed=profile.calls_allowed))
         return encode_message(ChatMessage(info, versions=SUPPORTED_VERSIONS), MAX_INFO_LENGTH)
 
+    def _own_request(self) -> bytes:
+        profile = self.profile
+        if profile is None:
+            raise ChatError("choose a name for your profile first")
+        profile = _with_preferences(profile, calls_allowed=profile.calls_allowed)
+        asked = ContactRequest(profile, self._random(_REQUEST_ID_LENGTH))
+        return encode_message(ChatMessage(asked, versions=SUPPORTED_VERSIONS), MAX_INFO_LENGTH)
+
+    def _link_data(self) -> bytes:
+        """What our links show of us."""
+        profile = self.profile
+        if profile is None:
+            raise ChatError("choose a name for your profile first")
+        return encode_link_data(_with_preferences(profile, calls_allowed=profile.calls_allowed))
+
     def _allow(self, contact: Contact) -> None:
         """Accept who used our link, and tell who we are."""
         if contact.connection_id is None:
@@ -252,23 +277,35 @@ class Chat:
 
     async def create_invitation(self) -> Invitation:
         """Make a link for one person, and a pending contact for them."""
-        self._own_info()
         connection_id, link = await self._agent.create_connection(
-            created=self._adder(ContactStatus.PENDING), pq=self.wants_pq
+            created=self._adder(ContactStatus.PENDING), user_data=self._link_data(), pq=self.wants_pq
         )
         with self._database.transaction():
             contact = self._made(connection_id)
-            self._contacts.set_link(contact, str(link))
-        return Invitation(str(link), contact.id)
+            self._contacts.set_link(contact, link.full)
+        return Invitation(link, contact.id)
 
     def invitation(self, contact_id: int) -> Invitation | None:
         """The link that a pending contact waits on, to be shown again; none once it was used."""
-        link = self._contacts.link(self.contact(contact_id).id)
-        return Invitation(link, contact_id) if link else None
+        contact = self.contact(contact_id)
+        full = self._contacts.link(contact.id)
+        if full is None or contact.connection_id is None:
+            return None
+        # those of earlier versions of this program are full ones, and known here only
+        return Invitation(self._agent.connection_link(contact.connection_id) or ConnectionLink(full), contact.id)
+
+    async def look_up_link(self, link: str) -> tuple[LinkPreview, Profile | None, Contact | None]:
+        """What a link is, whose, and the contact that has it or was made by it."""
+        preview = await self._agent.look_up_link(link.strip())
+        contact = None if preview.connection_id is None else self._contacts.by_connection(preview.connection_id)
+        if contact is not None and contact.status is ContactStatus.REMOVED:
+            contact = None
+        return preview, decode_link_data(preview.user_data), contact
 
     async def connect(self, link: str) -> Contact:
         """Use somebody's link; their name comes with :class:`ContactUpdated`."""
-        link, info, created = link.strip(), self._own_info(), self._adder(ContactStatus.CONNECTING)
+        link, created = link.strip(), self._adder(ContactStatus.CONNECTING)
+        info = self._own_request() if is_address(link) else self._own_info()
         try:
             connection_id = await self._agent.join_connection(link, info, created=created, pq=self.wants_pq)
         except LargeMessage:
@@ -327,6 +364,14 @@ class Chat:
         with self._database.transaction():
             self._contacts.connection_closed(contact.id)
             self._database.erase()
+
+    async def create_address(self) -> ConnectionLink:
+        """Make our address, by which anybody can ask to connect; the one that there is, if there is."""
+        return await self.addresses.create(self._link_data())
+
+    async def accept_request(self, request_id: int) -> Contact:
+        """Connect with who asked through our address."""
+        return self._made(await self.addresses.accept(request_id, self._own_info(), pq=self.wants_pq))
 
     # Texts and history
 
@@ -551,7 +596,7 @@ class Chat:
                     contact_ids = self._contacts.ids_of(event.connection_ids)
                     self._emit(ServerStateChanged(event.server.uri(), connected, contact_ids))
                 case agent_events.ContactRequestReceived():
-                    logger.info("a contact request came to an address that is not in use")
+                    self.addresses.take(event)
                 case _:
                     self._inbox.take(event)
 

@@ -13,6 +13,7 @@ from simplex_calls.agent.events import FailureReason
 from simplex_calls.chat.contacts import Contact
 from simplex_calls.chat.history import ChatItem
 from simplex_calls.chat.messages import CallMessage
+from simplex_calls.chat.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ class ContactRemoved:
     """The user removed a contact, with its whole history."""
 
     contact_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRequestAdded:
+    """Somebody asks to connect through our address."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRequestRemoved:
+    """A request was answered, or asked again under another id, or its address deleted."""
+
+    request_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +139,8 @@ ChatEvent = (
     | ContactUpdated
     | ContactConnected
     | ContactRemoved
+    | ContactRequestAdded
+    | ContactRequestRemoved
     | ItemAdded
     | ItemUpdated
     | ItemRemoved

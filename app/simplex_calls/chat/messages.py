@@ -249,10 +249,10 @@ def encode_message(message: ChatMessage, limit: int = MAX_MESSAGE_LENGTH) -> byt
 def _encode_event(event: Event) -> tuple[str, dict[str, Any]]:
     match event:
         case Info(profile):
-            return "x.info", {"profile": _encode_profile(profile)}
+            return "x.info", {"profile": encode_profile(profile)}
         case ContactRequest(profile, request_id):
             asked = {} if request_id is None else {"contactReqId": base64url(request_id)}
-            return "x.contact", asked | {"profile": _encode_profile(profile)}
+            return "x.contact", asked | {"profile": encode_profile(profile)}
         case NewMessage(content):
             return "x.msg.new", {"content": _encode_content(content)}
         case UpdateMessage(target, content):
@@ -277,7 +277,8 @@ def _encode_event(event: Event) -> tuple[str, dict[str, Any]]:
             raise MessageError(f"{name} is not an event that we send")
 
 
-def _encode_profile(profile: Profile) -> dict[str, Any]:
+def encode_profile(profile: Profile) -> dict[str, Any]:
+    """A profile as JSON."""
     value: dict[str, Any] = {"displayName": profile.display_name, "fullName": profile.full_name}
     if profile.image is not None:
         value["image"] = profile.image
@@ -378,7 +379,8 @@ def _versions(text: str) -> VersionRange:
         raise MessageError("v is not a version range") from None
 
 
-def _profile(params: dict[str, Any]) -> Profile:
+def decode_profile(params: Mapping[str, Any]) -> Profile:
+    """The profile in parsed JSON that has one; raises :class:`MessageError`."""
     profile = _get(params, "profile", dict)
     preferences, image = profile.get("preferences"), profile.get("image")
     return Profile(
@@ -391,7 +393,7 @@ def _profile(params: dict[str, Any]) -> Profile:
 
 def _contact_request(params: dict[str, Any]) -> ContactRequest:
     has_id = params.get("contactReqId") is not None
-    return ContactRequest(_profile(params), _get_id(params, "contactReqId") if has_id else None)
+    return ContactRequest(decode_profile(params), _get_id(params, "contactReqId") if has_id else None)
 
 
 def _new_message(params: dict[str, Any]) -> NewMessage:
@@ -458,7 +460,7 @@ def _call_extra(params: dict[str, Any]) -> CallExtra:
 
 
 _DECODERS: dict[str, Callable[[dict[str, Any]], Event]] = {
-    "x.info": lambda params: Info(_profile(params)),
+    "x.info": lambda params: Info(decode_profile(params)),
     "x.contact": _contact_request,
     "x.msg.new": _new_message,
     "x.msg.update": lambda params: UpdateMessage(_get_id(params, "msgId"), _content(params)),

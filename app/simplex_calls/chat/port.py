@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from simplex_calls.agent.details import LinkPreview
+from simplex_calls.agent.events import RatchetSync
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.queues import NetworkConfig
@@ -20,9 +22,46 @@ class AgentPort(Protocol):
         """Close all connections to servers."""
 
     async def create_connection(
-        self, *, created: Callable[[int], None] | None = None, pq: bool = True
+        self, *, created: Callable[[int], None] | None = None, user_data: bytes = b"", pq: bool = True
     ) -> tuple[int, ConnectionLink]:
         """Make a connection and the invitation link to it; ``created`` is called in the same transaction."""
+
+    def connection_link(self, connection_id: int) -> ConnectionLink | None:
+        """The link that a connection of ours was made with."""
+
+    async def look_up_link(self, link: str) -> LinkPreview:
+        """What a link is of, before it is used."""
+
+    def addresses(self) -> list[int]:
+        """Our contact addresses."""
+
+    async def create_address(
+        self, user_data: bytes = b"", *, created: Callable[[int], None] | None = None
+    ) -> tuple[int, ConnectionLink]:
+        """Make a contact address: its id, and the link."""
+
+    def address_link(self, address_id: int) -> ConnectionLink:
+        """The link of an address."""
+
+    async def set_address_data(self, address_id: int, user_data: bytes) -> None:
+        """Change what the short link of an address shows."""
+
+    async def delete_address(self, address_id: int) -> None:
+        """Forget an address with its requests."""
+
+    async def accept_request(
+        self, request_id: int, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
+    ) -> int:
+        """Connect with who asked: the new connection."""
+
+    def reject_request(self, request_id: int) -> None:
+        """Forget who asked."""
+
+    def ratchet_sync(self, connection_id: int) -> RatchetSync:
+        """Whether both sides' ratchets fit together."""
+
+    def synchronize_ratchet(self, connection_id: int, *, force: bool = False) -> None:
+        """Agree on new keys with the other side."""
 
     async def join_connection(
         self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True

@@ -67,4 +67,18 @@ MIGRATIONS = (
     ALTER TABLE contacts ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE chat_items ADD COLUMN quote TEXT NOT NULL DEFAULT '';
     """,
+    """
+    CREATE TABLE chat_requests (
+        id INTEGER PRIMARY KEY,
+        address_id INTEGER NOT NULL,
+        contact_req_id BLOB,
+        display_name TEXT NOT NULL,
+        full_name TEXT NOT NULL,
+        image TEXT,
+        calls_allowed INTEGER NOT NULL,
+        chat_version INTEGER NOT NULL,
+        created_at INTEGER NOT NULL
+    );
+    CREATE INDEX chat_requests_asked ON chat_requests (address_id, contact_req_id);
+    """,
 )

@@ -100,7 +100,7 @@ class Side:
     async def _follow(self, order: dict[str, Any], client: Client, desktop: Desktop) -> None:
         match order["order"]:
             case "invite":
-                self.tell("invitation", link=await client.create_invitation())
+                self.tell("invitation", link=str(await client.create_invitation()))
             case "connect":
                 await client.connect(order["link"])
             case "call" if self._contact_id is not None:
