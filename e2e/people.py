@@ -246,8 +246,8 @@ class Person:
         dialog = self.chat.get_by_role("dialog", name="Settings")
         if not dialog.is_visible():
             self.chat.get_by_role("button", name="Settings").click()
-        dialog.get_by_role("tab", name=section).click()
-        return dialog.get_by_role("tabpanel", name=section)
+        dialog.get_by_role("tab", name=re.compile(f"^{section}\\b")).click()
+        return dialog.get_by_role("tabpanel", name=re.compile(f"^{section}\\b"))
 
     def stop(self) -> None:
         """End the program politely, and close the browser."""

@@ -91,8 +91,8 @@
  * @property {string | null} securityCode
  * @property {Qr | null} qr
  * @property {boolean} isVerified
- * @property {"ok" | "allowed" | "required" | "started" | "agreed"} ratchetSync
- * @property {boolean} isSwitching
+ * @property {"ok" | "allowed" | "required" | "started" | "agreed"} [ratchetSync]
+ * @property {boolean} [isSwitching]  left out where the address cannot be changed
  * @property {string[]} receivingServers
  * @property {string[]} sendingServers
  * @property {boolean | null} ownCallsAllowed  the user's wish for this contact; null: as in the profile
