@@ -162,7 +162,9 @@ async def test_bad_blocks_are_told_and_harm_nobody() -> None:
 COMMANDS = st.tuples(
     st.sampled_from([b"", bytes(64), bytes(80), bytes(114)]),
     st.sampled_from([b"", bytes(24), b"R" * 24, b"S" * 24]),
-    st.sampled_from(b"NEW SUB KEY SKEY SEND ACK GET OFF DEL QUE PING NSUB LSET".split()),
+    st.sampled_from(
+        b"NEW SUB KEY SKEY SEND ACK GET OFF DEL QUE PING NSUB LSET LDEL LKEY LGET NKEY NDEL PRXY PFWD RFWD SUBS".split()
+    ),
     st.binary(max_size=100),
 ).map(lambda t: _short(t[0]) + _short(bytes(24)) + _short(t[1]) + t[2] + b" " + t[3])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,10 +14,13 @@ import pytest
 
 from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_calls.relay import Limits, Relay, RelayConfig
+from simplex_calls.relay import client as relay_client
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.body import QuotaReached, Received, decrypt_received
+from simplex_calls.smp.commands import LinkData, LinkRequest, QueueMode, sender_id_for
 from simplex_calls.smp.connecting import connect_tls
 from simplex_calls.smp.connection import Connection
+from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, SMPError
 from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.network import Network
@@ -191,3 +195,37 @@ async def test_the_client_goes_on_after_a_restart(tmp_path: Path) -> None:
             assert sorted(await alice.expect(queue, 30)) == sorted(bodies)
         finally:
             await relay.stop()
+
+
+@pytest.mark.parametrize("version", range(6, 19))
+async def test_the_client_speaks_every_version(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_client, "SUPPORTED_VERSIONS", VersionRange(6, version))
+    async with Relay(RelayConfig(port=0)) as relay, people(2, relay, in_memory=version % 2 == 1) as (alice, bob):
+        address = relay.address
+        queue = await alice.create_queue(address)
+        sender_key: X25519PrivateKey | None = queue.sender_key
+        if version >= 9:
+            await bob.network.secure_queue_by_sender(address, queue.sender_id, queue.sender_key)
+        elif version >= 7:
+            await alice.network.secure_queue(queue.queue, queue.sender_key.public)
+        else:
+            sender_key = None  # it has no key to authenticate with
+        for body in (b"one", b"two"):
+            await bob.network.send(address, queue.sender_id, sender_key, body, notify=True)
+        assert await alice.expect(queue, 2) == [b"one", b"two"]
+        assert (await alice.network.queue_info(queue.queue))["qiSnd"] is (version >= 7)
+        if version >= 15:
+            corr_id = os.urandom(24)
+            key, data = Ed25519PrivateKey.generate(), LinkData(b"fixed", b"user")
+            link = LinkRequest(sender_id_for(corr_id), data, b"L" * 24)
+            ids = await alice.network.create_queue(
+                address,
+                key,
+                X25519PrivateKey.generate().public,
+                mode=QueueMode.CONTACT,
+                link=link,
+                corr_id=corr_id,
+            )
+            assert ids.link_id == b"L" * 24
+            assert await bob.network.get_link_data(address, b"L" * 24) == (ids.sender_id, data)
+        await alice.network.delete_queue(queue.queue)
