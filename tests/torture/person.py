@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -35,8 +36,9 @@ def run(order: dict[str, Any]) -> None:
 
 async def _relay(order: dict[str, Any]) -> None:
     reader, writer = await asyncio.open_unix_connection(order["socket"])
-    async with Relay(RelayConfig(port=0, data=Path(order["folder"]))) as relay:
-        writer.write(json.dumps({"name": order["name"], "uri": relay.address.uri()}).encode() + b"\n")
+    async with Relay(RelayConfig(port=order["port"], data=Path(order["folder"]))) as relay:
+        hello = {"name": order["name"], "uri": relay.address.uri(), "port": relay.address.port}
+        writer.write(json.dumps(hello).encode() + b"\n")
         await reader.read()
 
 
@@ -90,6 +92,9 @@ class Person:
             answer = await self._do(order["do"], order)
         except ClientError as error:
             answer = {"error": str(error), "error_id": error.message_id}
+        except Exception as error:
+            logging.exception("an order failed")
+            answer = {"fault": repr(error)}
         self._tell({"answer": order["number"], **answer})
 
     async def _do(self, what: str, order: dict[str, Any]) -> dict[str, Any]:

@@ -63,12 +63,16 @@ class Torture:
         by_point = self.random.random() < 0.7
         kill_at = self.random.randint(1, self.random.choice((5, 15, 60))) if by_point else None
         delay = self.random.random() ** 2 * 0.4
+        relay_dies = what != "connect" and self.random.random() < 0.04
         described = f"round {self.number}: {what}, {name} dies " + (
             f"at point {kill_at}" if by_point else f"after {delay:.3f} s"
         )
+        described += ", and the relay" if relay_dies else ""
         logger.info("%s", described)
         try:
+            relay = asyncio.ensure_future(self._restart_relay() if relay_dies else asyncio.sleep(0))
             await self._dying(name, activities[what], kill_at, delay)
+            await relay
             await self._check()
         except Broken as error:
             raise Broken(f"{described}: {error}") from None
@@ -112,6 +116,12 @@ class Torture:
             self.people[name] = again
             await self._kill(name)
         self.people[name] = await self.world.person(name)
+
+    async def _restart_relay(self) -> None:
+        """What the relay has answered is on its disk; the clients come back by themselves."""
+        await asyncio.sleep(self.random.random() * 0.3)
+        await self.world.relay.kill()
+        await self.world.start_relay()
 
     # activities: each may end by Died
 

@@ -30,7 +30,7 @@ class Process:
         self.events: list[str] = []
         self.sent: list[str] = []
         """Texts that the process has stored, it says."""
-        self.address = ""
+        self.address, self.port = "", 0
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.changed = asyncio.Event()
@@ -41,9 +41,13 @@ class Process:
 
     async def ask(self, do: str, **order: Any) -> dict[str, Any]:
         """Give an order; raises :class:`Died` when the process dies before it has answered."""
-        return await self.begin(do, **order)
+        async with asyncio.timeout(PATIENCE):
+            answer = await self._begin(do, **order)
+        if "fault" in answer:
+            raise AssertionError(f"{self.name} cannot {do}: {answer['fault']}")
+        return answer
 
-    def begin(self, do: str, **order: Any) -> asyncio.Future[dict[str, Any]]:
+    def _begin(self, do: str, **order: Any) -> asyncio.Future[dict[str, Any]]:
         """Give an order, and let the answer come."""
         number = next(self._numbers)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -115,7 +119,7 @@ class World:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        self.relay = await self._start({"role": "relay", "name": "relay", "folder": str(self.folder / "relay")})
+        await self.start_relay()
         return self
 
     async def __aexit__(
@@ -128,6 +132,11 @@ class World:
         await self._zygote.wait()
         self._server.close()
         await self._server.wait_closed()
+
+    async def start_relay(self) -> None:
+        """Start the relay, always at the same port."""
+        order = {"role": "relay", "name": "relay", "folder": str(self.folder / "relay"), "port": self.relay.port}
+        self.relay = await self._start(order)
 
     async def person(self, name: str, *, kill_at: int | None = None) -> Process:
         """Start the client of a person; it is over or ready when this returns."""
@@ -162,7 +171,7 @@ class World:
     async def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello = json.loads(await reader.readline())
         process = Process(hello["name"])
-        process.address = hello.get("uri", "")
+        process.address, process.port = hello.get("uri", ""), hello.get("port", 0)
         self._starting[hello["name"]].set_result(process)
         await process.serve(reader, writer)
 
