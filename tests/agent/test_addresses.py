@@ -17,7 +17,8 @@ from simplex_calls.agent.events import (
 )
 from simplex_calls.agent.links import ContactAddress, LinkError, parse_link
 from simplex_calls.agent.own_links import USER_DATA_LIMIT
-from simplex_calls.smp.errors import SMPError
+from simplex_calls.crypto import PublicKey
+from simplex_calls.smp.errors import NetworkError, SMPError
 from tests.agent.fake_network import FakeServers
 from tests.agent.peers import Person, until
 
@@ -100,6 +101,29 @@ async def test_the_same_request_comes_once(alice: Person, bob: Person) -> None:
     await until(lambda: alice.servers.idle)
     assert not alice.requests
     await until(lambda: bool(alice.connected and bob.connected))
+
+
+async def test_the_address_is_gone_after_it_took_the_request(alice: Person, bob: Person) -> None:
+    """The server's answer to the request was lost; when it is sent again, the address is deleted, Bob accepted."""
+    link = await alice.publish()
+    taken = alice.servers.send
+
+    def lose_answer(sender_id: bytes, key: PublicKey | None, body: bytes) -> None:
+        taken(sender_id, key, body)
+        if key is None:
+            raise NetworkError("answer lost")
+
+    alice.servers.send = lose_answer  # type: ignore[method-assign]
+    await bob.join(link)
+    await until(lambda: bool(alice.requests))
+    await alice.accept()
+    await until(lambda: bool(alice.connected and bob.connected))
+    await alice.agent.delete_address(alice.address or 0)
+    await until(lambda: alice.outbox_empty and bob.outbox_empty)
+    assert not any(isinstance(event, ConnectionFailed) for event in bob.events)
+    bob.send(b"still here")
+    await until(lambda: alice.received == [b"still here"])
+    assert not bob._rows("SELECT 1 FROM snd_queues WHERE is_address")
 
 
 async def test_rejecting(alice: Person, bob: Person) -> None:
@@ -191,6 +215,18 @@ async def test_deleting_an_address(alice: Person, bob: Person) -> None:
     # a full link does not tell, until it is used
     await bob.join(full)
     await until(lambda: ConnectionFailed(bob.contact, FailureReason.QUEUE_GONE) in bob.events)
+
+
+async def test_the_server_forgot_the_address(alice: Person) -> None:
+    await alice.publish()
+    address = alice.address or 0
+    alice.servers.queues.clear()
+    await alice.restart()
+    await until(lambda: ConnectionFailed(address, FailureReason.QUEUE_GONE) in alice.events)
+    assert alice.agent.addresses() == [address]
+    assert alice.agent.connection_ids() == []
+    await alice.agent.delete_address(address)
+    assert alice.agent.addresses() == []
 
 
 async def test_ones_own_address(alice: Person) -> None:

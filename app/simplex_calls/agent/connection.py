@@ -85,6 +85,7 @@ _S, _E, _A = ConnectionState, ConnectionEvent, ConnectionAction
 TRANSITIONS: dict[tuple[ConnectionState, ConnectionEvent], Transition] = {
     # an address, which stays one
     (_S.ADDRESS, _E.REQUEST): Transition(_S.ADDRESS, (_A.REPORT_REQUEST,)),
+    (_S.ADDRESS, _E.FAIL): Transition(_S.ADDRESS, (_A.REPORT_FAILED,)),
     # the side that created the link, or sent one to an address
     (_S.ASKED, _E.CONFIRMATION): Transition(_S.CONFIRMED, (_A.REPORT_CONFIRMATION,)),
     (_S.INVITED, _E.CONFIRMATION): Transition(_S.CONFIRMED, (_A.REPORT_CONFIRMATION,)),
@@ -126,7 +127,7 @@ TRANSITIONS: dict[tuple[ConnectionState, ConnectionEvent], Transition] = {
     **{
         (state, _E.FAIL): Transition(_S.FAILED, (_A.REPORT_FAILED,))
         for state in ConnectionState
-        if state is not ConnectionState.FAILED
+        if state not in (ConnectionState.FAILED, ConnectionState.ADDRESS)
     },
 }
 

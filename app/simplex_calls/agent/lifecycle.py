@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simplex_calls.agent.connection import ConnectionAction, ConnectionEvent, transition
+from simplex_calls.agent.connection import ConnectionAction, ConnectionEvent, ConnectionState, transition
 from simplex_calls.agent.envelopes import ConnInfo
 from simplex_calls.agent.events import (
     AgentEvent,
@@ -155,6 +155,10 @@ class Lifecycle:
 
     def gone(self, queue: SndQueue, items: list[OutboxItem], reason: FailureReason) -> None:
         """The queue cannot be used any more: ``items`` is all that waited for it."""
+        if queue.is_address:
+            self._store.delete_snd_queue(queue.id)
+            if self._store.connection(queue.connection_id).state is not ConnectionState.ASKED:
+                return  # the owner answered: the request was taken, and only the server's word for it was lost
         for index, item in enumerate(items):
             self.failed(queue, item, FailureReason.CONNECTION if index else reason)
         self.fire(queue.connection_id, ConnectionEvent.FAIL, Cause(reason=reason))
