@@ -71,6 +71,8 @@ class Notice(Enum):
     """The contact has another name now; ``text`` is the former one."""
     CALL_REFUSED = "call-refused"
     """The contact called, and calls from them are not welcome."""
+    CODE_CHANGED = "code-changed"
+    """New keys were agreed on: the security code is another, and no longer compared."""
     CONTACT_DELETED = "contact-deleted"
     """The other side deleted us."""
 

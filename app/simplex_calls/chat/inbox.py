@@ -151,8 +151,13 @@ class Inbox:
                 self._change(contact, ContactChange.FAILED, reason)
             case agent_events.SubscriptionTaken():
                 self._outlets.emit(ContactTakenElsewhere(contact.id))
-            case agent_events.QuantumResistanceChanged():
-                logger.info("post-quantum encryption is %s", "on" if event.on else "off")
+            case agent_events.SecurityCodeChanged():
+                contact = self._contacts.set_verified_code(contact, None)
+                self._notice(contact, Notice.CODE_CHANGED)
+                self._outlets.emit(ContactUpdated(contact))
+            case agent_events.RatchetOutOfStep() | agent_events.QuantumResistanceChanged():
+                # the contact's details tell
+                self._outlets.emit(ContactUpdated(contact))
 
     def _take_of_removed(self, contact: Contact, event: ConnectionEvent) -> None:
         match event:
