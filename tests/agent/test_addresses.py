@@ -18,6 +18,7 @@ from simplex_calls.agent.events import (
 from simplex_calls.agent.links import ContactAddress, LinkError, parse_link
 from simplex_calls.agent.own_links import USER_DATA_LIMIT
 from simplex_calls.crypto import PublicKey
+from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import NetworkError, SMPError
 from tests.agent.fake_network import FakeServers
 from tests.agent.peers import Person, until
@@ -314,6 +315,17 @@ async def test_what_cannot_be_used(alice: Person, bob: Person, monkeypatch: pyte
     monkeypatch.setattr(own_links, "USER_DATA_LIMIT", 3)
     with pytest.raises(LargeMessage):
         await alice.publish()
+
+
+@pytest.mark.parametrize(("versions", "limit"), [("7-7", 11_106 - 400), ("4-4", 14_832 - 400)])
+async def test_the_largest_info(alice: Person, bob: Person, versions: str, limit: int) -> None:
+    """It fits whatever our server is called."""
+    bob.agent.use_servers([ServerAddress(("a" * 60 + ".example", "b" * 56 + ".onion"), 52_233, bytes(32))])
+    link = (await alice.publish(short=False)).replace("v=2-7", f"v={versions}", 1)
+    with pytest.raises(LargeMessage):
+        await bob.agent.join_connection(link, bytes(limit + 1))
+    await bob.agent.join_connection(link, bytes(limit), created=bob._add_contact)
+    await until(lambda: [info for _, info in alice.requests] == [bytes(limit)])
 
 
 async def test_asking_while_the_server_is_away(alice: Person, bob: Person) -> None:
