@@ -115,14 +115,17 @@ class Reader:
 
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes."""
-        if size > self.remaining:
+        start = self._position
+        end = start + size
+        if end > len(self._data):
             raise DecodeError(f"{size} bytes expected, {self.remaining} left")
-        start, self._position = self._position, self._position + size
-        return self._data[start : self._position]
+        self._position = end
+        return self._data[start:end]
 
     def tail(self) -> bytes:
         """All bytes that are left."""
-        return self.take(self.remaining)
+        start, self._position = self._position, len(self._data)
+        return self._data[start:]
 
     def peek(self, size: int = 1) -> bytes:
         """The next bytes (up to ``size``), without taking them."""
@@ -149,7 +152,11 @@ class Reader:
 
     def byte(self) -> int:
         """One byte as a number."""
-        return self.take(1)[0]
+        at = self._position
+        if at >= len(self._data):
+            raise DecodeError("1 bytes expected, 0 left")
+        self._position = at + 1
+        return self._data[at]
 
     def word16(self) -> int:
         """Two bytes, big-endian."""
