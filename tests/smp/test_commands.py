@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_calls.crypto import Ed25519PublicKey, PublicKey, X25519PublicKey, decode_public_key
+from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.commands import (
     Ack,
     Command,
@@ -29,9 +30,12 @@ from simplex_calls.smp.commands import (
     NotifierRequest,
     NSub,
     Off,
+    PFwd,
     Ping,
+    Prxy,
     Que,
     QueueMode,
+    RFwd,
     Send,
     SKey,
     Sub,
@@ -102,8 +106,8 @@ def as_understood(command: Command, version: int) -> Command:
     command = replace(command, notifier=None)
     if version >= 15:
         return command
-    mode = command.mode if version >= 9 and command.mode is QueueMode.MESSAGING else None
-    return replace(command, mode=mode, link=None)
+    said = QueueMode.MESSAGING if command.sender_can_secure else QueueMode.CONTACT
+    return replace(command, mode=said if version >= 9 else None, link=None)
 
 
 def test_sender_id_of_a_correlation_id() -> None:
@@ -181,7 +185,10 @@ KEYS: st.SearchStrategy[PublicKey] = st.binary(min_size=32, max_size=32).map(Ed2
 @given(KEYS, st.binary(max_size=200), st.binary(max_size=255), st.booleans(), st.none() | st.text("abc-é", max_size=50))
 def test_round_trips(key: PublicKey, body: bytes, short: bytes, flag: bool, password: str | None) -> None:
     for command in (
-        New(key, DH, password, flag, None if flag else QueueMode.MESSAGING),
+        New(key, DH, password, flag, QueueMode.CONTACT if flag else QueueMode.MESSAGING),
+        Prxy(ServerAddress(("host.example",), 5223, bytes(32)), password),
+        PFwd(len(short), DH, body),
+        RFwd(body),
         Key(key),
         SKey(key),
         Send(body, flag),
@@ -192,9 +199,30 @@ def test_round_trips(key: PublicKey, body: bytes, short: bytes, flag: bool, pass
         NSub(),
     ):
         assert decode_command(encode_command(command, 9), 9) == command
+    links = [None, LinkRequest(short, LinkData(body, body), short[::-1] if flag else None)]
+    mode = QueueMode.CONTACT if flag else QueueMode.MESSAGING
+    for link in links:
+        for notifier in (None, NotifierRequest(key, DH)):
+            new = New(key, DH, password, flag, mode, link, notifier)
+            assert decode_command(encode_command(new, 18), 18) == new
 
 
-TAGS = [b"NEW", b"SUB", b"KEY", b"SKEY", b"SEND", b"ACK", b"LSET", b"NKEY", b"LKEY", b"PING", b""]
+TAGS = [
+    b"NEW",
+    b"PRXY",
+    b"PFWD",
+    b"RFWD",
+    b"SUB",
+    b"KEY",
+    b"SKEY",
+    b"SEND",
+    b"ACK",
+    b"LSET",
+    b"NKEY",
+    b"LKEY",
+    b"PING",
+    b"",
+]
 
 
 @given(st.sampled_from(TAGS), st.binary(max_size=150), st.integers(6, 18))

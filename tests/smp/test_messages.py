@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from simplex_calls.crypto import X25519PublicKey
 from simplex_calls.smp.commands import LinkData, QueueMode
+from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import BrokerError, CommandFault, DecodeError, ErrorCode, ServerError
+from simplex_calls.smp.handshake import SignedServerKey
 from simplex_calls.smp.messages import (
     BrokerMessage,
     Deld,
@@ -23,7 +25,10 @@ from simplex_calls.smp.messages import (
     Nid,
     NMsg,
     Ok,
+    PKey,
     Pong,
+    PRes,
+    RRes,
     Sok,
     decode_message,
     encode_message,
@@ -68,7 +73,8 @@ def as_understood(message: BrokerMessage, version: int) -> BrokerMessage:
             if version < 17:
                 message = replace(message, notifier=None)
             if version < 15:
-                mode = QueueMode.MESSAGING if version >= 9 and message.sender_can_secure else None
+                said = QueueMode.MESSAGING if message.sender_can_secure else QueueMode.CONTACT
+                mode = said if version >= 9 else None
                 message = replace(message, mode=mode, link_id=None)
             return message
         case Deld() if version < 10:
@@ -140,7 +146,10 @@ ERRORS = st.one_of(
 @given(st.binary(max_size=255), st.binary(max_size=300), st.booleans(), ERRORS)
 def test_round_trips(short: bytes, body: bytes, flag: bool, error: ServerError) -> None:
     for message in (
-        Ids(short, short[::-1], DH, QueueMode.MESSAGING if flag else None),
+        Ids(short, short[::-1], DH, QueueMode.MESSAGING if flag else QueueMode.CONTACT),
+        PKey(short, VersionRange(len(short), 300), SignedServerKey((body, short), body)),
+        PRes(body),
+        RRes(body),
         Msg(short, body),
         Err(error),
         Info(body),
@@ -149,9 +158,14 @@ def test_round_trips(short: bytes, body: bytes, flag: bool, error: ServerError) 
         Lnk(short, LinkData(body, body)),
     ):
         assert decode_message(encode_message(message, 9), 9) == message
+    some = short if flag else None
+    ids = Ids(short, short, DH, QueueMode.CONTACT, some, some, Nid(short, DH) if flag else None)
+    for later in (ids, Sok(some)):
+        assert decode_message(encode_message(later, 18), 18) == later
 
 
-TAGS = [b"IDS ", b"MSG ", b"ERR ", b"ERR CMD ", b"ERR PROXY ", b"ERR STORE ", b"INFO ", b"NID ", b"LNK ", b"NMSG ", b""]
+TAGS = [b"IDS ", b"MSG ", b"ERR ", b"ERR CMD ", b"ERR PROXY ", b"ERR STORE ", b"INFO ", b"NID ", b"LNK ", b"NMSG "]
+TAGS += [b"PKEY ", b"PRES ", b"RRES ", b"SOK ", b""]
 
 
 @given(st.sampled_from(TAGS), st.binary(max_size=150), st.integers(6, 18))

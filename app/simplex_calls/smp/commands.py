@@ -352,8 +352,8 @@ def _read_new(reader: Reader, version: int) -> New:
     notifier: NotifierRequest | None = None
     if version >= LINK_DATA:
         mode, link = reader.maybe(lambda: _read_queue_request(reader)) or (None, None)
-    elif version >= SENDER_SECURES and reader.boolean():
-        mode = QueueMode.MESSAGING
+    elif version >= SENDER_SECURES:
+        mode = QueueMode.MESSAGING if reader.boolean() else QueueMode.CONTACT
     if version >= NEW_NOTIFIER:
         notifier = reader.maybe(lambda: NotifierRequest(reader.public_key(), reader.x25519_key()))
     return New(auth_key, dh_key, _password_text(password), subscription == b"S", mode, link, notifier)

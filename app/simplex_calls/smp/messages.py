@@ -237,8 +237,8 @@ def _read_ids(reader: Reader, version: int) -> Ids:
     link_id: bytes | None = None
     if version >= LINK_DATA:
         mode, link_id = reader.maybe(lambda: read_queue_mode(reader)), reader.maybe(reader.short)
-    elif version >= SENDER_SECURES and reader.boolean():
-        mode = QueueMode.MESSAGING
+    elif version >= SENDER_SECURES:
+        mode = QueueMode.MESSAGING if reader.boolean() else QueueMode.CONTACT
     service_id = reader.maybe(reader.short) if version >= SERVICES else None
     notifier = reader.maybe(lambda: Nid(reader.short(), reader.x25519_key())) if version >= NEW_NOTIFIER else None
     return Ids(recipient_id, sender_id, key, mode, link_id, service_id, notifier)
