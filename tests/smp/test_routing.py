@@ -347,3 +347,26 @@ async def test_our_own_servers_directly(one: World) -> None:
     assert command == Send(b"")
     end.answer(transmission, Ok())
     await task
+
+
+async def test_a_destination_that_is_silent_does_not_cost_the_connection() -> None:
+    made = world(1, NetworkConfig(connect_timeout=0.2, command_timeout=0.02))
+    task = start(made.send())
+    end = await made.ours[0].accept()
+    _, command = await end.receive()
+    assert isinstance(command, Prxy)
+    with pytest.raises(NetworkError, match="in time"):
+        await task
+    made.network.configure(replace(made.network.config, connect_timeout=10.0))
+    task = start(made.send())
+    await connect_destination(end, made.theirs)
+    _, command = await end.receive()
+    assert isinstance(command, PFwd)
+    with pytest.raises(NetworkError, match="in time"):
+        await task
+    made.network.configure(replace(made.network.config, command_timeout=10.0))
+    task = start(made.send())
+    await forwarded(end, made.theirs, Ok())
+    await task
+    assert made.ours[0].attempts == 1
+    await made.network.close()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from simplex_calls.crypto import Random, X25519PrivateKey
-from simplex_calls.smp.commands import Command, Get, Ping, Send, encode_command
+from simplex_calls.smp.commands import Command, Get, PFwd, Ping, Prxy, Send, encode_command
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.errors import (
     BrokerError,
@@ -293,7 +293,8 @@ class SMPClient:
         waiting = self._in_flight.pop(corr_id)
         late = NetworkError("server did not answer in time")
         waiting.callback(late)
-        if self._last_received <= waiting.sent_at:
+        # a proxy may be waiting for a server that somebody else chose, which says nothing of our connection to it
+        if self._last_received <= waiting.sent_at and not isinstance(waiting.command, PFwd | Prxy):
             self.close(late)  # nothing at all has come since: the connection is dead
 
     def _receive(self, transmission: Transmission) -> None:
