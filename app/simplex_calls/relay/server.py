@@ -31,7 +31,7 @@ from simplex_calls.relay.incoming import Incoming
 from simplex_calls.relay.proxy import Proxy, ProxyError, ProxyLimits, reachable_from
 from simplex_calls.relay.sessions import Limits, Outgoing, Proxied
 from simplex_calls.relay.sessions import Session as CoreSession
-from simplex_calls.relay.store import DiskFullError, Store, StoreError
+from simplex_calls.relay.store import Changes, DiskFullError, Store, StoreError
 from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
 from simplex_calls.smp.commands import PFwd, Prxy
 from simplex_calls.smp.connecting import connect_tls
@@ -154,6 +154,7 @@ class Relay:
         self._stopping = False
         self._full = False
         self._full_timer: asyncio.TimerHandle | None = None
+        self._reserve_is_used = False
         self._allowances = Allowances(config.limits.client_queues, config.limits.client_queues_per_hour, clock)
         self._forwarding: set[asyncio.Task[None]] = set()
         self._proxy = Proxy(
@@ -446,15 +447,26 @@ class Relay:
             if changes:
                 loop = asyncio.get_running_loop()
                 start = loop.time()
-                await self._on_disk(lambda: self._store.write(changes))
+                await self._on_disk(lambda: self._write(changes))
                 # single transactions follow each other at once; in a crowd, the disk works a third of the time
                 cost = min(3 * (loop.time() - start), _REST)
                 self._store_at = max(self._store_at, start - _CREDIT) + cost
         except Exception as error:  # noqa: BLE001 (as above)
             self._undo(error, outgoing)
             return
+        if self._reserve_is_used:
+            self._set_full()
         self._unstored.clear()
         self._send(outgoing)
+
+    def _write(self, changes: Changes) -> None:
+        try:
+            self._store.write(changes)
+        except DiskFullError:
+            # what was carried out already may have the reserve; nothing more that needs room is accepted after it
+            self._reserve_is_used = True
+            self._store.use_reserve()
+            self._store.write(changes)
 
     def _undo(self, error: Exception, outgoing: list[Outgoing]) -> None:
         """Return to what the disk holds.
@@ -473,6 +485,9 @@ class Relay:
 
     def _set_full(self) -> None:
         """There is no room: use the reserve for what makes room, until the disk has as much again."""
+        self._reserve_is_used = False
+        if self._full_timer is not None:
+            self._full_timer.cancel()
         if not self._core.is_full:
             _log.warning("the disk is full: messages can be received and deleted, not sent")
             self._core.is_full = True
@@ -485,6 +500,8 @@ class Relay:
             _log.info("the disk has room again")
         else:
             self._set_full()
+            self._expire_due = True  # gives back what was deleted meanwhile
+            self._wake.set()
 
     def _start_proxied(self) -> None:
         proxied, self._core.proxied = self._core.proxied, []

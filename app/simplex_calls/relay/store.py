@@ -57,6 +57,9 @@ _SCHEMA_2 = (
 )
 _UPGRADES = (_SCHEMA_1, _SCHEMA_2)
 _RESERVE = 12 << 20
+"""Bytes that are kept for ACK and DEL on a full disk."""
+_ROOM = 8 << 20
+"""What must be left beside the reserve, so that a disk is not full again at once."""
 _CHECKPOINT_PAGES = 500  # of 8 kB: what the log takes on the disk, the reserve must hold once more
 
 
@@ -356,7 +359,7 @@ class Store:
         """Give space that deleted messages left back to the file system."""
         try:
             # a script, because `execute` stops after the first page
-            self._connection.executescript("PRAGMA incremental_vacuum")
+            self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise self._explain(error) from None
 
@@ -368,6 +371,9 @@ class Store:
         if reserve is None or (reserve.exists() and reserve.stat().st_size == _RESERVE):
             return True
         try:
+            disk = os.statvfs(reserve.parent)
+            if disk.f_bavail * disk.f_frsize < _RESERVE + _ROOM:
+                return False
             descriptor = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, _RESERVE)
