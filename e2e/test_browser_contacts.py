@@ -130,3 +130,47 @@ def test_a_server_is_tested(people: People, relay: str) -> None:
     servers.get_by_role("button", name=f"Remove {host}").nth(1).click()
     expect(servers.get_by_role("button", name=f"Test {host}")).to_have_count(1)
     people.alice.chat.get_by_role("dialog", name="Settings").get_by_role("button", name="Close").click()
+
+
+def test_an_address_and_who_asks_through_it(people: People) -> None:
+    bob, carol = people.bob, people.carol
+    address = bob.open_settings("Address")
+    address.get_by_role("button", name="Create an address").click()
+    field = address.get_by_role("textbox", name="Your address")
+    expect(field).to_have_value(re.compile(r"/a#"))
+    link = field.input_value()
+    expect(address.get_by_role("img", name="QR code of your address")).to_be_visible()
+    look(bob, "address")
+    address.get_by_role("checkbox", name="Full link, for older apps").check()
+    expect(field).to_have_value(re.compile(r"/contact#"))
+    bob.chat.get_by_role("dialog", name="Settings").get_by_role("button", name="Close").click()
+
+    # who it is of is seen before anything is sent
+    carol.chat.get_by_role("button", name="Add contact").first.click()
+    dialog = carol.chat.get_by_role("dialog", name="Add contact")
+    dialog.get_by_role("tab", name="Use a link").click()
+    dialog.get_by_role("textbox", name="Link", exact=True).fill(link)
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.get_by_text("This is Bob")).to_be_visible()
+    expect(dialog.get_by_text("A contact address.")).to_be_visible()
+    look(carol, "preview")
+    dialog.get_by_role("button", name="Connect").click()
+    expect(dialog).to_be_hidden()
+
+    # asked and accepted
+    request = bob.chat.get_by_role("group", name=re.compile("Carol.* wants to connect"))
+    expect(request).to_be_visible()
+    look(bob, "request")
+    request.get_by_role("button", name="Accept").click()
+    expect(request).to_be_hidden()
+    for person, contact in ((bob, carol), (carol, bob)):
+        person.open_conversation(contact)
+        expect(person.chat.locator("#head-state")).to_have_text("Connected")
+    bob.write(carol, "You are in.")
+    expect(carol.entries(bob).last).to_contain_text("You are in.")
+
+    address = bob.open_settings("Address")
+    address.get_by_role("button", name="Delete the address").click()
+    bob.chat.get_by_role("dialog", name="Delete your address?").get_by_role("button", name="Delete address").click()
+    expect(address.get_by_role("button", name="Create an address")).to_be_visible()
+    bob.chat.get_by_role("dialog", name="Settings").get_by_role("button", name="Close").click()

@@ -7,7 +7,7 @@ import { Controller } from "../static/chat/controller.js";
 import { FakeClock, settle } from "./support/fakes.js";
 
 const BOB = {
-  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, callPermission: "both", isVerified: false, image: null, failure: null,
+  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, callPermission: "both", isVerified: false, image: null, failure: null, unread: 0,
   createdAt: 1, lastItem: null,
 };
 const RINGING = { id: "c", contactId: 1, contactName: "Bob", media: "video", direction: "incoming", state: "ringing", isActive: false, hasPage: false, startedAt: 1 };
@@ -127,6 +127,30 @@ test("deleting the newest text finds what is the newest now", async () => {
   controller.receive({ event: "item_removed", contactId: 1, itemId: 5 });
   await settle();
   assert.equal(controller.state.contacts.get(1)?.lastItem?.id, 4);
+});
+
+test("what is seen is read, once, and not while the page is hidden", async () => {
+  const { controller, asked } = await bench();
+  const reads = () => asked.filter(([method]) => method === "mark_read").length;
+  const item = { id: 5, contactId: 1, kind: "text", direction: "received", createdAt: 1, text: "hi" };
+  controller.conversation.open(1);
+  controller.receive({ event: "item", item });
+  await settle();
+  controller.receive({ event: "item", item: { ...item, text: "hello" } });
+  assert.equal(reads(), 1);
+  controller.visible(false);
+  controller.receive({ event: "item", item: { ...item, id: 6 } });
+  assert.equal(reads(), 1);
+  controller.visible(true);
+  assert.equal(reads(), 2);
+});
+
+test("without servers the page asks for them, and for a passphrase before anything else", async () => {
+  const { log } = await bench({}, { hasServers: false });
+  assert.deepEqual(log.at(-1), ["askServers"]);
+  const locked = { locked: { id: "x", name: "Alice" }, profiles: [], problem: "" };
+  const other = await bench({ state: locked });
+  assert.deepEqual(other.log, [["askPassphrase", locked]]);
 });
 
 test("without a name the page asks for one, and the next address is put in place", async () => {

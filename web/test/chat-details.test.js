@@ -10,7 +10,7 @@ const t = (/** @type {string} */ id) => id;
 /** @type {import("../static/chat/api.js").Contact} */
 const BOB = {
   id: 1, name: "Bob", fullName: "", status: "connected", image: null, isVerified: false, isConnected: true,
-  callsAllowed: true, callPermission: "both", failure: null, createdAt: 1, lastItem: null,
+  callsAllowed: true, callPermission: "both", failure: null, unread: 0, createdAt: 1, lastItem: null,
 };
 
 /** @param {Partial<import("../static/chat/api.js").Details>} [changes] @returns {import("../static/chat/api.js").Details} */

@@ -15,7 +15,7 @@ const words = { t: translator(texts), dates: new Dates("en-GB"), now: NOW };
 
 /** @param {object} [changes] @returns {import("../static/chat/api.js").Contact} */
 const contact = (changes) => ({
-  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, callPermission: "both", isVerified: false, image: null, failure: null,
+  id: 1, name: "Bob", fullName: "", status: "connected", isConnected: true, callsAllowed: true, callPermission: "both", isVerified: false, image: null, failure: null, unread: 0,
   createdAt: NOW - 1000, lastItem: null, ...changes,
 });
 

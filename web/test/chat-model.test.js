@@ -19,6 +19,7 @@ function contact(changes) {
     image: null,
     failure: null,
     createdAt: 1000,
+    unread: 0,
     lastItem: null,
     ...changes,
   };
@@ -77,6 +78,13 @@ test("a call rings until it is accepted or over", () => {
   for (const next of [call({ state: "connecting", isActive: true }), call({ state: "ended", endReason: "missed" })]) {
     assert.deepEqual(ringing(happened(state, { event: "call", call: next })), []);
   }
+});
+
+test("what was unread before the page is unread in it, until it is read anywhere", () => {
+  const state = started([contact({ unread: 3 }), contact({ id: 2, name: "Carol" })]);
+  assert.deepEqual([...state.unread], [[1, 3]]);
+  assert.equal(happened(state, { event: "contact", contact: contact({ unread: 3, name: "Rob" }) }).unread.get(1), 3);
+  assert.equal(happened(state, { event: "contact", contact: contact({ unread: 0 }) }).unread.size, 0);
 });
 
 test("events that are not known change nothing", () => {

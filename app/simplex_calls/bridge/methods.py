@@ -17,7 +17,7 @@ method                       params                                            r
 ``invitation``               ``contactId``                                     *invitation*, ``null`` once it was used
 ``look_up_link`` →           ``link``                                          *preview*: what ``connect`` would do
 ``connect`` →                ``link``                                          *contact*
-``delete_contact`` →         ``contactId``                                     ``null``
+``delete_contact`` →         ``contactId, isQuiet?`` (not telling them)``null``
 ``details``                  ``contactId``                                     *details*
 ``verify``                   ``contactId, code?`` (none: takes the mark away)  *details* with ``isSame``
 ``set_calls_allowed``        ``contactId, isAllowed?`` (none: as in profile)   *contact*

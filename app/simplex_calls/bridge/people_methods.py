@@ -77,7 +77,7 @@ class PeopleMethods:
         return self.contact(await self._client.connect(params.text("link").strip()))
 
     async def _delete_contact(self, params: Params) -> None:
-        await self._client.delete_contact(params.number("contactId"))
+        await self._client.delete_contact(params.number("contactId"), tell=not params.flag("isQuiet"))
 
     def _details_json(self, contact_id: int) -> Json:
         return details_json(self._client.contact(contact_id), self._client.details(contact_id))

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from simplex_calls.bridge.faults import describe
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
+from simplex_calls.chat.requests import Request
 from simplex_calls.client import CallPhase, CallView, Client, ClientError
 from simplex_calls.desktop.homes import Home
 from simplex_calls.desktop.notifications import Notifications, Ring
-from simplex_calls.events import CallChanged, Event, PageWanted
+from simplex_calls.events import CallChanged, ContactRequestAdded, ContactRequestRemoved, Event, PageWanted
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,10 @@ class Program:
                 self._accepted_outside.discard(call_id)
             case CallChanged(call) if self._notifications is not None:
                 self._rings(self._notifications, call)
+            case ContactRequestAdded(request) if self._notifications is not None:
+                self._asks(self._notifications, request)
+            case ContactRequestRemoved(request_id) if self._notifications is not None:
+                self._notifications.withdraw(_request_key(request_id))
 
     def _rings(self, notifications: Notifications, call: CallView) -> None:
         if call.state is not CallPhase.RINGING:
@@ -84,6 +89,24 @@ class Program:
                 show=self._show,
             )
         )
+
+    def _asks(self, notifications: Notifications, request: Request) -> None:
+        notifications.ring(
+            Ring(
+                _request_key(request.id),
+                request.name or text("desktop.ring.unnamed"),
+                text("desktop.request"),
+                accept=lambda: self._do(self._accept_request(request.id)),
+                reject=lambda: self._do(self._reject_request(request.id)),
+                show=self._show,
+            )
+        )
+
+    async def _accept_request(self, request_id: int) -> None:
+        await self._client.accept_request(request_id)
+
+    async def _reject_request(self, request_id: int) -> None:
+        self._client.reject_request(request_id)
 
     async def _accept(self, call_id: str) -> None:
         if self._client.is_ip_exposure_confirmed:
@@ -111,6 +134,10 @@ class Program:
             logger.info("not done: %s", error.message_id)
         except Exception as error:  # noqa: BLE001 - one thing that fails must not end the others
             logger.error("something that was asked for was not done: %s", describe(error))  # noqa: TRY400 - no text
+
+
+def _request_key(request_id: int) -> str:
+    return f"request {request_id}"
 
 
 async def follow(home: Home, bridge: Bridge, program: Callable[[Client], Program]) -> None:

@@ -24,6 +24,7 @@
  * @property {string | null} failure
  * @property {number} createdAt
  * @property {Item | null} lastItem
+ * @property {number} unread
  *
  * @typedef {object} Item
  * @property {number} id

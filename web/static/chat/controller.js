@@ -43,6 +43,8 @@ export class Controller {
   #parts;
   #store;
   #isRenderWanted = false;
+  /** @type {Map<number, number>} */
+  #readUpTo = new Map();
 
   /** @param {Parts} parts */
   constructor(parts) {
@@ -194,8 +196,19 @@ export class Controller {
     this.#store.set(model.visible(this.state, isVisible));
   }
 
+  /** Tells Python what is read. @param {State} state */
+  #read(state) {
+    const { open, isVisible, phase } = state;
+    if (phase !== "ready" || open === null || !isVisible) return;
+    const newest = state.contacts.get(open)?.lastItem?.id ?? 0;
+    if (newest <= (this.#readUpTo.get(open) ?? 0)) return;
+    this.#readUpTo.set(open, newest);
+    void this.#store.do("mark_read", { contactId: open });
+  }
+
   /** @param {State} state */
   #changed(state) {
+    this.#read(state);
     if (model.ringing(state).length > 0) this.#parts.ringtone.start();
     else this.#parts.ringtone.stop();
     this.#render();

@@ -101,6 +101,7 @@ export function loaded(state, snapshot) {
     contacts: new Map(snapshot.contacts.map((contact) => [contact.id, contact])),
     requests: new Map(snapshot.requests.map((request) => [request.id, request])),
     hasServers: snapshot.hasServers,
+    unread: new Map(snapshot.contacts.filter(({ unread }) => unread > 0).map(({ id, unread }) => [id, unread])),
     calls: new Map(snapshot.calls.filter(isLive).map((call) => [call.id, call])),
     servers: new Map(snapshot.servers.map(({ server, isConnected }) => [server, isConnected])),
   };
@@ -229,6 +230,8 @@ export function contactCame(state, contact) {
   return {
     ...state,
     contacts: having(state.contacts, contact.id, contact),
+    // read here, or in another page
+    unread: contact.unread === 0 ? without(state.unread, contact.id) : state.unread,
     invitations: contact.status === "pending" ? state.invitations : without(state.invitations, contact.id),
   };
 }

@@ -88,12 +88,13 @@ export class PeopleController {
     const contact = this.#store.opened;
     if (!contact) return;
     const isPending = contact.status === "pending";
-    const { isConfirmed } = await this.#parts.view.confirm({
+    const { isConfirmed, isChosen } = await this.#parts.view.confirm({
       title: "chat.delete.contact.title",
       text: isPending ? "chat.delete.contact.pending" : "chat.delete.contact.text",
       go: "chat.delete.contact.go",
+      choice: contact.isConnected ? "chat.delete.contact.quiet" : undefined,
       name: contact.name || this.#parts.t("chat.name.nobody"),
     });
-    if (isConfirmed) await this.#store.do("delete_contact", { contactId: contact.id });
+    if (isConfirmed) await this.#store.do("delete_contact", { contactId: contact.id, isQuiet: isChosen });
   }
 }
