@@ -241,6 +241,18 @@ def test_other_texts_are_refused_with_a_reason(text: str, fault: LinkFault) -> N
     assert "AQIDBAUG" not in str(caught.value)
 
 
+def test_what_follows_an_old_queue_address_is_not_its_mode() -> None:
+    info = queue_of(URIS["queue_uris"][0])
+    for version, following in ((1, b"Mary"), (2, b"Tom"), (4, b"{}")):
+        queue = replace(info, mode=None).at(version)
+        reader = Reader(queue.encode() + following)
+        assert QueueInfo.read(reader).mode is None
+        assert reader.tail() == following
+    old = replace(info, versions=VersionRange(1, 2), mode=None)
+    reader = Reader(old.encode() + b"Mary")
+    assert (QueueUri.read(reader), reader.tail()) == (old, b"Mary")
+
+
 def test_binary_queue_addresses_that_do_not_follow() -> None:
     vector = URIS["queue_uris"][0]
     info = queue_of(vector).at(4)

@@ -73,7 +73,8 @@ class QueueInfo:
         """Read the binary form; raises :class:`DecodeError`."""
         version = reader.word16()
         server = ServerAddress.read(reader) if version >= _HOST_LIST_VERSION else _read_single_host(reader)
-        return cls(version, server, _read_id(reader), reader.x25519_key(), _read_mode(reader))
+        sender_id, key = _read_id(reader), reader.x25519_key()
+        return cls(version, server, sender_id, key, _read_mode(reader, version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ class QueueUri:
     def read(cls, reader: Reader) -> Self:
         """Read the binary form; raises :class:`DecodeError`."""
         versions, server = reader.version_range(), ServerAddress.read(reader)
-        return cls(versions, server, _read_id(reader), reader.x25519_key(), _read_mode(reader))
+        sender_id, key = _read_id(reader), reader.x25519_key()
+        return cls(versions, server, sender_id, key, _read_mode(reader, versions.maximum))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,13 @@ def _encode_mode(mode: QueueMode | None) -> bytes:
     return b"" if mode is None else mode.value.encode()
 
 
-def _read_mode(reader: Reader) -> QueueMode | None:
-    """Read a mode (version 4), "sender can secure" (version 3), or nothing (before)."""
+def _read_mode(reader: Reader, version: int) -> QueueMode | None:
+    """Read a mode (version 4), "sender can secure" (version 3), or nothing (before, or if nothing is said).
+
+    What follows may start with the same letters, so nothing is looked for where nothing can be.
+    """
+    if version < _SENDER_CAN_SECURE_VERSION:
+        return None
     match reader.peek():
         case b"M" | b"T":
             mode = QueueMode.MESSAGING
