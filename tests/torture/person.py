@@ -22,7 +22,7 @@ from simplex_calls.client import (
     TextDetails,
 )
 from simplex_calls.database import DatabaseKey, watch_points
-from simplex_calls.events import CallChanged, CallStats, PageWanted
+from simplex_calls.events import CallChanged, CallStats, ContactRequestAdded, PageWanted
 from simplex_calls.relay import Relay, RelayConfig
 from tests.calls.pages import ScriptedPage
 
@@ -67,6 +67,8 @@ class Person:
             ) as self._client:
                 self._spawn(self._watch())
                 await asyncio.sleep(0)
+                for request in self._client.contact_requests():
+                    self._spawn(self._welcome(request.id))
                 self._tell({"ready": True})
                 while line := await reader.readline():
                     self._spawn(self._follow(json.loads(line)))
@@ -76,6 +78,8 @@ class Person:
             match event:
                 case PageWanted(call_id):
                     self._spawn(self._client.attach_page(call_id, ScriptedPage()))
+                case ContactRequestAdded(request):
+                    self._spawn(self._welcome(request.id))
                 case CallChanged(call) if call.state is CallPhase.RINGING:
                     self._spawn(self._accept(call.id))
             if not isinstance(event, CallStats):
@@ -86,6 +90,12 @@ class Person:
             await self._client.accept(call_id)
         except ClientError as error:
             self._tell({"event": f"not accepted: {error}"})
+
+    async def _welcome(self, request_id: int) -> None:
+        try:
+            await self._client.accept_request(request_id)
+        except ClientError as error:
+            self._tell({"event": f"not welcomed: {error}"})
 
     async def _follow(self, order: dict[str, Any]) -> None:
         try:
@@ -104,6 +114,8 @@ class Person:
                 self._points, self._kill_at = itertools.count(1), order["kill_at"]
             case "invite":
                 return {"link": str(await client.create_invitation())}
+            case "address":
+                return {"link": str(await client.create_address())}
             case "connect":
                 return {"contact": (await client.connect(order["link"])).id}
             case "send":

@@ -71,8 +71,10 @@ class Torture:
         logger.info("%s", described)
         try:
             relay = asyncio.ensure_future(self._restart_relay() if relay_dies else asyncio.sleep(0))
-            await self._dying(name, activities[what], kill_at, delay)
-            await relay
+            try:
+                await self._dying(name, activities[what], kill_at, delay)
+            finally:
+                await relay
             await self._check()
         except Broken as error:
             raise Broken(f"{described}: {error}") from None
@@ -181,7 +183,14 @@ class Torture:
             await self._again(name)
 
     async def _invited(self, name: str, old: dict[str, int]) -> str:
+        """A one-time link, or the person's address."""
+        by_address = self.random.random() < 0.4
         while True:
+            if by_address:
+                with suppress(Died):
+                    return str((await self.people[name].ask("address"))["link"])
+                await self._survive(name)
+                continue
             with suppress(Died):
                 return str((await self.people[name].ask("invite"))["link"])
             await self._survive(name)

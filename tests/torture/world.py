@@ -94,6 +94,7 @@ class Process:
     async def kill(self) -> None:
         """SIGKILL, unless it is dead."""
         if not self.over.is_set():
+            assert self.pid > 0  # 0 would be this process and all of its relatives
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             await self.over.wait()
@@ -107,6 +108,7 @@ class World:
         self._socket = str(folder / "socket")
         self._starting: dict[str, asyncio.Future[Process]] = {}
         self._all: list[Process] = []
+        self._forking = asyncio.Lock()
         self.relay = Process("relay")
 
     async def __aenter__(self) -> Self:
@@ -160,8 +162,9 @@ class World:
         stdin, stdout = self._zygote.stdin, self._zygote.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(json.dumps(order).encode() + b"\n")
-        pid = int(await stdout.readline())
+        async with self._forking:
+            stdin.write(json.dumps(order).encode() + b"\n")
+            pid = int(await stdout.readline())
         async with asyncio.timeout(PATIENCE):
             process = await self._starting[name]
         process.pid = pid
