@@ -11,7 +11,7 @@ from simplex_calls.agent.links import LinkError
 from simplex_calls.calls.ice import IceServerError
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.catalogue import text
-from simplex_calls.chat.errors import ChatError, NotConnectedError, TooLargeError
+from simplex_calls.chat.errors import ChatError, NotConnectedError, RequestGoneError, TooLargeError
 from simplex_calls.database import DatabaseError, is_storage_failure, sqlite
 from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
@@ -61,6 +61,7 @@ _MESSAGES: tuple[tuple[type[Exception], str], ...] = (
     (SMPError, "client.error.server.failed"),
     (NotConnectedError, "client.error.not-connected"),
     (TooLargeError, "client.error.too-large"),
+    (RequestGoneError, "client.error.request-gone"),
     (CallMissingError, "client.error.call-gone"),
     (CallStateError, "client.error.call-state"),
     (LineBusyError, "client.error.line-busy"),

@@ -6,6 +6,8 @@ import json
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simplex_calls.agent.details import LinkKind
 from simplex_calls.agent.links import ConnectionLink
@@ -189,3 +191,8 @@ def test_addresses_are_told_from_invitations() -> None:
     assert not is_address("https://example.org")
     assert is_address("https://smp1.example.org/a#" + "A" * 43 + "?c=" + "A" * 43)
     assert not is_address("https://smp1.example.org/i#" + "A" * 32 + "/" + "A" * 43 + "?c=" + "A" * 43)
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda data: b"X" + data))
+def test_any_link_data(data: bytes) -> None:
+    assert decode_link_data(data) is None or data[:1] in (b"{", b"X", b" ", b"\n", b"\r", b"\t")

@@ -13,7 +13,7 @@ from simplex_calls.agent.links import ConnectionLink, ContactAddress, LinkError,
 from simplex_calls.agent.short_link_uri import ShortLink, ShortLinkKind
 from simplex_calls.chat.batch import compressed, decode_info
 from simplex_calls.chat.contacts import Contacts, ContactStatus
-from simplex_calls.chat.errors import ChatError
+from simplex_calls.chat.errors import RequestGoneError
 from simplex_calls.chat.events import ChatEvent, ContactAdded, ContactRequestAdded, ContactRequestRemoved
 from simplex_calls.chat.messages import ContactRequest, Info, MessageError, common_version
 from simplex_calls.chat.port import AgentPort
@@ -134,7 +134,7 @@ class Addresses:
         except UnknownRequest:
             with self._database.transaction():
                 self._forget(request_id)
-            raise ChatError(f"request {request_id} does not exist any more") from None
+            raise RequestGoneError(f"request {request_id} does not exist any more") from None
 
     def reject(self, request_id: int) -> None:
         """Forget who asked; they are not told."""
@@ -146,7 +146,7 @@ class Addresses:
     def _request(self, request_id: int) -> Request:
         request = self._requests.get(request_id)
         if request is None:
-            raise ChatError(f"request {request_id} does not exist: it was answered or its address deleted")
+            raise RequestGoneError(f"request {request_id} does not exist: it was answered or its address deleted")
         return request
 
     def _forget(self, request_id: int) -> None:

@@ -354,6 +354,7 @@ class Chat:
     async def _close(self, contact: Contact) -> None:
         """Delete the connection of a contact that has no more use for it."""
         if contact.connection_id is not None:
+            self._arrivals.unsubscribed(contact.connection_id)
             try:
                 await self._agent.delete_connection(contact.connection_id)
             except UnknownConnection:
@@ -598,6 +599,8 @@ class Chat:
                 case agent_events.ContactRequestReceived():
                     self.addresses.take(event)
                 case _:
+                    if isinstance(event, agent_events.SubscriptionTaken):
+                        self._arrivals.unsubscribed(event.connection_id)
                     self._inbox.take(event)
 
     def _confirm(self, connection_id: int, number: int) -> None:

@@ -15,5 +15,9 @@ class ImageError(ChatError):
     """A picture is none, or too large."""
 
 
+class RequestGoneError(ChatError):
+    """A request to connect was answered already, or its address was deleted."""
+
+
 class TooLargeError(ChatError):
     """A text, an offer or an answer is larger than a message can be."""
