@@ -189,7 +189,8 @@ export class LogView {
     say(part(element, ".bubble-author"), entry.isOwn ? t("chat.item.you") : name);
     part(element, ".bubble-text").replaceChildren(...entry.segments.map(segmentNode));
     show(part(element, ".bubble-text"), entry.segments.some(({ text }) => text !== ""));
-    show(part(element, ".bubble-file"), entry.hasFile);
+    show(part(element, ".bubble-file"), entry.file !== "");
+    say(part(element, ".bubble-file span"), entry.file);
     show(part(element, ".bubble-edited"), entry.isEdited);
     stamp(part(element, "time"), entry.time, entry.moment, words);
     const delivery = part(element, ".bubble-delivery");

@@ -19,7 +19,7 @@
  * @property {boolean} isLast
  * @property {Segment[]} segments
  * @property {boolean} isDeleted
- * @property {boolean} hasFile
+ * @property {string} file  the words for what came with the text and cannot be shown; empty if nothing
  * @property {boolean} isEdited
  * @property {string} time
  * @property {number} moment
@@ -108,7 +108,7 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
     isLast,
     segments: isDeleted ? [{ text: t("chat.item.deleted") }] : segments(item.text ?? ""),
     isDeleted,
-    hasFile: !isDeleted && item.content !== undefined && item.content !== "text" && item.content !== "link",
+    file: isDeleted ? "" : fileWords(item.content, t),
     isEdited: Boolean(item.edited) && !isDeleted,
     time: dates.time(item.createdAt),
     moment: item.createdAt,
@@ -118,6 +118,16 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
         : null,
     failure: isFailed ? t(failureId(item.failure)) : "",
   };
+}
+
+const COMPLETE = new Set(["text", "link", undefined]);
+
+/**
+ * @param {string | undefined} content
+ * @param {Translate} t
+ */
+function fileWords(content, t) {
+  return COMPLETE.has(content) ? "" : t(`chat.item.file.${content}`);
 }
 
 const FAILURES = new Set(["queue gone", "expired", "refused", "too large", "connection"]);
