@@ -41,6 +41,8 @@ docs: .make/dev ## draw the state diagrams of docs/ again from their tables
 	$(BIN)/python -m simplex_calls.calls.diagram > docs/call-states.md
 	$(BIN)/python -m simplex_calls.agent.diagram > docs/connection-states.md
 	$(BIN)/python -m simplex_calls.agent.diagram ratchet > docs/ratchet-states.md
+	$(BIN)/python -m simplex_calls.agent.diagram receiving-queue > docs/receiving-queue-states.md
+	$(BIN)/python -m simplex_calls.agent.diagram sending-queue > docs/sending-queue-states.md
 
 bench: .make/dev ## measure, and write docs/benchmarks.md
 	$(BIN)/python -m bench $(ARGS)

@@ -39,12 +39,13 @@ from simplex_calls.agent.port import NetworkPort
 from simplex_calls.agent.queue_making import QueueMaker
 from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.receiving import Receiver
-from simplex_calls.agent.records import RcvQueue
+from simplex_calls.agent.records import NewRcvQueue, RcvQueue
 from simplex_calls.agent.resynchronizing import Resynchronizer
+from simplex_calls.agent.rotating import Rotation
 from simplex_calls.agent.security_code import security_code
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.subscribing import Subscribing
-from simplex_calls.agent.versions import agent_message_length, supports_pq
+from simplex_calls.agent.versions import CLIENT_VERSIONS, agent_message_length, supports_pq
 from simplex_calls.crypto import KemSource, Random
 from simplex_calls.database import Database, is_storage_failure
 from simplex_calls.servers import preset_servers
@@ -99,18 +100,29 @@ class Agent:
         self._resync = Resynchronizer(
             self._store, self._outgoing, self._lifecycle.emit, clock=clock, random=random, kem=self._kem
         )
+        self._rotation = Rotation(
+            self._store,
+            self._outgoing,
+            self._lifecycle,
+            add_queue=self._add_queue,
+            forget=self._forget,
+            clock=clock,
+            random=random,
+        )
         self._receiver = Receiver(
             self._store,
             self._lifecycle,
             self._outgoing,
             self._receipts,
             self._resync,
+            self._rotation,
             queue_drained=self._queue_drained,
+            clock=clock,
             random=random,
             kem=self._kem,
         )
         self._delivery = Delivery(
-            self._store, self._network, self._lifecycle, clock=clock, random=random, config=delivery
+            self._store, self._network, self._rotation, clock=clock, random=random, config=delivery
         )
         self._acknowledging = Acknowledging(self._network, random=random, config=self._delivery.config)
         self._subscribing = Subscribing(self._store, self._network)
@@ -293,6 +305,26 @@ class Agent:
         with self._atomic():
             return self._receipts.send(connection_id, number)
 
+    async def switch_receiving_queue(self, connection_id: int) -> None:
+        """Receive from the peer in another queue, on another server if there is one; ``QueueSwitched`` tells the rest.
+
+        Raises :class:`UnknownConnection`, :class:`WrongState` (not connected, or being replaced already),
+        :class:`AgentError` and ``SMPError``.
+        """
+        old = self._rotation.check(connection_id)
+        server = self._queues.choose_server(other_than=old.server)
+        queue = await self._queues.create(server, CLIENT_VERSIONS.maximum)
+        with self._queues.storing(queue):
+            self._rotation.ask(connection_id, queue)
+
+    def abort_switching_queue(self, connection_id: int) -> None:
+        """Let the old queue stay, if the peer was not told yet that it can use the new one.
+
+        Raises :class:`UnknownConnection` and :class:`WrongState`; nothing has changed then.
+        """
+        with self._atomic():
+            self._rotation.abort(connection_id)
+
     def ratchet_sync(self, connection_id: int) -> RatchetSync:
         """Whether both sides' ratchets fit together; raises :class:`UnknownConnection`."""
         return self._store.connection(connection_id).ratchet_sync
@@ -342,6 +374,7 @@ class Agent:
             snd_servers=sending,
             agent_version=connection.agent_version,
             ratchet_sync=connection.ratchet_sync,
+            is_switching=self._rotation.is_switching(connection_id),
         )
 
     def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:
@@ -390,7 +423,10 @@ class Agent:
         try:
             with self._database.transaction():
                 self._database.after_commit(lambda: committed.append(True))
-                self._receiver.receive(queue, message)
+                taken = self._receiver.receive(queue, message)
+            if not taken:
+                self._acknowledging.later(queue, lambda: self.message(server, recipient_id, message))
+                return
         except Exception as error:  # noqa: BLE001 - no message may block its queue for good
             if is_storage_failure(error) and not committed:
                 _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
@@ -421,6 +457,8 @@ class Agent:
             return
         if error.error.code in (ErrorCode.AUTH, ErrorCode.BLOCKED):
             with self._database.transaction():
+                if self._rotation.subscription_lost(stored):
+                    return
                 cause = Cause(reason=FailureReason.QUEUE_GONE)
                 self._lifecycle.fire(stored.connection_id, ConnectionEvent.FAIL, cause)
 
@@ -462,6 +500,9 @@ class Agent:
 
     def _wake(self, queue_id: int) -> None:
         self._delivery.wake(queue_id)
+
+    def _add_queue(self, connection_id: int, queue: NewRcvQueue) -> None:
+        self._queues.store(connection_id, queue)
 
     def _queue_drained(self, queue_id: int) -> None:
         self._delivery.queue_drained(queue_id)

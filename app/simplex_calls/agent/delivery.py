@@ -114,6 +114,12 @@ class DeliveryListener(Protocol):
     def gone(self, queue: SndQueue, items: list[OutboxItem], reason: FailureReason) -> None:
         """The queue cannot be used any more: ``items`` is all that waited for it."""
 
+    def full(self, queue: SndQueue) -> None:
+        """The recipient's queue takes no more."""
+
+    def drained(self, queue: SndQueue) -> None:
+        """It does again."""
+
 
 @dataclass(slots=True)
 class _Worker:
@@ -168,7 +174,7 @@ class Delivery:
         if not self._running or queue_id in self._workers:
             return
         queue = self._store.snd_queue(queue_id)
-        if queue is None:
+        if queue is None or self._store.waits_for_replaced(queue_id):
             return
         wake = asyncio.Event()
         task = asyncio.create_task(self._work(queue_id, wake), name="outbox")
@@ -212,11 +218,12 @@ class Delivery:
                     reason = self._judge(item, error)
                     if reason is None:
                         if judge(error) is Outcome.FULL:
-                            self._workers[queue_id].full = True
+                            if not self._workers[queue_id].full:
+                                self._workers[queue_id].full = True
+                                self._tell(self._listener.full, queue)
                             if await full_pause.wait(wake):
                                 full_pause.reset()
-                            self._workers[queue_id].full = False
-                        else:
+                        elif not self._postpone(item):
                             # the connection that this very attempt made is no reason for another at once
                             wake.clear()
                             await pause.wait(wake)
@@ -230,9 +237,25 @@ class Delivery:
                 else:
                     pause.reset()
                     full_pause.reset()
+                    if reason is None and self._workers[queue_id].full:
+                        self._workers[queue_id].full = False
+                        self._tell(self._listener.drained, queue)
+            for follower in self._store.replacing(queue_id):
+                self.wake(follower)
         finally:
             # nothing is awaited between the last look into the outbox and this, so no entry is overlooked
             self._workers.pop(queue_id, None)
+
+    def _tell(self, what: Callable[[SndQueue], None], queue: SndQueue) -> None:
+        with self._store.database.transaction():
+            what(queue)
+
+    def _postpone(self, item: OutboxItem) -> bool:
+        """A new queue of ours that cannot be secured yet holds nobody's messages up."""
+        if item.kind is not OutboxKind.SECURE_NEW:
+            return False
+        with self._store.database.transaction():
+            return self._store.postpone_outbox(item)
 
     def _judge(self, item: OutboxItem, error: SMPError) -> FailureReason | None:
         """Why to give ``item`` up; ``None``: try again later."""
@@ -253,9 +276,12 @@ class Delivery:
 
     def _settle(self, queue: SndQueue, item: OutboxItem, reason: FailureReason | None) -> None:
         """Take an entry out and tell what became of it; ``reason`` is why it failed, if it did."""
-        handshake = item.kind not in (OutboxKind.MESSAGE, OutboxKind.SERVICE)
         with self._store.database.transaction():
-            if reason is FailureReason.QUEUE_GONE or (reason is not None and handshake):
+            if (
+                reason is not None
+                and item.kind is not OutboxKind.SECURE_NEW
+                and (reason is FailureReason.QUEUE_GONE or item.kind not in (OutboxKind.MESSAGE, OutboxKind.SERVICE))
+            ):
                 items = self._store.take_outbox(queue.id)
                 if items:
                     self._listener.gone(queue, items, reason)
@@ -276,6 +302,11 @@ class Delivery:
             case OutboxKind.REQUEST:
                 # an address has many senders, so no key
                 await self._send(queue, item, None)
+            case OutboxKind.SECURE_NEW:
+                new_id, key = item.secured
+                for own in self._store.rcv_queues(queue.connection_id):
+                    if own.id == new_id:
+                        await network.secure_queue(own.subscription, key)
             case OutboxKind.CONFIRMATION if not queue.sender_can_secure:
                 try:
                     await self._send(queue, item, None)

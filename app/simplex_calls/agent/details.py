@@ -43,6 +43,8 @@ class ConnectionDetails:
     """Where the peer receives."""
     agent_version: int
     ratchet_sync: RatchetSync
+    is_switching: bool
+    """Whether a queue is being replaced."""
 
     @property
     def is_quantum_resistant(self) -> bool:

@@ -1,12 +1,20 @@
-"""Draw the agent's tables of states for docs/: ``python -m simplex_calls.agent.diagram [connection|ratchet]``."""
+"""Draw the agent's tables of states for docs/: ``python -m simplex_calls.agent.diagram NAME``, one of ``DOCUMENTS``."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from simplex_calls.agent.connection import TRANSITIONS, ConnectionState
 from simplex_calls.agent.events import RatchetSync
 from simplex_calls.agent.resync import SYNC_TRANSITIONS
+from simplex_calls.agent.rotation import (
+    RCV_TRANSITIONS,
+    SND_TRANSITIONS,
+    RotationEvent,
+    RotationStep,
+)
 from simplex_calls.diagrams import Row, page, state_diagram
 
 
@@ -65,7 +73,34 @@ def ratchet_document() -> str:
     )
 
 
-DOCUMENTS = {"connection": document, "ratchet": ratchet_document}
+def _rotation_document(side: str, table: Mapping[tuple[Any, RotationEvent], RotationStep]) -> str:
+    """The page about replacing a queue, of one side."""
+    transitions = [
+        Row(
+            state.value,
+            event.value,
+            step.state.value,
+            [*(action.value for action in step.actions), f"report: {step.phase.value}"],
+            label=event.name.lower().replace("_", " "),
+        )
+        for (state, event), step in table.items()
+    ]
+    return page(
+        f"The states of a {side} queue's replacement",
+        "app/simplex_calls/agent/rotation.py",
+        f"simplex_calls.agent.diagram {side}-queue",
+        f"docs/{side}-queue-states.md",
+        transitions,
+        state_diagram(transitions, ["settled"], ends=["replaced"]),
+    )
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "connection": document,
+    "ratchet": ratchet_document,
+    "receiving-queue": lambda: _rotation_document("receiving", RCV_TRANSITIONS),
+    "sending-queue": lambda: _rotation_document("sending", SND_TRANSITIONS),
+}
 
 
 if __name__ == "__main__":

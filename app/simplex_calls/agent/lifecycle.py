@@ -145,7 +145,13 @@ class Lifecycle:
                 self.fire(queue.connection_id, ConnectionEvent.CONFIRMATION_SENT_SECURED)
             case OutboxKind.CONFIRMATION:
                 self.fire(queue.connection_id, ConnectionEvent.CONFIRMATION_SENT)
-            case OutboxKind.SECURE_OURS | OutboxKind.SECURE_THEIRS | OutboxKind.SERVICE:
+            case (
+                OutboxKind.SECURE_OURS
+                | OutboxKind.SECURE_THEIRS
+                | OutboxKind.SERVICE
+                | OutboxKind.SECURE_NEW
+                | OutboxKind.QUEUE_TEST
+            ):
                 pass
 
     def failed(self, queue: SndQueue, item: OutboxItem, reason: FailureReason) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from simplex_calls.agent import envelopes, ratchet
 from simplex_calls.agent.errors import AgentError, LargeMessage, RatchetNotReady, WrongState
 from simplex_calls.agent.links import Invitation
+from simplex_calls.agent.queue_address import QueueAddress
 from simplex_calls.agent.records import Connection, OutboxKind, SndQueue
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import (
@@ -101,6 +102,14 @@ class Outgoing:
             return False
         self._message(connection, OutboxKind.SERVICE, body, notify=False)
         return True
+
+    def secure_new_queue(self, connection: Connection, queue_id: int, sender_key: PublicKey) -> None:
+        """KEY for a queue of ours that is to replace another."""
+        self._put(self._queue(connection), OutboxKind.SECURE_NEW, 0, queue_id.to_bytes(8, "big") + sender_key.der)
+
+    def test(self, connection: Connection, address: QueueAddress) -> None:
+        """QTEST, in the queue that is used from now on."""
+        self._message(connection, OutboxKind.QUEUE_TEST, envelopes.QueueTest((address,)), notify=False)
 
     def ratchet_keys(self, connection: Connection, keys: E2EParams) -> None:
         """New keys to start the ratchet again with: under the queue's box only. They count in our chain."""

@@ -20,6 +20,7 @@ from simplex_calls.agent.events import (
     MessageReceived,
     MessageRejected,
     QuantumResistanceChanged,
+    RatchetSync,
     RejectionReason,
 )
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
@@ -29,6 +30,8 @@ from simplex_calls.agent.queue_address import QueueAddress, QueueInfo
 from simplex_calls.agent.receipts import DeliveryReceipts
 from simplex_calls.agent.records import Connection, RcvQueue
 from simplex_calls.agent.resynchronizing import Resynchronizer, SyncRefused
+from simplex_calls.agent.rotating import Rotation, RotationRefused
+from simplex_calls.agent.rotation import RcvRotation
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS, supports_pq
 from simplex_calls.crypto import (
@@ -47,8 +50,15 @@ from simplex_calls.smp.messages import Msg
 
 _log = logging.getLogger(__name__)
 
+HOLD_SECONDS = 60.0
+"""How long a message in one of two queues waits for earlier ones in the other, from the last that came there."""
+
 MAX_REQUESTS = 1000
 """How many unanswered requests an address keeps: anybody may send them."""
+
+
+class _Held(Exception):  # noqa: N818 - not an error
+    """Messages before this one may still be in the queue that is being replaced."""
 
 
 class _Rejected(Exception):  # noqa: N818 - not an error of ours: a verdict on what came
@@ -100,8 +110,10 @@ class Receiver:
         outgoing: Outgoing,
         receipts: DeliveryReceipts,
         resync: Resynchronizer,
+        rotation: Rotation,
         *,
         queue_drained: Callable[[int], None],
+        clock: Callable[[], float],
         random: Random,
         kem: KemSource,
     ) -> None:
@@ -111,15 +123,19 @@ class Receiver:
         self._outgoing = outgoing
         self._receipts = receipts
         self._resync = resync
+        self._rotation = rotation
+        self._clock = clock
+        self._held: dict[int, tuple[int, float]] = {}
+        """Of queues whose message waits: what had been received then, and since when."""
         self._queue_drained = queue_drained
         self._random = random
         self._kem = kem
 
-    def receive(self, queue: RcvQueue, message: Msg) -> None:
-        """Process one message inside the caller's transaction."""
+    def receive(self, queue: RcvQueue, message: Msg) -> bool:
+        """Process one message inside the caller's transaction; False: not yet, it must stay on its server."""
         if message.message_id == queue.last_message:
             _log.info("the server sent a message again that was stored already")
-            return
+            return True
         time = None
         try:
             delivered = decrypt_received(message, queue.server_secret)
@@ -134,6 +150,9 @@ class Receiver:
             _log.warning("a message was not decrypted: %s", error)
             self._reject(queue, RejectionReason.NOT_DECRYPTED, time)
             self._resync.failed(queue.connection_id, error)
+        except _Held:
+            _log.debug("a message waits for those in the queue before")
+            return False
         except SyncRefused as refused:
             _log.info("ratchet keys were refused: %s", refused)
             self._reject(queue, refused.reason, time)
@@ -143,6 +162,7 @@ class Receiver:
             _log.log(level, "a message was refused: %s", rejected)
             self._reject(queue, rejected.reason, time)
         self._store.set_last_message(queue.id, message.message_id)
+        return True
 
     def _reject(self, queue: RcvQueue, reason: RejectionReason, time: datetime | None) -> None:
         self._lifecycle.emit(MessageRejected(queue.connection_id, reason, time))
@@ -212,7 +232,7 @@ class Receiver:
         digest = sha256(confirmation.body)
         if self._store.message_seen(queue.connection_id, digest):
             raise _Rejected(RejectionReason.DUPLICATE, "the confirmation came before")
-        if queue.e2e_secret is not None or arrival.dh_key is None:
+        if queue.e2e_secret is not None or arrival.dh_key is None or queue.replaces is not None:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the queue was confirmed already")
         if arrival.sender_key is None and not queue.sender_can_secure:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no key to secure the queue with")
@@ -284,7 +304,8 @@ class Receiver:
         connection = self._known(arrival, envelope.agent_version)
         content, is_first = self._decrypt(connection.id, envelope.body)
         self._store.add_message_hash(connection.id, digest)
-        self._resync.decrypted(connection)
+        if self._resync.decrypted(connection) and connection.ratchet_sync is RatchetSync.AGREED:
+            self._rotation.resume(connection.id)
         self._deliver(connection, arrival, content, is_first=is_first)
 
     def _known(self, arrival: _Arrival, agent_version: int) -> Connection:
@@ -308,6 +329,8 @@ class Receiver:
             _log.warning("%s is not expected in a message", type(message).__name__)
             self._reject(arrival.queue, RejectionReason.NOT_EXPECTED, arrival.time)
             return
+        self._hold(connection, arrival.queue, message.number)
+        self._rotation.received_in(arrival.queue)
         integrity = check_integrity(connection, message.number, message.previous_hash)
         if not integrity.ok:
             _log.warning("a message does not follow the one before it: %s", integrity.kind.value)
@@ -328,15 +351,55 @@ class Receiver:
                 self._resync.ready(connection.id, is_first=is_first)
             case envelopes.QueueContinue(address):
                 self._continue(connection, address)
+            case envelopes.QueueAdd() | envelopes.QueueKeys() | envelopes.QueueUse() as change:
+                self._rotate(connection.id, change, arrival)
+            case envelopes.QueueTest():
+                pass  # that it came is all
             case other:
                 _log.info("%s is acknowledged and not used", type(other).__name__)
 
     def _continue(self, connection: Connection, address: QueueAddress) -> None:
         """The peer emptied the queue that was full."""
-        queue = self._store.snd_queue_of(connection.id)
-        if queue is not None and queue.sender_id == address.sender_id:
+        queues = self._store.snd_queues(connection.id)
+        queue = next((queue for queue in queues if queue.sender_id == address.sender_id), None)
+        if queue is not None:
             queue_id = queue.id
             self._store.database.after_commit(lambda: self._queue_drained(queue_id))
+
+    def _hold(self, connection: Connection, queue: RcvQueue, number: int) -> None:
+        """While two queues deliver, let no message overtake those in the other one; for a time, if none come."""
+        is_switching = queue.replaces is not None or queue.rotation is RcvRotation.USED
+        if not is_switching or number <= connection.received_number + 1:
+            self._held.pop(queue.id, None)
+            return
+        now = self._clock()
+        received, since = self._held.get(queue.id, (-1, now))
+        if received != connection.received_number:
+            since = now
+            self._held[queue.id] = (connection.received_number, now)
+        if now - since < HOLD_SECONDS:
+            raise _Held
+        del self._held[queue.id]
+
+    def _rotate(
+        self,
+        connection_id: int,
+        change: envelopes.QueueAdd | envelopes.QueueKeys | envelopes.QueueUse,
+        arrival: _Arrival,
+    ) -> None:
+        connection = self._store.connection(connection_id)
+        try:
+            with self._store.database.savepoint():
+                match change:
+                    case envelopes.QueueAdd():
+                        self._rotation.add(connection, change)
+                    case envelopes.QueueKeys():
+                        self._rotation.keys(connection, change)
+                    case envelopes.QueueUse():
+                        self._rotation.use(connection, change)
+        except RotationRefused as refused:
+            _log.warning("a queue is not replaced: %s", refused)
+            self._reject(arrival.queue, refused.reason, arrival.time)
 
     def _decrypt(self, connection_id: int, ciphertext: bytes) -> tuple[bytes, bool]:
         """The text, and whether it is the first that a ratchet received which could not send before."""

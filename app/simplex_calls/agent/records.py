@@ -7,7 +7,15 @@ from enum import Enum
 
 from simplex_calls.agent.connection import ConnectionState
 from simplex_calls.agent.events import RatchetSync
-from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
+from simplex_calls.agent.rotation import RcvRotation, SndRotation
+from simplex_calls.crypto import (
+    BoxKey,
+    Ed25519PrivateKey,
+    PublicKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+    decode_public_key,
+)
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.queues import QueueIds, RecipientQueue
 
@@ -50,6 +58,10 @@ class RcvQueue:
     sender_can_secure: bool
     last_message: bytes | None = field(repr=False)
     """The server's id of the last message that we stored."""
+    replaces: int | None = None
+    """The queue that this one is to replace, until it has."""
+    rotation: RcvRotation = RcvRotation.SETTLED
+    """How far its own replacement is."""
 
     @property
     def subscription(self) -> RecipientQueue:
@@ -84,6 +96,10 @@ class SndQueue:
     sender_can_secure: bool
     is_address: bool = False
     """The queue of a contact address, for one request; not the connection's own."""
+    replaces: int | None = None
+    """The queue that this one is to replace, until it has."""
+    rotation: SndRotation = SndRotation.SETTLED
+    """How far its own replacement is."""
 
 
 class OutboxKind(Enum):
@@ -98,6 +114,10 @@ class OutboxKind(Enum):
     CONFIRMATION = "confirmation"
     HELLO = "hello"
     MESSAGE = "message"
+    SECURE_NEW = "secure new"
+    """KEY for a queue of ours that is to replace another (its id and the peer's key are the ``body``)."""
+    QUEUE_TEST = "queue test"
+    """QTEST, the first message in a queue that replaces another."""
     SERVICE = "service"
     """A message from agent to agent that nobody above waits for."""
 
@@ -114,6 +134,11 @@ class OutboxItem:
     notify: bool
     created: float
     """Seconds since the epoch."""
+
+    @property
+    def secured(self) -> tuple[int, PublicKey]:
+        """Of ``SECURE_NEW``: our queue's id, and the key."""
+        return int.from_bytes(self.body[:8], "big"), decode_public_key(self.body[8:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,9 @@ class Resynchronizer:
         if event is not None and connection.state is ConnectionState.CONNECTED:
             self._fire(connection, event)
 
-    def decrypted(self, connection: Connection) -> None:
-        """A message was decrypted."""
-        self._fire(connection, SyncEvent.DECRYPTED)
+    def decrypted(self, connection: Connection) -> bool:
+        """A message was decrypted; tells whether that changed something."""
+        return self._fire(connection, SyncEvent.DECRYPTED)
 
     def ready(self, connection_id: int, *, is_first: bool) -> None:
         """EREADY came; ``is_first``: it is the ratchet's first message, so the peer waits for ours."""

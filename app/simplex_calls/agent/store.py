@@ -17,6 +17,7 @@ from simplex_calls.agent.records import (
     RcvQueue,
     SndQueue,
 )
+from simplex_calls.agent.rotation import RcvRotation, SndRotation
 from simplex_calls.agent.schema import MIGRATIONS
 from simplex_calls.agent.skipped_store import StoredSkippedKeys
 from simplex_calls.agent.x3dh import E2EPrivateKeys
@@ -233,9 +234,61 @@ class Store:
     def snd_queue_of(self, connection_id: int) -> SndQueue | None:
         """The queue that a connection sends to; ``None`` until the peer's confirmation came."""
         row = self.database.execute(
-            "SELECT * FROM snd_queues WHERE connection_id = ? AND NOT is_address ORDER BY id LIMIT 1", (connection_id,)
+            "SELECT * FROM snd_queues WHERE connection_id = ? AND NOT is_address AND usable ORDER BY id DESC LIMIT 1",
+            (connection_id,),
         ).fetchone()
         return None if row is None else self._snd_queue(row)
+
+    def snd_queues(self, connection_id: int) -> list[SndQueue]:
+        """All queues that a connection sends to, or will."""
+        rows = self.database.execute(
+            "SELECT * FROM snd_queues WHERE connection_id = ? AND NOT is_address ORDER BY id", (connection_id,)
+        ).fetchall()
+        return [self._snd_queue(row) for row in rows]
+
+    # queues that are replaced
+
+    def set_rcv_replaces(self, queue_id: int, replaced: int | None) -> None:
+        """The queue is to replace another; ``None``: it has."""
+        self.database.execute("UPDATE rcv_queues SET replaces = ? WHERE id = ?", (replaced, queue_id))
+
+    def set_rcv_rotation(self, queue_id: int, state: str) -> None:
+        """Remember how far the queue's replacement is."""
+        self.database.execute("UPDATE rcv_queues SET rotation = ? WHERE id = ?", (state, queue_id))
+
+    def delete_rcv_queue(self, queue_id: int) -> None:
+        """Forget a queue that nothing is received from any more."""
+        self.database.execute("DELETE FROM rcv_queues WHERE id = ?", (queue_id,))
+
+    def set_snd_replaces(self, queue_id: int, replaced: int | None) -> None:
+        """The queue is to replace another, and is not used before that is allowed; ``None``: it has replaced it."""
+        usable = replaced is None
+        self.database.execute(
+            "UPDATE snd_queues SET replaces = ?, usable = ? WHERE id = ?", (replaced, usable, queue_id)
+        )
+
+    def set_snd_usable(self, queue_id: int) -> None:
+        """Send to this queue from now on."""
+        self.database.execute("UPDATE snd_queues SET usable = 1 WHERE id = ?", (queue_id,))
+
+    def set_snd_rotation(self, queue_id: int, state: str) -> None:
+        """Remember how far the queue's replacement is."""
+        self.database.execute("UPDATE snd_queues SET rotation = ? WHERE id = ?", (state, queue_id))
+
+    def waits_for_replaced(self, queue_id: int) -> bool:
+        """Tell whether something must still go to the queue that this one replaces."""
+        return (
+            self.database.execute(
+                "SELECT 1 FROM snd_queues JOIN outbox ON outbox.snd_queue_id = snd_queues.replaces"
+                " WHERE snd_queues.id = ? LIMIT 1",
+                (queue_id,),
+            ).fetchone()
+            is not None
+        )
+
+    def replacing(self, queue_id: int) -> list[int]:
+        """The queues that are to replace this one."""
+        return [row["id"] for row in self.database.execute("SELECT id FROM snd_queues WHERE replaces = ?", (queue_id,))]
 
     def delete_snd_queue(self, queue_id: int) -> None:
         """Forget a queue that nothing will be sent to any more, with its outbox."""
@@ -437,6 +490,21 @@ class Store:
         """Take an entry out; False if it is gone already (its connection was deleted)."""
         return self.database.execute("DELETE FROM outbox WHERE id = ?", (item_id,)).rowcount > 0
 
+    def postpone_outbox(self, item: OutboxItem) -> bool:
+        """Let all others of its queue go before an entry; False if there are none."""
+        others = self.database.execute(
+            "SELECT 1 FROM outbox WHERE snd_queue_id = ? AND id > ? LIMIT 1", (item.queue_id, item.id)
+        ).fetchone()
+        if others is None:
+            return False
+        self.database.execute(
+            "INSERT INTO outbox (snd_queue_id, kind, number, body, notify, created)"
+            " SELECT snd_queue_id, kind, number, body, notify, created FROM outbox WHERE id = ?",
+            (item.id,),
+        )
+        self.database.execute("DELETE FROM outbox WHERE id = ?", (item.id,))
+        return True
+
     def take_outbox(self, queue_id: int) -> list[OutboxItem]:
         """Empty a queue's outbox, returning what was in it."""
         rows = self.database.execute("SELECT * FROM outbox WHERE snd_queue_id = ? ORDER BY id", (queue_id,)).fetchall()
@@ -494,6 +562,8 @@ class Store:
             row["client_version"],
             bool(row["sender_can_secure"]),
             row["last_message"],
+            row["replaces"],
+            RcvRotation(row["rotation"]),
         )
 
     def _snd_queue(self, row: sqlite3.Row) -> SndQueue:
@@ -508,6 +578,8 @@ class Store:
             row["client_version"],
             bool(row["sender_can_secure"]),
             bool(row["is_address"]),
+            row["replaces"],
+            SndRotation(row["rotation"]),
         )
 
 
