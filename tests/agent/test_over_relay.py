@@ -19,8 +19,13 @@ from simplex_calls.agent.events import (
     InfoReceived,
     MessageDelivered,
     MessageReceived,
+    QueueDirection,
+    QueueSwitched,
+    RatchetOutOfStep,
+    RatchetSync,
     ServerConnected,
     ServerDisconnected,
+    SwitchPhase,
 )
 from simplex_calls.agent.port import NetworkPort
 from simplex_calls.database import Database
@@ -244,3 +249,33 @@ async def test_over_tls_with_restarts_of_the_relay_and_of_one_side(tmp_path: Pat
         assert bob.intact
         assert alice.count(ServerConnected) >= 2
     await relay.stop()
+
+
+async def test_queues_and_keys_are_replaced_while_both_talk(tmp_path: Path) -> None:
+    async with Relay(RelayConfig(port=0)) as relay, people_on(relay, tmp_path) as (alice, bob):
+        from_alice, link = await alice.agent.create_connection()
+        from_bob = await bob.agent.join_connection(str(link), b"from the joiner")
+        sides = ((alice, from_alice), (bob, from_bob))
+        for side, _ in sides:
+            await side.until(lambda side=side: side.count(Connected) == 1)  # type: ignore[misc]
+        code = alice.agent.security_code(from_alice)
+        for side, connection_id in sides:
+            await side.agent.switch_receiving_queue(connection_id)
+        for number in range(10):
+            for side, connection_id in sides:
+                side.agent.send(connection_id, b"%d" % number)
+        for side, connection_id in sides:
+            for direction in QueueDirection:
+                done = QueueSwitched(connection_id, direction, SwitchPhase.COMPLETED)
+                await side.until(lambda side=side, done=done: done in side.events)  # type: ignore[misc]
+        alice.agent.synchronize_ratchet(from_alice, force=True)
+        for side, connection_id in sides:
+            step = RatchetOutOfStep(connection_id, RatchetSync.OK)
+            await side.until(lambda side=side, step=step: step in side.events)  # type: ignore[misc]
+        for side, connection_id in sides:
+            side.agent.send(connection_id, b"10")
+        for side, _ in sides:
+            await side.until(lambda side=side: len(side.bodies) == 11)  # type: ignore[misc]
+            assert side.bodies == [b"%d" % number for number in range(11)]
+            assert side.intact
+        assert alice.agent.security_code(from_alice) == bob.agent.security_code(from_bob) != code
