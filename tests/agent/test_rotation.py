@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ from simplex_calls.agent.versions import CLIENT_VERSIONS
 from simplex_calls.crypto import X25519PrivateKey
 from simplex_calls.smp.commands import QueueMode
 from simplex_calls.smp.encoding import VersionRange
-from simplex_calls.smp.errors import SMPError
+from simplex_calls.smp.errors import NetworkError, SMPError
 from tests.agent.fake_network import FakeServers, Faults, Killed
 from tests.agent.peers import SERVER, Person, connect, until
 
@@ -428,3 +429,42 @@ async def test_lost_requests_and_answers(seed: int) -> None:
     finally:
         for one in (alice, bob):
             await one.end()
+
+
+async def test_a_disk_that_is_full_does_not_stop_a_full_queue(alice: Person, bob: Person) -> None:
+    await connect(alice, bob)
+    alice.servers.quota = 1
+    told = []
+
+    def fail(event: object) -> None:
+        if isinstance(event, QueueFull):
+            told.append(event)
+            raise sqlite3.OperationalError("database or disk is full")
+
+    alice.on_event = fail
+    bob.network.go_offline()
+    for number in range(3):
+        alice.send(b"%d" % number)
+    await until(lambda: bool(told))
+    bob.network.go_online()
+    await until(lambda: bob.received == alice.sent)
+
+
+async def test_a_server_that_is_away_holds_no_messages_up(alice: Person, bob: Person) -> None:
+    await connect(alice, bob)
+    secure = alice.network.secure_queue
+    attempts = 0
+
+    async def away(*arguments: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 5:
+            raise NetworkError("the new server is away")
+        await secure(*arguments)
+
+    alice.network.secure_queue = away  # type: ignore[method-assign, assignment]
+    await alice.agent.switch_receiving_queue(alice.contact)
+    await until(lambda: attempts > 0)
+    alice.send(b"meanwhile")
+    await until(lambda: bob.received == [b"meanwhile"])
+    await until(lambda: phases(alice, RECEIVING)[-1] is P.COMPLETED)

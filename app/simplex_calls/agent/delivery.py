@@ -247,15 +247,22 @@ class Delivery:
             self._workers.pop(queue_id, None)
 
     def _tell(self, what: Callable[[SndQueue], None], queue: SndQueue) -> None:
-        with self._store.database.transaction():
-            what(queue)
+        try:
+            with self._store.database.transaction():
+                what(queue)
+        except Exception as error:  # noqa: BLE001 - it is not worth the worker's end
+            _log.critical("what became of a queue cannot be noted: %s", type(error).__name__)
 
     def _postpone(self, item: OutboxItem) -> bool:
         """A new queue of ours that cannot be secured yet holds nobody's messages up."""
         if item.kind is not OutboxKind.SECURE_NEW:
             return False
-        with self._store.database.transaction():
-            return self._store.postpone_outbox(item)
+        try:
+            with self._store.database.transaction():
+                return self._store.postpone_outbox(item)
+        except Exception as error:  # noqa: BLE001 - a full disk must not stop the queue: it is tried where it stands
+            _log.critical("an entry cannot be put off: %s", type(error).__name__)
+            return False
 
     def _judge(self, item: OutboxItem, error: SMPError) -> FailureReason | None:
         """Why to give ``item`` up; ``None``: try again later."""
