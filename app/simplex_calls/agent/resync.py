@@ -68,12 +68,11 @@ SYNC_TRANSITIONS: dict[tuple[RatchetSync, SyncEvent], SyncStep] = {
     **{(state, _E.FORCE): SyncStep(_S.STARTED, (_A.SEND_KEYS, _A.REPORT)) for state in RatchetSync},
     **{
         (state, _E.THEIR_KEYS): SyncStep(_S.AGREED, (_A.SEND_KEYS, _A.START_RATCHET, _A.REPORT))
-        for state in (_S.OK, _S.ALLOWED, _S.REQUIRED)
+        # even when keys were agreed just now: the peer would wait for an answer for good
+        for state in (_S.OK, _S.ALLOWED, _S.REQUIRED, _S.AGREED)
     },
     # theirs are the answer to ours, or both sides asked at once
     (_S.STARTED, _E.THEIR_KEYS): SyncStep(_S.AGREED, (_A.START_RATCHET, _A.REPORT)),
-    # it is not known which of the two ratchets the peer goes on with
-    (_S.AGREED, _E.THEIR_KEYS): SyncStep(_S.REQUIRED, (_A.REPORT,)),
 }
 
 
