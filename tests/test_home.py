@@ -169,3 +169,18 @@ async def test_servers_of_an_older_version_move_into_the_profile(make: Callable[
         assert home.client is not None
         assert [server.uri for server in home.client.servers()] == [OTHER]
     assert not (entry.folder / "servers.json").exists()
+
+
+async def test_damaged_notes_keep_no_profile_closed(make: Callable[..., Home], tmp_path: Path) -> None:
+    async with make(name="Alice") as home:
+        profile_id = home.profiles()[0].id
+    data = tmp_path / "data"
+    (data / "last-profile").write_bytes(b"\xff\xfe")
+    servers = data / "profiles" / profile_id / "servers.json"
+    for damage in ("[" * 100_000, "{}", json.dumps(["smp://nothing", 7, None])):
+        servers.write_text(damage)
+        async with make() as home:
+            assert opened(home).servers() == []
+    servers.write_text(json.dumps(["smp://nothing", SERVER]))
+    async with make() as home:
+        assert [server.uri for server in opened(home).servers()] == [SERVER]

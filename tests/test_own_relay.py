@@ -125,3 +125,17 @@ def test_the_addresses_of_this_machine() -> None:
     for host in network_hosts():
         assert not host.startswith("127.")
         socket.inet_aton(host)
+
+
+@pytest.mark.parametrize("damage", ["", "[" * 100_000, "[]", '{"mode": 7}'])
+async def test_damaged_notes_start_it_as_if_there_were_none(tmp_path: Path, port: int, damage: str) -> None:
+    (tmp_path / own_relay.WISH_FILE).write_text(damage)
+    (tmp_path / "port").write_text("99999999")
+    relay = OwnRelay(tmp_path, port=port)
+    await relay.start()
+    try:
+        assert relay.state().mode is RelayMode.OFF
+        await relay.set(RelayMode.MACHINE, None)
+        assert ServerAddress.parse(relay.state().address or "").port == port
+    finally:
+        await relay.stop()

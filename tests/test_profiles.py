@@ -182,6 +182,7 @@ def test_damaged_notes_are_told(all_profiles: Profiles) -> None:
     sealed = about["key"]
     for damage in (
         "",
+        "[" * 100_000,
         "[]",
         "{}",
         json.dumps(about | {"key": {"kind": "abacus"}}),

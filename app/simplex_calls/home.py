@@ -31,6 +31,8 @@ from simplex_calls.profiles import (
     Protection,
     ProtectionKind,
 )
+from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.errors import AddressError
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class Home:
         entries = self._profiles.list()
         if not entries:
             return self._profiles.create(self._name or "", self._protection())
-        with suppress(OSError):
+        with suppress(OSError, UnicodeDecodeError):
             last = (self._data / LAST_FILE).read_text("utf-8").strip()
             return next((entry for entry in entries if entry.id == last), entries[0])
         return entries[0]
@@ -268,9 +270,16 @@ def _former_servers(folder: Path) -> list[str]:
     """What an older version kept as the servers of a profile."""
     try:
         servers: Any = json.loads((folder / SERVERS_FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
-    return [server for server in servers if isinstance(server, str)] if isinstance(servers, list) else []
+    return [server for server in servers if _is_server(server)] if isinstance(servers, list) else []
+
+
+def _is_server(server: object) -> bool:
+    try:
+        return isinstance(server, str) and bool(ServerAddress.parse(server))
+    except AddressError:
+        return False
 
 
 def _free(target: Path) -> Path:

@@ -83,7 +83,7 @@ class OwnRelay:
         try:
             wish = json.loads((self._folder / WISH_FILE).read_text("utf-8"))
             mode, host = RelayMode(wish["mode"]), wish["host"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # older versions ran it where no server was given
             return (RelayMode.MACHINE if (self._folder / "address").exists() else RelayMode.OFF), None
         return mode, host if isinstance(host, str) else None
@@ -98,6 +98,8 @@ class OwnRelay:
         port_file = self._folder / "port"
         try:
             port = int(port_file.read_text("ascii"))
+            if not 0 < port < 1 << 16:
+                port = self._port
         except (FileNotFoundError, ValueError):
             port = self._port
         is_first = not (self._folder / "address").exists()

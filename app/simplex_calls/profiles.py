@@ -297,7 +297,7 @@ class Profiles:
             raise ProfileError("profiles.error.missing") from None
         except OSError as error:
             raise ProfileError("profiles.error.file", path=path, detail=error.strerror) from None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise ProfileError("profiles.error.damaged", path=path) from None
         return dict(about)
 
@@ -351,7 +351,7 @@ class Profiles:
         """Remove a folder, what opens it first."""
         try:
             kept = json.loads((folder / ABOUT).read_text("utf-8"))["key"]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             kept = {"kind": ProtectionKind.KEYRING.value} if self._keyring.is_available() else None
         if isinstance(kept, dict) and kept.get("kind") == ProtectionKind.KEYRING.value:
             self._forget(profile_id, folder, ProtectionKind.KEYRING)
