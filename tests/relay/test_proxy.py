@@ -124,7 +124,7 @@ async def test_a_proxy_on_the_internet_does_not_reach_behind_its_firewall() -> N
 def test_what_may_be_reached() -> None:
     hosts = {
         "127.0.0.1": "loopback", "::1": "loopback", "192.168.1.4": "private", "fd00::1": "private",
-        "169.254.169.254": "never", "fe80::1": "never", "224.0.0.1": "never", "0.0.0.0": "never",
+        "169.254.169.254": "never", "fe80::1": "never", "fec0::1": "never", "224.0.0.1": "never", "0.0.0.0": "never",
         "::ffff:127.0.0.1": "loopback", "::ffff:192.168.1.4": "private", "2002:7f00:1::": "loopback",
         "8.8.8.8": "public", "2606:4700::1111": "public",
     }  # fmt: skip

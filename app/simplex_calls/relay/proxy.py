@@ -286,7 +286,10 @@ def _plain(address: Address) -> Address:
 
 
 def _is_never(address: Address) -> bool:
-    return address.is_multicast or address.is_unspecified or address.is_link_local or address.is_reserved
+    # Python takes fec0::/10, the local networks of old, for global
+    is_site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    is_local = address.is_link_local or is_site_local
+    return address.is_multicast or address.is_unspecified or is_local or address.is_reserved
 
 
 async def _look_up(host: str, port: int) -> list[Address]:
