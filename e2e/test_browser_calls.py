@@ -17,7 +17,7 @@ def test_texts_go_both_ways(people: People) -> None:
     people.bob.write(people.alice, "<b>Hello</b> Alice")
     expect(people.alice.entries(people.bob).last).to_contain_text("<b>Hello</b> Alice")
     mine = people.alice.entries(people.bob).nth(-2)
-    expect(mine.get_by_role("img", name="Sent")).to_be_visible()
+    expect(mine.get_by_role("img", name="Received")).to_be_visible()  # by his receipt
     # what a call's entry does not offer
     expect(mine.get_by_role("button", name="Message menu")).to_have_count(1)
 
