@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,14 @@ def test_a_file_with_a_damaged_schema(tmp_path: Path) -> None:
                 damaged.execute("SELECT v FROM somewhere")
             finally:
                 damaged.close()
+
+
+@pytest.mark.parametrize("version", ["'x'", "NULL", "-3", "x'00'"])
+def test_a_damaged_version_is_told(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "profile.db"
+    with closing(sqlite3.connect(path)) as plain:
+        plain.execute("CREATE TABLE schema_versions (floor TEXT PRIMARY KEY, version)")
+        plain.execute(f"INSERT INTO schema_versions VALUES ('chat', {version})")
+        plain.commit()
+    with closing(Database(path)) as database, pytest.raises(DatabaseError, match="damaged"):
+        database.migrate("chat", ["CREATE TABLE one (x)"])

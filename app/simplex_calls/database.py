@@ -129,6 +129,8 @@ class Database:
         with self.transaction():
             row = self.execute("SELECT version FROM schema_versions WHERE floor = ?", (floor,)).fetchone()
             done = row["version"] if row else 0
+            if not isinstance(done, int) or done < 0:
+                raise DatabaseError(f"{self._path} is damaged")
             if done > len(migrations):
                 raise DatabaseError(f"{self._path} was written by a newer version: update simplex-calls")
             for script in migrations[done:]:
