@@ -133,6 +133,8 @@ class ContactDetails:
     is_verified: bool = False
     ratchet_sync: RatchetSync = RatchetSync.OK
     """Whether both sides' keys fit together, or :meth:`Client.synchronize` is needed or under way."""
+    is_switching: bool = False
+    """Whether a queue is being replaced, ours or theirs."""
     rcv_servers: tuple[str, ...] = ()
     snd_servers: tuple[str, ...] = ()
 
@@ -470,6 +472,7 @@ class Client:
                 # a mark for other keys is none
                 is_verified=code is not None and contact.verified_code == code,
                 ratchet_sync=self._agent.ratchet_sync(contact.connection_id),
+                is_switching=self._agent.is_switching(contact.connection_id),
                 rcv_servers=tuple(server.hosts[0] for server in receiving),
                 snd_servers=tuple(server.hosts[0] for server in sending),
             )
@@ -512,6 +515,25 @@ class Client:
             raise ClientError("client.error.not-connected")
         with user_errors():
             self._agent.synchronize_ratchet(contact.connection_id)
+
+    async def switch_queue(self, contact_id: int) -> None:
+        """Receive from a contact in another queue, on another server if there is one.
+
+        It completes when both were online; ``is_switching`` of the details is true meanwhile, and the history tells.
+        """
+        contact = self.contact(contact_id)
+        if contact.connection_id is None or self._agent is None:
+            raise ClientError("client.error.not-connected")
+        with user_errors():
+            await self._agent.switch_receiving_queue(contact.connection_id)
+
+    def abort_switching_queue(self, contact_id: int) -> None:
+        """Keep the queue that is being replaced, as long as the contact was not told to use the new one."""
+        contact = self.contact(contact_id)
+        if contact.connection_id is None or self._agent is None:
+            raise ClientError("client.error.not-connected")
+        with user_errors():
+            self._agent.abort_switching_queue(contact.connection_id)
 
     async def delete_contact(self, contact_id: int, *, tell: bool = True) -> None:
         """Remove a contact with their history; they are told if ``tell``, calls with them end."""

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from simplex_calls.agent.errors import AgentError, LinkUsed
+from simplex_calls.agent.errors import AgentError, LinkUsed, RatchetNotReady
 from simplex_calls.agent.links import LinkError
 from simplex_calls.calls.ice import IceServerError
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.catalogue import text
-from simplex_calls.chat.errors import ChatError, NotConnectedError, RequestGoneError, TooLargeError
+from simplex_calls.chat.errors import ChatError, KeysNeededError, NotConnectedError, RequestGoneError, TooLargeError
 from simplex_calls.database import DatabaseError, is_storage_failure, sqlite
 from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
@@ -54,11 +54,13 @@ def user_errors() -> Iterator[None]:
 
 _MESSAGES: tuple[tuple[type[Exception], str], ...] = (
     (LinkUsed, "client.error.link-used"),
+    (RatchetNotReady, "client.error.keys-needed"),
     (AgentError, "client.error.connection"),
     (NetworkError, "client.error.server.unreachable"),
     (ServerIdentityError, "client.error.server.identity"),
     (BrokerError, "client.error.server.refused"),
     (SMPError, "client.error.server.failed"),
+    (KeysNeededError, "client.error.keys-needed"),
     (NotConnectedError, "client.error.not-connected"),
     (TooLargeError, "client.error.too-large"),
     (RequestGoneError, "client.error.request-gone"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from simplex_calls.agent.events import RatchetSync
 from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.client import Client
 from tests.bridge.people import FakeShell
@@ -61,3 +62,15 @@ async def test_the_picture_of_the_profile(alice: Client, bob: Client, agents: Ag
     (contact,) = (await ask(bob, "state"))["contacts"]
     assert (contact["image"], contact["callPermission"]) == (image, "they-refuse")
     assert await ask(alice, "set_profile", displayName="Alice", image="x") == "client.error.image"
+
+
+async def test_the_receiving_address_is_changed(alice: Client, bob: Client, agents: Agents) -> None:
+    assert (await ask(alice, "details", contactId=1))["isSwitching"] is False
+    assert await ask(alice, "switch_queue", contactId=1) is None
+    assert (await ask(alice, "details", contactId=1))["isSwitching"] is True
+    assert await ask(alice, "switch_queue", contactId=1) == "client.error.connection"
+    alice.abort_switching_queue(1)
+    assert (await ask(alice, "details", contactId=1))["isSwitching"] is False
+    agents.made[0].sync[1] = RatchetSync.REQUIRED
+    assert await ask(alice, "switch_queue", contactId=1) == "client.error.keys-needed"
+    assert await ask(alice, "send_text", contactId=1, text="Hi") == "client.error.keys-needed"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from simplex_calls.agent.details import LinkKind, LinkPreview
-from simplex_calls.agent.errors import LargeMessage, UnknownConnection, UnknownRequest, WrongState
+from simplex_calls.agent.errors import LargeMessage, RatchetNotReady, UnknownConnection, UnknownRequest, WrongState
 from simplex_calls.agent.events import (
     AgentEvent,
     ConfirmationReceived,
@@ -23,8 +23,11 @@ from simplex_calls.agent.events import (
     MessageReceiptReceived,
     MessageReceived,
     MessageRejected,
+    QueueDirection,
+    QueueSwitched,
     RatchetSync,
     RejectionReason,
+    SwitchPhase,
 )
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.chat.chat import Chat
@@ -77,6 +80,7 @@ class FakeAgent:
         self.own_addresses: list[int] = []
         self.requests: dict[int, tuple[FakeAgent, int]] = {}
         self.sync: dict[int, RatchetSync] = {}
+        self.switching: set[int] = set()
         self.wishes_pq: list[bool] = []
         self.network: NetworkConfig | None = None
         self.servers: tuple[ServerAddress, ...] = ()
@@ -203,6 +207,23 @@ class FakeAgent:
     def synchronize_ratchet(self, connection_id: int, *, force: bool = False) -> None:
         self.sync[connection_id] = RatchetSync.STARTED
 
+    async def switch_receiving_queue(self, connection_id: int) -> None:
+        if not self.ratchet_sync(connection_id).allows_sending:
+            raise RatchetNotReady
+        if connection_id in self.switching:
+            raise WrongState("being replaced already")
+        self.switching.add(connection_id)
+        self.tell(QueueSwitched(connection_id, QueueDirection.RECEIVING, SwitchPhase.STARTED))
+
+    def abort_switching_queue(self, connection_id: int) -> None:
+        if connection_id not in self.switching:
+            raise WrongState("nothing is replaced")
+        self.switching.remove(connection_id)
+        self.tell(QueueSwitched(connection_id, QueueDirection.RECEIVING, SwitchPhase.ABORTED))
+
+    def is_switching(self, connection_id: int) -> bool:
+        return connection_id in self.switching
+
     async def join_connection(
         self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
     ) -> int:
@@ -253,6 +274,8 @@ class FakeAgent:
         # before the transaction: the caller's goes on
         if connection_id not in self.connected:
             raise WrongState("not connected")
+        if not self.ratchet_sync(connection_id).allows_sending:
+            raise RatchetNotReady
         if len(body) > self.limit:
             raise LargeMessage(len(body), self.limit)
         with self.database.transaction():

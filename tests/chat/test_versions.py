@@ -10,12 +10,17 @@ import pytest
 from simplex_calls.agent.events import (
     ConfirmationReceived,
     InfoReceived,
+    QueueDirection,
+    QueueDrained,
+    QueueFull,
+    QueueSwitched,
     RatchetOutOfStep,
     RatchetSync,
     SecurityCodeChanged,
+    SwitchPhase,
 )
 from simplex_calls.chat.batch import compressed, decode_body
-from simplex_calls.chat.errors import TooLargeError
+from simplex_calls.chat.errors import KeysNeededError, TooLargeError
 from simplex_calls.chat.events import CallMessageReceived, ContactUpdated
 from simplex_calls.chat.history import Delivery, Notice, NoticeDetails, TextDetails
 from simplex_calls.chat.limits import CALL_INVITATIONS, CALL_MESSAGES
@@ -237,3 +242,33 @@ async def test_new_keys_take_the_mark_away(friends: Friends) -> None:
     friends.alice.take_events()
     friends.alice.agent.tell(RatchetOutOfStep(contact.connection_id, RatchetSync.REQUIRED))
     assert friends.alice.take_events() == [ContactUpdated(friends.alice.chat.contact(friends.bob_id))]
+
+
+async def test_replaced_queues_are_told_once_they_are_used(friends: Friends) -> None:
+    alice, contact = friends.alice, friends.alice.chat.contact(friends.bob_id)
+    assert contact.connection_id is not None
+    for direction, notice in (
+        (QueueDirection.RECEIVING, Notice.ADDRESS_CHANGED),
+        (QueueDirection.SENDING, Notice.CONTACT_CHANGED_ADDRESS),
+    ):
+        before = alice.chat.history(friends.bob_id)
+        for phase in (SwitchPhase.STARTED, SwitchPhase.CONFIRMED, SwitchPhase.SECURED, SwitchPhase.ABORTED):
+            alice.take_events()
+            alice.agent.tell(QueueSwitched(contact.connection_id, direction, phase))
+            assert alice.take_events() == [ContactUpdated(contact)]
+        assert alice.chat.history(friends.bob_id) == before
+        alice.agent.tell(QueueSwitched(contact.connection_id, direction, SwitchPhase.COMPLETED))
+        assert alice.chat.history(friends.bob_id)[-1].details == NoticeDetails(notice)
+        assert ContactUpdated(contact) in alice.take_events()
+    for event in (QueueFull(contact.connection_id), QueueDrained(contact.connection_id)):
+        alice.agent.tell(event)
+        assert alice.take_events() == [ContactUpdated(contact)]
+
+
+async def test_nothing_is_sent_before_there_are_new_keys(friends: Friends) -> None:
+    contact = friends.alice.chat.contact(friends.bob_id)
+    assert contact.connection_id is not None
+    friends.alice.agent.sync[contact.connection_id] = RatchetSync.REQUIRED
+    with pytest.raises(KeysNeededError):
+        friends.alice.chat.send_text(friends.bob_id, "Hi")
+    assert friends.alice.chat.history(friends.bob_id) == []

@@ -34,6 +34,13 @@ test("the panel's words", () => {
   assert.deepEqual(detailsPanel(BOB, details(), "other", t).compared, { tone: "bad", text: "chat.details.compared.other" });
 });
 
+test("the receiving address is changed once at a time", () => {
+  const moving = detailsPanel(BOB, details({ isSwitching: true }), "", t);
+  assert.deepEqual([moving.canMove, moving.moving], [false, "chat.details.switching"]);
+  assert.deepEqual([detailsPanel(BOB, details(), "", t).canMove, detailsPanel(BOB, details(), "", t).moving], [true, ""]);
+  assert.equal(detailsPanel({ ...BOB, isConnected: false }, details(), "", t).canMove, false);
+});
+
 test("new keys are offered when they are needed, and not while they are agreed on", () => {
   const required = details({ ratchetSync: "required" });
   const panel = detailsPanel(BOB, required, "", t);

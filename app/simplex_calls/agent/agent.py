@@ -325,6 +325,11 @@ class Agent:
         with self._atomic():
             self._rotation.abort(connection_id)
 
+    def is_switching(self, connection_id: int) -> bool:
+        """Whether a queue is being replaced, on either side; raises :class:`UnknownConnection`."""
+        self._store.connection(connection_id)
+        return self._rotation.is_switching(connection_id)
+
     def ratchet_sync(self, connection_id: int) -> RatchetSync:
         """Whether both sides' ratchets fit together; raises :class:`UnknownConnection`."""
         return self._store.connection(connection_id).ratchet_sync

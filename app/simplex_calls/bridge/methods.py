@@ -22,6 +22,7 @@ method                       params                                            r
 ``verify``                   ``contactId, code?`` (none: takes the mark away)  *details* with ``isSame``
 ``set_calls_allowed``        ``contactId, isAllowed?`` (none: as in profile)   *contact*
 ``set_quantum_resistance``   ``contactId, isOn``                               ``null``
+``switch_queue`` →           ``contactId``                                     ``null``: the details tell the rest
 ``history``                  ``contactId, limit?`` (1 … 200, 50), ``before?``  list of *item*, the oldest first
 ``clear_history``            ``contactId``                                     ``null``
 ``send_text``                ``contactId, text``                               *item*
@@ -68,7 +69,9 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     (``both, they-refuse, we-refuse``), ``failure?`` (a word), ``createdAt, lastItem?`` (*item*)
 *details*
     ``contactId, isQuantumResistant, securityCode?`` (groups of digits), ``qr?`` (of the code), ``isVerified,
-    receivingServers, sendingServers, ownCallsAllowed?`` (the user's wish for this contact; ``null``: as in the profile)
+    ratchetSync`` (``ok, allowed, required, started, agreed``), ``isSwitching`` (a queue is being replaced),
+    ``receivingServers, sendingServers, ownCallsAllowed?`` (the user's wish for this contact; ``null``: as in
+    the profile)
 *item*
     ``id, contactId, kind, direction`` (``sent, received``), ``createdAt, sentAt?, delivery?`` (``sending, sent,
     received, failed``), ``failure?`` and by ``kind``:

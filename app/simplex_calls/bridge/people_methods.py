@@ -26,6 +26,7 @@ class PeopleMethods:
             "set_calls_allowed": self._set_calls_allowed,
             "set_quantum_resistance": self._set_quantum_resistance,
             "synchronize": self._synchronize,
+            "switch_queue": self._switch_queue,
             "mark_read": self._mark_read,
         }
 
@@ -69,6 +70,9 @@ class PeopleMethods:
 
     async def _synchronize(self, params: Params) -> None:
         self._client.synchronize(params.number("contactId"))
+
+    async def _switch_queue(self, params: Params) -> None:
+        await self._client.switch_queue(params.number("contactId"))
 
     async def _mark_read(self, params: Params) -> None:
         self._client.mark_read(params.number("contactId"))

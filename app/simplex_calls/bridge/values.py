@@ -92,6 +92,7 @@ def details_json(contact: Contact, details: ContactDetails) -> Json:
         "qr": None if code is None else qr_json(code),
         "isVerified": details.is_verified,
         "ratchetSync": details.ratchet_sync.value,
+        "isSwitching": details.is_switching,
         "receivingServers": list(details.rcv_servers),
         "sendingServers": list(details.snd_servers),
         "ownCallsAllowed": contact.own_calls_allowed,

@@ -14,7 +14,7 @@ from typing import Any
 
 from simplex_calls.agent import events as agent_events
 from simplex_calls.agent.details import LinkPreview
-from simplex_calls.agent.errors import AgentError, LargeMessage, UnknownConnection
+from simplex_calls.agent.errors import AgentError, LargeMessage, RatchetNotReady, UnknownConnection
 from simplex_calls.agent.events import AgentEvent, FailureReason
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.chat.addresses import Addresses, is_address
@@ -27,7 +27,7 @@ from simplex_calls.chat.contacts import (
     ContactStatus,
     clean_name,
 )
-from simplex_calls.chat.errors import ChatError, ImageError, NotConnectedError, TooLargeError
+from simplex_calls.chat.errors import ChatError, ImageError, KeysNeededError, NotConnectedError, TooLargeError
 from simplex_calls.chat.events import (
     CallMessageDelivered,
     CallMessageFailed,
@@ -547,6 +547,8 @@ class Chat:
             return self._send_body(contact, contact.connection_id, body, notify=notify)
         except LargeMessage as error:
             raise TooLargeError(f"this cannot be sent: {error}") from None
+        except RatchetNotReady as error:
+            raise KeysNeededError(f"nothing can be sent to contact {contact.id}: {error}") from None
         except AgentError as error:
             raise NotConnectedError(f"nothing can be sent to contact {contact.id}: {error}") from None
 

@@ -19,5 +19,9 @@ class RequestGoneError(ChatError):
     """A request to connect was answered already, or its address was deleted."""
 
 
+class KeysNeededError(NotConnectedError):
+    """Nothing can be sent to the contact before new keys are agreed on."""
+
+
 class TooLargeError(ChatError):
     """A text, an offer or an answer is larger than a message can be."""

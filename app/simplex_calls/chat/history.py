@@ -73,6 +73,10 @@ class Notice(Enum):
     """The contact called, and calls from them are not welcome."""
     CODE_CHANGED = "code-changed"
     """New keys were agreed on: the security code is another, and no longer compared."""
+    ADDRESS_CHANGED = "address-changed"
+    """We receive from the contact in another queue now."""
+    CONTACT_CHANGED_ADDRESS = "contact-changed-address"
+    """The contact receives from us in another queue now."""
     CONTACT_DELETED = "contact-deleted"
     """The other side deleted us."""
 

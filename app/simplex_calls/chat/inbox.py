@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from simplex_calls.agent import events as agent_events
-from simplex_calls.agent.events import FailureReason, Integrity, IntegrityKind, RejectionReason
+from simplex_calls.agent.events import (
+    FailureReason,
+    Integrity,
+    IntegrityKind,
+    QueueDirection,
+    RejectionReason,
+    SwitchPhase,
+)
 from simplex_calls.chat.batch import decode_body, decode_info
 from simplex_calls.chat.contacts import Contact, ContactChange, Contacts, ContactStatus
 from simplex_calls.chat.events import (
@@ -47,6 +54,11 @@ JOINED_VERSION = 8
 
 DELETABLE = timedelta(hours=78)
 """How long after a text its sender may take it back: a day and more for the way, as official clients have it."""
+
+_MOVED = {
+    QueueDirection.RECEIVING: Notice.ADDRESS_CHANGED,
+    QueueDirection.SENDING: Notice.CONTACT_CHANGED_ADDRESS,
+}
 
 ConnectionEvent = (
     agent_events.ConfirmationReceived
@@ -155,7 +167,16 @@ class Inbox:
                 contact = self._contacts.set_verified_code(contact, None)
                 self._notice(contact, Notice.CODE_CHANGED)
                 self._outlets.emit(ContactUpdated(contact))
-            case agent_events.RatchetOutOfStep() | agent_events.QuantumResistanceChanged():
+            case agent_events.QueueSwitched(direction=direction, phase=phase):
+                if phase is SwitchPhase.COMPLETED:
+                    self._notice(contact, _MOVED[direction])
+                self._outlets.emit(ContactUpdated(contact))
+            case (
+                agent_events.RatchetOutOfStep()
+                | agent_events.QuantumResistanceChanged()
+                | agent_events.QueueFull()
+                | agent_events.QueueDrained()
+            ):
                 # the contact's details tell
                 self._outlets.emit(ContactUpdated(contact))
 

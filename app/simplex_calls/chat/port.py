@@ -63,6 +63,15 @@ class AgentPort(Protocol):
     def synchronize_ratchet(self, connection_id: int, *, force: bool = False) -> None:
         """Agree on new keys with the other side."""
 
+    async def switch_receiving_queue(self, connection_id: int) -> None:
+        """Receive from the other side in another queue."""
+
+    def abort_switching_queue(self, connection_id: int) -> None:
+        """Let the old queue stay."""
+
+    def is_switching(self, connection_id: int) -> bool:
+        """Whether a queue is being replaced, on either side."""
+
     async def join_connection(
         self, link: str, info: bytes, *, created: Callable[[int], None] | None = None, pq: bool = True
     ) -> int:

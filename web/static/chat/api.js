@@ -93,7 +93,7 @@
  * @property {Qr | null} qr
  * @property {boolean} isVerified
  * @property {"ok" | "allowed" | "required" | "started" | "agreed"} [ratchetSync]
- * @property {boolean} [isSwitching]  left out where the address cannot be changed
+ * @property {boolean} isSwitching  a queue is being replaced
  * @property {string[]} receivingServers
  * @property {string[]} sendingServers
  * @property {boolean | null} ownCallsAllowed  the user's wish for this contact; null: as in the profile

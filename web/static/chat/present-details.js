@@ -46,7 +46,7 @@ export function detailsPanel(contact, details, compared, t) {
       text: ratchetSync === "ok" ? "" : t(`chat.details.sync.${ratchetSync}`),
     },
     moving: isSwitching ? t("chat.details.switching") : "",
-    canMove: isUsable && isSwitching === false && (ratchetSync === "ok" || ratchetSync === "allowed"),
+    canMove: isUsable && !isSwitching && (ratchetSync === "ok" || ratchetSync === "allowed"),
     calls: details.ownCallsAllowed === null ? "profile" : details.ownCallsAllowed ? "yes" : "no",
     callsText: t(`chat.details.calls.${contact.callPermission}`),
     compared: compared === "" ? null : { tone: compared === "same" ? "good" : "bad", text: t(`chat.details.compared.${compared}`) },
