@@ -129,6 +129,10 @@ class Person:
                 for call in client.calls():
                     if call.state is not CallPhase.ENDED:
                         await client.hang_up(call.id)
+            case "rotate":
+                await client.switch_queue(order["contact"])
+            case "switching":
+                return {"switching": client.details(order["contact"]).is_switching}
             case "delete":
                 await client.delete_contact(order["contact"])
             case "contacts":

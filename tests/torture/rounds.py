@@ -57,6 +57,7 @@ class Torture:
             "receive": self._receive,
             "both": self._both,
             "call": self._call,
+            "rotate": self._rotate,
             "connect": self._connect,
         }
         what = self.random.choice(list(activities))
@@ -161,6 +162,22 @@ class Torture:
         await self._quiet(self._phase({"connected"}), name, name)
         await self.people[self.random.choice((name, self._other(name)))].ask("hang up")
         await self._quiet(self._phase(set()), name, name)
+
+    async def _rotate(self, name: str) -> None:
+        """One or both replace the queue that they receive from, while texts go both ways."""
+        movers = self.random.choice(([name], [self._other(name)], ["alice", "bob"]))
+        try:
+            for mover in movers:
+                # refused while an earlier replacement, which somebody's death held up, goes on
+                answer = await self.people[mover].ask("rotate", contact=self.contacts[mover])
+                if "fault" in answer:
+                    raise Broken(f"{mover} cannot replace the queue: {answer}")
+        finally:
+            await self._both(name)
+        await self._quiet(self._moved, name, name)
+
+    async def _moved(self, name: str) -> bool:
+        return not (await self.people[name].ask("switching", contact=self.contacts[name]))["switching"]
 
     async def _connect(self, name: str) -> None:
         """A new pair of contacts; the old ones are removed."""
@@ -310,6 +327,8 @@ class Torture:
                 items[name] = await self._items(name)
                 overs = [item for item in items[name] if item["kind"] == "text" and item["text"].endswith(" over")]
                 if len(overs) < 2 or not await self._all_sent(name) or not await self._phase(set())(name):
+                    return False
+                if not await self._moved(name):
                     return False
             return True
 
