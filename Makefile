@@ -15,7 +15,7 @@ run: .make/run ## two people's windows and a video call between them (ARGS="--he
 test: test-unit test-web test-e2e ## all tests
 
 test-unit: .make/dev ## unit tests of the Python floors
-	$(BIN)/pytest tests $(ARGS)
+	$(BIN)/pytest tests -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-web: .make/dev ## unit tests of the pages
 	npm --prefix web test
