@@ -247,10 +247,13 @@ async def test_a_new_queue_that_is_gone_leaves_the_old_one(alice: Person, bob: P
     assert not any(isinstance(event, ConnectionFailed) for event in alice.events + bob.events)
 
 
-async def test_a_replacement_survives_new_ratchet_keys(alice: Person, bob: Person) -> None:
+@pytest.mark.parametrize("askers", ["alice", "bob", "both"])
+async def test_a_replacement_survives_new_ratchet_keys(alice: Person, bob: Person, askers: str) -> None:
     await connect(alice, bob)
     await alice.agent.switch_receiving_queue(alice.contact)
-    bob.agent.synchronize_ratchet(bob.contact, force=True)
+    for name, person in (("alice", alice), ("bob", bob)):
+        if askers in (name, "both"):
+            person.agent.synchronize_ratchet(person.contact, force=True)
     await until(
         lambda: alice.agent.ratchet_sync(alice.contact) is bob.agent.ratchet_sync(bob.contact) is RatchetSync.OK
     )

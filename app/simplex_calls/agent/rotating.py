@@ -37,6 +37,7 @@ from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import CLIENT_VERSIONS, highest_common
 from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, Random, X25519PrivateKey
 from simplex_calls.smp.commands import QueueMode
+from simplex_calls.smp.sender_keys import new_sender_key
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +153,9 @@ class Rotation:
         old = None if new is None else next((queue for queue in queues if queue.id == new.replaces), None)
         if new is None or old is None or info.version not in CLIENT_VERSIONS:
             raise RotationRefused("keys came for no new queue of this connection")
-        self._require(connection)
+        # taken while the ratchet is started again, too: they would not come another time
+        if connection.state is not ConnectionState.CONNECTED:
+            raise RotationRefused("queues cannot be replaced now")
         if (old.rotation, RotationEvent.THEIR_KEY) not in RCV_TRANSITIONS:
             raise RotationRefused("the new queue has its keys already")
         try:
@@ -257,7 +260,7 @@ class Rotation:
         return True
 
     def _send_key(self, connection: Connection, old: SndQueue, info: QueueInfo, e2e_key: X25519PrivateKey) -> None:
-        auth_key = X25519PrivateKey.generate(self._random)
+        auth_key = new_sender_key(self._random, sender_can_secure=info.sender_can_secure)
         try:
             new = self._store.add_snd_queue(
                 connection.id,
