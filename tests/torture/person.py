@@ -21,6 +21,7 @@ from simplex_calls.client import (
     Settings,
     TextDetails,
 )
+from simplex_calls.client_errors import user_errors
 from simplex_calls.database import DatabaseKey, watch_points
 from simplex_calls.events import CallChanged, CallStats, ContactRequestAdded, PageWanted
 from simplex_calls.relay import Relay, RelayConfig
@@ -114,6 +115,8 @@ class Person:
                 self._points, self._kill_at = itertools.count(1), order["kill_at"]
             case "invite":
                 return {"link": str(await client.create_invitation())}
+            case "forget address":
+                await client.delete_address()
             case "address":
                 return {"link": str(await client.create_address())}
             case "connect":
@@ -131,8 +134,8 @@ class Person:
                         await client.hang_up(call.id)
             case "rotate":
                 await client.switch_queue(order["contact"])
-            case "switching":
-                return {"switching": client.details(order["contact"]).is_switching}
+            case "resync":
+                self._renew_keys(order["contact"])
             case "delete":
                 await client.delete_contact(order["contact"])
             case "contacts":
@@ -147,12 +150,24 @@ class Person:
                         for contact in client.contacts()
                     ]
                 }
-            case "history":
+            case "facts":
                 items = client.history(order["contact"], limit=HISTORY)
-                return {"items": [_shown(item) for item in items if item.id > order["after"]]}
-            case "calls":
-                return {"calls": [call.state.value for call in client.calls()]}
+                details = client.details(order["contact"])
+                return {
+                    "items": [_shown(item) for item in items if item.id > order["after"]],
+                    "calls": [call.state.value for call in client.calls()],
+                    "switching": details.is_switching,
+                    "sync": details.ratchet_sync.value,
+                }
         return {}
+
+    def _renew_keys(self, contact_id: int) -> None:
+        """What :meth:`Client.synchronize` does, but without need: no round leaves the keys out of step."""
+        agent, connection_id = self._client._agent, self._client.contact(contact_id).connection_id
+        assert agent is not None
+        assert connection_id is not None
+        with user_errors():
+            agent.synchronize_ratchet(connection_id, force=True)
 
     def _link(self, contact_id: int) -> str | None:
         link = self._client.invitation_link(contact_id)

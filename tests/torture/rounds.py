@@ -36,6 +36,8 @@ class Torture:
         """The newest item of each one's history that was checked."""
         self.stored: dict[str, list[str]] = {}
         """What each one said to have stored since."""
+        self.renews = False
+        """Whether keys are renewed in this round: receipts are not sent until that is done."""
         self.number = 0
         self.texts = 0
         self.kills = 0
@@ -58,8 +60,10 @@ class Torture:
             "both": self._both,
             "call": self._call,
             "rotate": self._rotate,
+            "resync": self._resync,
             "connect": self._connect,
         }
+        self.renews = False
         what = self.random.choice(list(activities))
         by_point = self.random.random() < 0.7
         kill_at = self.random.randint(1, self.random.choice((5, 15, 60))) if by_point else None
@@ -136,7 +140,9 @@ class Torture:
         for _ in range(count):
             self.texts += 1
             texts.append(f"{self.number}.{self.texts} {'long ' * self.random.choice((0, 0, 0, 500))}")
-        await self.people[name].ask("send", contact=self.contacts[name], texts=texts)
+        answer = await self.people[name].ask("send", contact=self.contacts[name], texts=texts)
+        if "error" in answer and not (self.renews and answer["error_id"] == "client.error.keys-needed"):
+            raise Broken(f"{name} cannot send: {answer}")
 
     async def _send(self, name: str) -> None:
         await self._say(name, self.random.randint(1, 12))
@@ -177,7 +183,25 @@ class Torture:
         await self._quiet(self._moved, name, name)
 
     async def _moved(self, name: str) -> bool:
-        return not (await self.people[name].ask("switching", contact=self.contacts[name]))["switching"]
+        return (await self._facts(name))["switching"] is False
+
+    async def _resync(self, name: str) -> None:
+        """One or both want new keys, while texts go both ways and sometimes a queue is replaced."""
+        self.renews = True
+        askers = self.random.choice(([name], [self._other(name)], ["alice", "bob"]))
+        if self.random.random() < 0.25:
+            await self.people[self._other(name)].ask("rotate", contact=self.contacts[self._other(name)])
+        if self.random.random() < 0.5:
+            await self._say(name, self.random.randint(1, 4))
+        try:
+            # one after the other, or at once
+            await asyncio.gather(*(self.people[asker].ask("resync", contact=self.contacts[asker]) for asker in askers))
+        finally:
+            await self._both(name)
+        await self._quiet(self._in_step, name, name)
+
+    async def _in_step(self, name: str) -> bool:
+        return (await self._facts(name))["sync"] == "ok"
 
     async def _connect(self, name: str) -> None:
         """A new pair of contacts; the old ones are removed."""
@@ -202,9 +226,12 @@ class Torture:
     async def _invited(self, name: str, old: dict[str, int]) -> str:
         """A one-time link, or the person's address."""
         by_address = self.random.random() < 0.4
+        is_fresh = self.random.random() < 0.5
         while True:
             if by_address:
                 with suppress(Died):
+                    if is_fresh:
+                        await self.people[name].ask("forget address")
                     return str((await self.people[name].ask("address"))["link"])
                 await self._survive(name)
                 continue
@@ -274,25 +301,21 @@ class Torture:
             process.sent.clear()
         self.stored = {}
 
-    async def _items(self, name: str) -> list[dict[str, Any]]:
-        answer = await self.people[name].ask("history", contact=self.contacts[name], after=self.seen[name])
+    async def _facts(self, name: str) -> dict[str, Any]:
+        """What is new in one's history, and how connection and calls stand."""
+        answer = await self.people[name].ask("facts", contact=self.contacts[name], after=self.seen[name])
         if "items" not in answer:
             raise Broken(f"{name} has no history: {answer}")
-        return list(answer["items"])
+        return answer
 
     async def _all_sent(self, name: str) -> bool:
-        return all(
-            item["delivery"] not in UNDELIVERED
-            for item in await self._items(name)
-            if item["kind"] == "text" and item["direction"] == "sent"
-        )
+        return not any(item["delivery"] in UNDELIVERED for item in _texts(await self._facts(name), "sent"))
 
     def _phase(self, states: set[str]) -> Callable[[str], Awaitable[bool]]:
-        """Whether all of a person's calls that are not over are in these states (and, if states are given, one is)."""
+        """Whether a person's calls that are not over are in these states."""
 
         async def condition(name: str) -> bool:
-            calls = set((await self.people[name].ask("calls"))["calls"]) - {"ended"}
-            return calls == states if states else not calls
+            return _calls(await self._facts(name)) == states
 
         return condition
 
@@ -310,6 +333,9 @@ class Torture:
 
     async def _check(self) -> None:
         """Send a text each way, which arrives after all others; then both histories tell the same."""
+        if self.renews:
+            # nothing can be sent before
+            await until(self._both_in_step, *self.people.values())
         for name in self.people:
             self.texts += 1
             answer = await self.people[name].ask(
@@ -317,28 +343,22 @@ class Torture:
             )
             if "error" in answer:
                 raise Broken(f"{name} cannot send: {answer}")
-        items: dict[str, list[dict[str, Any]]] = {}
+        facts: dict[str, dict[str, Any]] = {}
 
         async def settled() -> bool:
-            if not any([await self._phase(set())(name) for name in self.people]):
+            for name in self.people:
+                facts[name] = await self._facts(name)
+            if all(_calls(known) for known in facts.values()):
                 # it was set up after all: somebody ends it. One that a single side still sees must end by itself
                 await self.people[self.random.choice(list(self.people))].ask("hang up")
-            for name in self.people:
-                items[name] = await self._items(name)
-                overs = [item for item in items[name] if item["kind"] == "text" and item["text"].endswith(" over")]
-                if len(overs) < 2 or not await self._all_sent(name) or not await self._phase(set())(name):
-                    return False
-                if not await self._moved(name):
-                    return False
-            return True
+            return all(self._is_settled(known) for known in facts.values())
 
         await until(settled, *self.people.values())
+        items = {name: known["items"] for name, known in facts.items()}
         for name, person in self.people.items():
             other = self._other(name)
-            sent = [item["text"] for item in items[name] if item["kind"] == "text" and item["direction"] == "sent"]
-            received = [
-                item["text"] for item in items[other] if item["kind"] == "text" and item["direction"] == "received"
-            ]
+            sent = [item["text"] for item in _texts(facts[name], "sent")]
+            received = [item["text"] for item in _texts(facts[other], "received")]
             if sent != received:
                 raise Broken(f"{name} sent {_short(sent)}, {other} received {_short(received)}")
             stored = self.stored.pop(name, []) + person.sent
@@ -351,6 +371,21 @@ class Torture:
             if items[name]:
                 self.seen[name] = items[name][-1]["id"]
 
+    def _is_settled(self, known: dict[str, Any]) -> bool:
+        """Whether all has arrived, with a receipt, and nothing is under way."""
+        done = {"sent", "received"} if self.renews else {"received"}
+        overs = [item for item in known["items"] if item["kind"] == "text" and item["text"].endswith(" over")]
+        return (
+            len(overs) == 2
+            and all(item["delivery"] in done for item in _texts(known, "sent"))
+            and not _calls(known)
+            and not known["switching"]
+            and known["sync"] == "ok"
+        )
+
+    async def _both_in_step(self) -> bool:
+        return all([await self._in_step(name) for name in self.people])
+
     async def _state(self) -> str:
         """What a report needs."""
         state = {}
@@ -360,8 +395,8 @@ class Torture:
                     state[name] = {
                         "over": person.over.is_set(),
                         "contacts": await self._list(name),
-                        "items": (await self._items(name))[-12:],
-                        "calls": (await person.ask("calls"))["calls"],
+                        **(facts := await self._facts(name)),
+                        "items": facts["items"][-12:],
                         "events": person.events[-12:],
                     }
         return repr(state)
@@ -369,3 +404,11 @@ class Torture:
 
 def _short(texts: list[str]) -> list[str]:
     return [text[:12] for text in texts]
+
+
+def _texts(facts: dict[str, Any], direction: str) -> list[dict[str, Any]]:
+    return [item for item in facts["items"] if item["kind"] == "text" and item["direction"] == direction]
+
+
+def _calls(facts: dict[str, Any]) -> set[str]:
+    return set(facts["calls"]) - {"ended"}
