@@ -3,7 +3,9 @@
 A page (ours, the official apps', or a script) gets ``{"corrId": n, "command": {"type": …}}`` and sends
 ``{"corrId": n, "resp": {"type": …}, "command": …}`` (``call.ts`` of the official page). Descriptions and candidates are
 LZ-compressed base64 texts that are passed on unread. What only our page knows: the command ``call``, the responses
-``stats``, ``accept`` and ``reject``, and ``code`` in ``error``.
+``stats``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; and what a call without
+SimpleX needs: the command ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey`` in
+``answer``, the responses ``pasteStart`` and ``paste``.
 """
 
 from __future__ import annotations
@@ -14,10 +16,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from simplex_calls.chat.messages import CallMedia
+
 MAX_TEXT_LENGTH = 15_000
 """Most characters of a description or of candidates: what fits into a chat message."""
 
+MAX_PASTED_LENGTH = 4 * MAX_TEXT_LENGTH
+"""Most characters of a pasted text; what we write is far below."""
+
 MAX_ERROR_LENGTH = 300
+MAX_FEATURES = 16
 _MAX_NUMBER = 2**53
 _SIGNALLING = ("capabilities", "offer", "answer", "ice")
 
@@ -68,6 +76,8 @@ class Capabilities:
     """The page has a microphone; whether it can encrypt frames."""
 
     encryption: bool
+    features: tuple[str, ...] = ()
+    """What the page can do beyond the official one, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,7 @@ class PageOffer:
     description: str = field(repr=False)
     candidates: str = field(repr=False)
     encryption: bool
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,7 @@ class PageAnswer:
 
     description: str = field(repr=False)
     candidates: str = field(repr=False)
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +175,20 @@ class RejectOther:
 
 
 @dataclass(frozen=True, slots=True)
+class PasteStart:
+    """The user starts a call whose texts travel by another channel."""
+
+    media: CallMedia
+
+
+@dataclass(frozen=True, slots=True)
+class PasteText:
+    """A text of such a call, or a part of one, that the user has pasted."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PageStats:
     """What a page has counted so far in its call."""
 
@@ -205,6 +231,8 @@ Response = (
     | PageFault
     | AcceptOther
     | RejectOther
+    | PasteStart
+    | PasteText
     | PageStats
     | UnknownResponse
 )
@@ -244,11 +272,11 @@ def _name(resp: Mapping[str, Any]) -> str:
 def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
     match resp.get("type"):
         case "capabilities":
-            return Capabilities(_encryption(resp))
+            return Capabilities(_encryption(resp), _features(resp))
         case "offer":
-            return PageOffer(_text(resp, "offer"), _text(resp, "iceCandidates"), _encryption(resp))
+            return PageOffer(_text(resp, "offer"), _text(resp, "iceCandidates"), _encryption(resp), _features(resp))
         case "answer":
-            return PageAnswer(_text(resp, "answer"), _text(resp, "iceCandidates"))
+            return PageAnswer(_text(resp, "answer"), _text(resp, "iceCandidates"), _features(resp))
         case "ice":
             return PageCandidates(_text(resp, "iceCandidates"))
         case "connection":
@@ -269,6 +297,10 @@ def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
             return AcceptOther(_short(resp, "callId"))
         case "reject":
             return RejectOther(_short(resp, "callId"))
+        case "pasteStart":
+            return PasteStart(_media(resp))
+        case "paste":
+            return PasteText(_pasted(resp))
         case "stats":
             return _stats(_object(resp, "stats"))
         case str():
@@ -311,11 +343,38 @@ def _encryption(resp: Mapping[str, Any]) -> bool:
     return _flag(_object(resp, "capabilities"), "encryption")
 
 
+def _features(resp: Mapping[str, Any]) -> tuple[str, ...]:
+    capabilities = resp.get("capabilities")
+    return feature_names(capabilities.get("features") if isinstance(capabilities, Mapping) else None)
+
+
+def feature_names(value: object) -> tuple[str, ...]:
+    """The names of features in whatever came; what is none is passed over."""
+    names = value if isinstance(value, list) else []
+    known = [name for name in names if isinstance(name, str) and re.fullmatch(r"[\x21-\x7e]{1,32}", name)]
+    return tuple(known[:MAX_FEATURES])
+
+
 def _source(value: Mapping[str, Any]) -> MediaSource:
     try:
         return MediaSource(value.get("source"))
     except ValueError:
         raise PageError("source is not one of the four") from None
+
+
+def _media(value: Mapping[str, Any]) -> CallMedia:
+    try:
+        return CallMedia(value.get("media"))
+    except ValueError:
+        raise PageError("media is neither audio nor video") from None
+
+
+def _pasted(value: Mapping[str, Any]) -> str:
+    text = value.get("text")
+    if not isinstance(text, str):
+        raise PageError("text is missing or not a text")
+    # one character more than can be right: whoever reads it tells the user
+    return text[: MAX_PASTED_LENGTH + 1]
 
 
 def _path_of(resp: Mapping[str, Any]) -> MediaPath | None:

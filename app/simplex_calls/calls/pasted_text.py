@@ -4,8 +4,8 @@ SimpleX RFC "2022-04-20 video calls", "Initial Prototype": the messages that set
 another channel. The members are named as in the chat protocol's call messages; ``id`` says which answer belongs to
 which offer. Both sides' X25519 keys travel, not the frame key: who only reads the channel cannot decrypt a frame.
 
-What mail and messengers do to a text is undone: line breaks, spaces and quote marks in it, words around
-it, typographic quotes.
+What mail and messengers do to a text is undone: line breaks, spaces and quote marks in it,
+words around it, typographic quotes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from simplex_calls.calls.page import MAX_TEXT_LENGTH
+from simplex_calls.calls.page import MAX_PASTED_LENGTH, MAX_TEXT_LENGTH, feature_names
 from simplex_calls.chat.messages import CallMedia, RtcSession
 from simplex_calls.crypto import CryptoError, X25519PublicKey
 from simplex_calls.smp.encoding import base64url, from_base64url
@@ -24,9 +24,6 @@ from simplex_calls.smp.errors import DecodeError
 
 ID_SIZE = 16
 VERSION = 1
-MAX_LENGTH = 4 * MAX_TEXT_LENGTH
-"""Most characters of a text that is read; what we write is far below."""
-
 PART_LENGTH = 1000
 """Most characters of a text in one QR code: cameras of ordinary computers read it from a screen."""
 MAX_PARTS = 60
@@ -34,8 +31,6 @@ MAX_PARTS = 60
 _MANGLED = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "″": '"'})
 _BLANK = re.compile(r"[\s>\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
-_FEATURE = re.compile(r"[\x21-\x7e]{1,32}")
-_MAX_FEATURES = 16
 _PART = re.compile(r"simplex-call:([0-9]{1,2})/([0-9]{1,2}):([A-Za-z0-9_-]{22}):(.+)")
 
 
@@ -92,7 +87,7 @@ def read(text: str) -> PastedOffer | PastedAnswer:
     Raises :class:`PastedTextError` with ``reason`` ``none`` (no such text in it), ``damaged``, ``too-large`` or
     ``newer`` (of a version that we do not know).
     """
-    if len(text) > MAX_LENGTH:
+    if len(text) > MAX_PASTED_LENGTH:
         raise PastedTextError("too-large")
     text = _BLANK.sub("", text).translate(_MANGLED)
     start, end = text.find('{"simplexCall"'), text.rfind("}")
@@ -118,7 +113,7 @@ def _message(value: Mapping[str, Any]) -> PastedOffer | PastedAnswer:
         raise ValueError("no id")
     session = RtcSession(_packed(value["rtcSession"]), _packed(value["rtcIceCandidates"]))
     key = X25519PublicKey.from_der(from_base64url(value["callDhPubKey"]))
-    features = _features(value.get("features", []))
+    features = feature_names(value.get("features"))
     match value["type"]:
         case "offer":
             return PastedOffer(id_, CallMedia(value["media"]), session, key, features)
@@ -132,13 +127,6 @@ def _packed(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH or _BASE64.fullmatch(value) is None:
         raise ValueError("not base64")
     return value
-
-
-def _features(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError("not a list")
-    names = [name for name in value if isinstance(name, str) and _FEATURE.fullmatch(name)]
-    return tuple(names[:_MAX_FEATURES])
 
 
 def split(text: str, id_: bytes) -> list[str]:

@@ -42,9 +42,9 @@ MAX_HELD = 64
 _MAX_PAST = 64
 
 _FATAL_COMMANDS = frozenset({"capabilities", "start", "offer", "answer"})
-_HARMLESS = frozenset({"no-camera", "camera-denied", "camera-busy", "ended"})
+HARMLESS_CODES = frozenset({"no-camera", "camera-denied", "camera-busy", "ended"})
 """Codes of faults that a call goes on with: it has no picture, or a command came too late for the call before."""
-_FAULTS = {
+FAULTS = {
     "no-microphone": CallFailure.NO_MICROPHONE,
     "microphone-busy": CallFailure.NO_MICROPHONE,
     "permission-denied": CallFailure.PERMISSION_DENIED,
@@ -52,6 +52,7 @@ _FAULTS = {
     "connection-failed": CallFailure.NO_CONNECTION,
     "setup-failed": CallFailure.PAGE,
 }
+"""What our page's codes of faults mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class Turn:
                 self._command(call, type="ice", iceCandidates=candidates)
             case Action.PAGE_END:
                 # a page that has an error to show stays, until its user closes it
-                keep = call.failure in {*_FAULTS.values(), CallFailure.CONNECTION_LOST}
+                keep = call.failure in {*FAULTS.values(), CallFailure.CONNECTION_LOST}
                 self.effects.append(EndPage(call.id, keep))
             case Action.SEND_INVITATION if call.keys is not None:
                 self._send(call, CallInvitation(call.wire_id, call.media, encryption=True, dh_key=call.keys.public))
@@ -376,11 +377,11 @@ class Turn:
                 pass
 
     def _fault(self, call: Call, command: str | None, code: str | None) -> None:
-        failure = _FAULTS.get(code or "")
+        failure = FAULTS.get(code or "")
         if failure is None and command in _FATAL_COMMANDS:
             # the official page has no codes; before a call it fails for want of a permission only
             failure = CallFailure.PERMISSION_DENIED if command == "capabilities" else CallFailure.PAGE
-        if failure is None or code in _HARMLESS or (command is not None and command not in _FATAL_COMMANDS):
+        if failure is None or code in HARMLESS_CODES or (command is not None and command not in _FATAL_COMMANDS):
             self.ignored.append("page: error that does not end the call")
             return
         if failure is CallFailure.NO_CONNECTION and call.connected_at is not None:
