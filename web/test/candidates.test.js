@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CandidateGroups, FIRST_MS, GROUP_MS, SETTLE_MS } from "../static/call/candidates.js";
+import { ALL_MS, CandidateGroups, FIRST_MS, GROUP_MS, SETTLE_MS } from "../static/call/candidates.js";
 import { FakeClock } from "./support/fakes.js";
 
 /** @returns {{clock: FakeClock, groups: CandidateGroups, sent: string[][]}} */
@@ -85,4 +85,22 @@ test("closed, it sends nothing more and leaves no timer", async () => {
   await clock.advance(1000);
   assert.deepEqual(sent, []);
   assert.equal(clock.pending, 0);
+});
+
+test("where nothing can follow, the first group waits for all", async () => {
+  const { clock, groups } = build();
+  const first = groups.first(true);
+  groups.add(candidate("a"));
+  await clock.advance(ALL_MS - 1);
+  groups.add(candidate("b"));
+  groups.complete();
+  assert.deepEqual(names(await first), ["a", "b"]);
+});
+
+test("… but not for ever", async () => {
+  const { clock, groups } = build();
+  const first = groups.first(true);
+  groups.add(candidate("a"));
+  await clock.advance(ALL_MS);
+  assert.deepEqual(names(await first), ["a"]);
 });

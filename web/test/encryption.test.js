@@ -79,6 +79,35 @@ test("the key goes to the worker first, as bytes", () => {
   assert.deepEqual([...worker.messages[0].key], Array(32).fill(1));
 });
 
+test("a key that comes later: transforms stand at once, and are confirmed only with it, however long it takes", async () => {
+  const { engine, worker, clock } = build("script");
+  worker.isSilent = true;
+  const encryption = new CallEncryption(engine, null);
+  encryption.protect(transceiver("audio").real);
+  let isReady = false;
+  const ready = encryption.ready().then(() => (isReady = true));
+  await clock.advance(600_000);
+  assert.equal(encryption.hasKey, false);
+  assert.equal(isReady, false);
+  assert.deepEqual(worker.messages.map(({ type }) => type), ["transform", "transform"]);
+  encryption.setKey(KEY);
+  assert.equal(worker.messages[2].type, "key");
+  for (const { id } of worker.messages.slice(0, 2)) worker.say({ type: "ready", id });
+  await ready;
+  assert.throws(() => encryption.setKey(KEY), EncryptionError);
+});
+
+test("with its late key a silent worker has no more time than others", async () => {
+  const { engine, worker, clock } = build("streams");
+  worker.isSilent = true;
+  const encryption = new CallEncryption(engine, null);
+  encryption.protect(transceiver("audio").real);
+  encryption.setKey(KEY);
+  const outcome = assert.rejects(encryption.ready(), EncryptionError);
+  await clock.advance(60_000);
+  await outcome;
+});
+
 test("a worker that fails, or does not load, makes everything fail", async () => {
   for (const event of [Object.assign(new Event("message"), { data: { type: "failed", message: "no" } }), new Event("error")]) {
     const { engine, worker, clock } = build("streams");

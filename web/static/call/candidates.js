@@ -12,6 +12,8 @@
 export const SETTLE_MS = 20;
 /** … or this long after it was asked for, even when it is empty. */
 export const FIRST_MS = 100;
+/** Where nothing can follow, the first group is all of them: a server that does not answer is waited for this long. */
+export const ALL_MS = 5000;
 /** A later group collects for this long. */
 export const GROUP_MS = 100;
 
@@ -23,7 +25,7 @@ export class CandidateGroups {
   #send;
   /** @type {unknown} */
   #timer = null;
-  /** @type {"before" | "first" | "later" | "closed"} */
+  /** @type {"before" | "first" | "all" | "later" | "closed"} */
   #stage = "before";
   #isComplete = false;
   /** @type {((candidates: RTCIceCandidateInit[]) => void) | null} */
@@ -49,19 +51,21 @@ export class CandidateGroups {
   /** There are no more candidates. */
   complete() {
     this.#isComplete = true;
-    if (this.#stage === "first" || this.#stage === "later") this.#flush();
+    if (this.#stage !== "before" && this.#stage !== "closed") this.#flush();
   }
 
   /**
    * The first group; ask for it once, when the local description is set.
    *
+   * @param {boolean} [isAll]  there can be no later one
    * @returns {Promise<RTCIceCandidateInit[]>}
    */
-  first() {
+  first(isAll = false) {
     return new Promise((resolve) => {
       this.#resolveFirst = resolve;
-      this.#stage = "first";
+      this.#stage = isAll ? "all" : "first";
       if (this.#isComplete) this.#flush();
+      else if (isAll) this.#startTimer(ALL_MS);
       else this.#startTimer(this.#collected.length > 0 ? SETTLE_MS : FIRST_MS);
     });
   }

@@ -60,20 +60,38 @@ export class CallEncryption {
   #transforms = [];
   /** @type {EncryptionError | null} */
   #failure = null;
+  #hasKey = false;
+  /** What begins with the key: until it is there the worker confirms nothing. @type {(() => void)[]} */
+  #afterKey = [];
 
   /**
    * @param {EncryptionEngine} engine
-   * @param {string} key  the call's key in base64url
+   * @param {string | null} key  the call's key in base64url; null if it comes later (`setKey`), and nothing flows before
    * @throws {EncryptionError} if the engine cannot; TypeError if the key is none
    */
   constructor(engine, key) {
     if (!engine.support) throw new EncryptionError("This browser cannot encrypt media frames.");
-    const bytes = decodeKey(key);
+    const bytes = key === null ? null : decodeKey(key);
     this.#engine = engine;
     this.#worker = engine.createWorker();
     this.#worker.addEventListener("message", ({ data }) => this.#receive(data));
     this.#worker.addEventListener("error", () => this.#fail("The encryption worker did not start."));
-    this.#worker.postMessage({ type: "key", key: bytes }, [bytes.buffer]);
+    if (bytes) this.#giveKey(bytes);
+  }
+
+  get hasKey() {
+    return this.#hasKey;
+  }
+
+  /**
+   * The call's key, if it was not there from the start.
+   *
+   * @param {string} key  in base64url
+   * @throws {TypeError} if it is none
+   */
+  setKey(key) {
+    if (this.#hasKey) throw new EncryptionError("The call has its key already.");
+    this.#giveKey(decodeKey(key));
   }
 
   /** What the connection's configuration needs so that frames can be transformed. */
@@ -115,6 +133,13 @@ export class CallEncryption {
     this.#worker.terminate();
   }
 
+  /** @param {Uint8Array<ArrayBuffer>} bytes */
+  #giveKey(bytes) {
+    this.#hasKey = true;
+    this.#worker.postMessage({ type: "key", key: bytes }, [bytes.buffer]);
+    for (const start of this.#afterKey.splice(0)) start();
+  }
+
   /**
    * @param {"encrypt" | "decrypt"} operation
    * @param {string} media
@@ -145,10 +170,16 @@ export class CallEncryption {
         return;
       }
       const { clock } = this.#engine;
-      const timer = clock.setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new EncryptionError("The encryption worker does not answer."));
-      }, timeout);
+      /** @type {unknown} */
+      let timer;
+      const startTimer = () => {
+        timer = clock.setTimeout(() => {
+          this.#waiting.delete(id);
+          reject(new EncryptionError("The encryption worker does not answer."));
+        }, timeout);
+      };
+      if (this.#hasKey) startTimer();
+      else this.#afterKey.push(startTimer);
       this.#waiting.set(id, {
         resolve: (value) => {
           clock.clearTimeout(timer);
@@ -174,6 +205,7 @@ export class CallEncryption {
 
   /** @param {string} message */
   #fail(message) {
+    this.#afterKey = [];
     this.#failure ??= new EncryptionError(message);
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
