@@ -33,6 +33,7 @@ from simplex_calls.chat.messages import (
     RtcSession,
 )
 from simplex_calls.crypto import X25519PublicKey
+from tests.calls.packing import bomb
 from tests.calls.world import CONTACT, Side, exchange, run
 
 SESSION = RtcSession("b2ZmZXI=", "aWNl")
@@ -274,6 +275,43 @@ def test_no_more_candidates_are_held_than_fit() -> None:
     for _ in range(MAX_HELD + 5):
         called.receive(CallExtra(b"i" * 16, "eA=="))
     assert len(called.call.held_extra) == MAX_HELD
+
+
+def test_a_description_that_expands_without_end_ends_the_call() -> None:
+    endless = bomb(3_000)
+    for session in (RtcSession(endless, SESSION.candidates), RtcSession(SESSION.description, endless)):
+        side = calling()
+        side.receive(replace(offer(side.call.wire_id), session=session))
+        assert reason(side) == (EndReason.FAILED, CallFailure.BAD_DESCRIPTION)
+        side = offered()
+        side.receive(CallAnswer(side.call.wire_id, session))
+        assert reason(side) == (EndReason.FAILED, CallFailure.BAD_DESCRIPTION)
+        # what was not awaited changes nothing, whatever it is
+        side = ringing()
+        side.receive(CallAnswer(side.call.wire_id, session))
+        side.receive(CallOffer(side.call.wire_id, CallMedia.AUDIO, True, session, PEER.public))
+        assert side.states == [CallState.RINGING]
+
+
+def test_candidates_that_expand_without_end_are_passed_over() -> None:
+    side = offered()
+    side.receive(CallExtra(side.call.wire_id, bomb(3_000)))
+    side.receive(CallExtra(side.call.wire_id, SESSION.candidates))
+    assert side.call.held_extra == (SESSION.candidates,)
+
+
+def test_nobody_crowds_out_what_is_known_of_anothers_calls() -> None:
+    side = ringing()
+    wire_id = side.call.wire_id
+    side.receive(CallEnd(wire_id))
+    for number in range(2_000):
+        side.receive(CallEnd(number.to_bytes(16, "big")), contact_id=CONTACT + 1)
+    # this invitation came already: it does not ring again
+    side.receive(invitation(wire_id))
+    assert side.states == []
+    for contact_id in range(1_000, 2_000):
+        side.receive(CallEnd(b"x"), contact_id=contact_id)
+    assert len(side.board.past) == 512
 
 
 def test_the_page_gets_the_key_and_only_where_frames_are_encrypted() -> None:

@@ -349,6 +349,26 @@ test("candidates: before the call and before the description they are kept, bad 
   assert.equal(bench.shot.phase, "connecting");
 });
 
+test("candidates without end: the engine gets some, the call goes on", async () => {
+  const bench = new Bench();
+  await bench.start();
+  await bench.answer();
+  const flood = pack(Array.from({ length: 5_000 }, (_, number) => ({ candidate: `candidate:${number}` })));
+  for (let time = 0; time < 20; time += 1) assert.deepEqual(await bench.command({ type: "ice", iceCandidates: flood }), { type: "ok" });
+  await settle();
+  assert.equal(bench.connection.remoteCandidates.length, 512);
+  assert.equal(bench.shot.phase, "connecting");
+});
+
+test("an offer with media without end is refused before the engine sees it", async () => {
+  const bench = new Bench();
+  await bench.capabilities();
+  const sdp = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(1_000);
+  const response = await bench.command({ type: "offer", offer: pack({ type: "offer", sdp }), iceCandidates: pack([]), media: "audio" });
+  assert.deepEqual([response.type, response.code], ["error", "setup-failed"]);
+  assert.equal(bench.connections.length, 0);
+});
+
 test("candidates that are found after the first group follow as ice", async () => {
   const bench = new Bench();
   await bench.start();

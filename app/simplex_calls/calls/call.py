@@ -27,6 +27,8 @@ class CallFailure(Enum):
     """The other app does not encrypt frames."""
     BAD_KEY = "bad-key"
     """The other side's key was refused."""
+    BAD_DESCRIPTION = "bad-description"
+    """The other app's description of the call is larger than any that is meant."""
     PEER_SILENT = "peer-silent"
     """The other app accepted the call but did not go on."""
     NO_CONNECTION = "no-connection"

@@ -47,6 +47,11 @@ class PastedSession:
         """Whether its page may still be opened."""
         return self._attached is None and self._call.state is PastedState.CHOOSING
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a page and is not over."""
+        return self._attached is not None and self._call.state is not PastedState.ENDED
+
     async def attach(self, page: Page) -> None:
         """Serve the page until it is gone, which ends the call; a second page is closed at once."""
         if not self.is_waiting:

@@ -158,11 +158,9 @@ class Switchboard:
             case CallOffer():
                 turn.offer(contact_id, message, sent_at)
             case CallAnswer():
-                if call := turn.find(contact_id, message.call_id, "x.call.answer"):
-                    turn.apply(call, CallEvent.ANSWER, session=message.session, yielded=None)
+                turn.answer(contact_id, message)
             case CallExtra():
-                if call := turn.find(contact_id, message.call_id, "x.call.extra"):
-                    turn.apply(call, CallEvent.EXTRA, candidates=message.candidates)
+                turn.candidates(contact_id, message)
             case CallEnd():
                 turn.peer_end(contact_id, message.call_id)
         return _step(turn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import Any
 from simplex_calls.calls.call import Call, CallFailure, Yielded
 from simplex_calls.calls.effects import Effect, EndPage, PageCommand, SendMessage, WantPage
 from simplex_calls.calls.keys import CallKeyError, CallKeyPair, FrameKey
+from simplex_calls.calls.packed import is_bounded
 from simplex_calls.calls.page import (
     Capabilities,
     PageAnswer,
@@ -39,7 +41,9 @@ MAX_RINGING = 8
 """More calls than this are not shown at once: further ones get a busy end."""
 MAX_HELD = 64
 """Most groups of candidates held back per call and direction; more are dropped."""
-_MAX_PAST = 64
+_MAX_PAST = 512
+_MAX_PAST_OF_CONTACT = 16
+"""So many of the calls that are over are remembered for each contact: nobody crowds another's out."""
 
 _FATAL_COMMANDS = frozenset({"capabilities", "start", "offer", "answer"})
 HARMLESS_CODES = frozenset({"no-camera", "camera-denied", "camera-busy", "ended"})
@@ -81,7 +85,13 @@ class Turn:
     @property
     def past(self) -> tuple[Past, ...]:
         """The latest calls that are over."""
-        return tuple(self._past[-_MAX_PAST:])
+        counts: Counter[int] = Counter()
+        kept: list[Past] = []
+        for past in reversed(self._past):
+            counts[past.contact_id] += 1
+            if counts[past.contact_id] <= _MAX_PAST_OF_CONTACT:
+                kept.append(past)
+        return tuple(reversed(kept[:_MAX_PAST]))
 
     def find(self, contact_id: int, wire_id: bytes, name: str) -> Call | None:
         """The contact's call with this id; else the message ``name`` is ignored."""
@@ -333,8 +343,31 @@ class Turn:
         if frame_key is None:
             self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
             return
+        if not _is_session_bounded(message.session):
+            self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_DESCRIPTION)
+            return
         changes |= {"frame_key": frame_key, "encrypted": True, "offer": message, "offer_at": sent_at}
         self.apply(call, event, **changes)
+
+    def answer(self, contact_id: int, message: CallAnswer) -> None:
+        """Take the answer to our offer."""
+        call = self.find(contact_id, message.call_id, "x.call.answer")
+        if call is None:
+            return
+        if transition(call.state, CallEvent.ANSWER) is not None and not _is_session_bounded(message.session):
+            self.apply(call, CallEvent.FAILURE, failure=CallFailure.BAD_DESCRIPTION)
+            return
+        self.apply(call, CallEvent.ANSWER, session=message.session, yielded=None)
+
+    def candidates(self, contact_id: int, message: CallExtra) -> None:
+        """Take more candidates; the call goes on without those that are too many."""
+        call = self.find(contact_id, message.call_id, "x.call.extra")
+        if call is None:
+            return
+        if not is_bounded(message.candidates):
+            self.ignored.append("x.call.extra: too large")
+            return
+        self.apply(call, CallEvent.EXTRA, candidates=message.candidates)
 
     def peer_end(self, contact_id: int, wire_id: bytes) -> None:
         """Take the end of a call."""
@@ -387,6 +420,10 @@ class Turn:
         if failure is CallFailure.NO_CONNECTION and call.connected_at is not None:
             failure = CallFailure.CONNECTION_LOST
         self.apply(call, CallEvent.FAILURE, failure=failure)
+
+
+def _is_session_bounded(session: RtcSession) -> bool:
+    return is_bounded(session.description) and is_bounded(session.candidates)
 
 
 def _key(key: FrameKey | None) -> dict[str, str]:

@@ -23,6 +23,9 @@ import { readStats, selectedPair } from "./statistics.js";
 /** Candidates that come before the peer's description are kept up to this number. */
 const MAX_EARLY_CANDIDATES = 256;
 
+/** Most candidates of the peer in a call: each is tried with each of ours. */
+const MAX_CANDIDATES = 512;
+
 /**
  * The cipher leaves bytes in the clear by VP8's and Opus's headers, so no other codec may be agreed on. What goes with
  * any of them (retransmission, error correction, telephone tones) stays.
@@ -90,6 +93,8 @@ export class Connection {
   #isClosed = false;
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
+  /** How many of the peer's candidates the engine was given. */
+  #taken = 0;
   /** @type {Map<Source, RTCRtpTransceiver>} */
   #transceivers = new Map();
   /** @type {Map<Source, MediaStreamTrack | null>} */
@@ -191,7 +196,9 @@ export class Connection {
       this.#early.push(...candidates.slice(0, MAX_EARLY_CANDIDATES - this.#early.length));
       return;
     }
-    for (const candidate of candidates) {
+    const taken = candidates.slice(0, MAX_CANDIDATES - this.#taken);
+    this.#taken += taken.length;
+    for (const candidate of taken) {
       // One that the engine cannot use (an unknown transport, an interface it does not know) says nothing of the others.
       this.#pc.addIceCandidate(candidate).catch(() => {});
     }

@@ -4,6 +4,7 @@ import { pageTranslator } from "../common/catalogue.js";
 import { connect } from "../common/transport.js";
 import { Devices } from "./devices.js";
 import { transformSupport } from "./encryption.js";
+import { unpack } from "./packed.js";
 import { Session } from "./session.js";
 import { CallView } from "./view.js";
 
@@ -24,7 +25,7 @@ const engine = {
     createScriptTransform: (worker, options) => new RTCRtpScriptTransform(worker, options),
   },
   pack: (value) => LZString.compressToBase64(JSON.stringify(value)),
-  unpack: (text) => JSON.parse(LZString.decompressFromBase64(text) ?? ""),
+  unpack: (text) => unpack(text, (packed) => LZString.decompressFromBase64(packed)),
 };
 
 const transport = connect(

@@ -8,6 +8,45 @@ export class CommandError extends Error {
   name = "CommandError";
 }
 
+/**
+ * What a contact may give to a call's connection. A call has four media; a description of theirs has some 400 lines.
+ * Each medium becomes a transceiver and each candidate a connection to try, so thousands would keep the engine busy.
+ */
+export const LIMITS = { description: 65_536, lines: 3_000, media: 16, candidate: 1_024, candidates: 256 };
+
+/**
+ * The contact's session description.
+ *
+ * @param {any} value  as unpacked
+ * @param {"offer" | "answer"} type
+ * @returns {RTCSessionDescriptionInit}
+ * @throws {Error} if it is none, or larger than any that is meant
+ */
+export function readDescription(value, type) {
+  const sdp = value?.sdp;
+  if (value?.type !== type || typeof sdp !== "string") throw new Error("the contact's message cannot be read");
+  const lines = sdp.length > LIMITS.description ? [] : sdp.split("\n");
+  const media = lines.filter((line) => line.startsWith("m=")).length;
+  if (sdp.length > LIMITS.description || lines.length > LIMITS.lines || media > LIMITS.media) {
+    throw new Error("the contact's description is too large");
+  }
+  return { type, sdp };
+}
+
+/**
+ * The contact's candidates, as many of them as a message may bring.
+ *
+ * @param {unknown} value  as unpacked
+ * @returns {RTCIceCandidateInit[]}
+ * @throws {Error} if it is no list
+ */
+export function readCandidates(value) {
+  if (!Array.isArray(value)) throw new Error("the contact's message cannot be read");
+  return value
+    .slice(0, LIMITS.candidates)
+    .filter((item) => typeof item?.candidate === "string" && item.candidate.length <= LIMITS.candidate);
+}
+
 /** @param {unknown} value */
 export function text(value) {
   return typeof value === "string" ? value : "";

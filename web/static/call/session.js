@@ -14,7 +14,7 @@ import { CallEncryption, EncryptionError } from "./encryption.js";
 import { LocalMedia } from "./local-media.js";
 import { Monitor } from "./monitor.js";
 import { nextPhase } from "./phases.js";
-import { callInfo, CommandError, text, withoutSecrets } from "./protocol.js";
+import { callInfo, CommandError, readCandidates, readDescription, text, withoutSecrets } from "./protocol.js";
 import { freshSnapshot, isCameraNotice, noticeOf } from "./snapshot.js";
 import { noSources } from "./sources.js";
 
@@ -258,7 +258,8 @@ export class Session {
   /** We called and the contact has accepted: here is its offer. @param {any} command */
   async #offer(command) {
     if (this.#connection) throw new CommandError("call already started");
-    const [offer, early] = [this.#unpack(command.offer), this.#unpackList(command.iceCandidates)];
+    const offer = readDescription(this.#unpack(command.offer), "offer");
+    const early = readCandidates(this.#unpack(command.iceCandidates));
     const isPrepared = this.#state.phase === "waiting";
     if (!isPrepared) this.#begin(command.media);
     return this.#during(async (generation) => {
@@ -280,7 +281,8 @@ export class Session {
     const connection = this.#connection;
     if (!connection) throw new CommandError("call not started");
     if (connection.hasRemoteDescription) throw new CommandError("remote description already set");
-    const [answer, candidates] = [this.#unpack(command.answer), this.#unpackList(command.iceCandidates)];
+    const answer = readDescription(this.#unpack(command.answer), "answer");
+    const candidates = readCandidates(this.#unpack(command.iceCandidates));
     return this.#during(async () => {
       connection.addCandidates(candidates);
       await connection.acceptAnswer(answer);
@@ -291,7 +293,7 @@ export class Session {
 
   /** @param {any} command */
   async #ice(command) {
-    const candidates = this.#unpackList(command.iceCandidates);
+    const candidates = readCandidates(this.#unpack(command.iceCandidates));
     if (this.#connection) {
       this.#connection.addCandidates(candidates);
       return { type: "ok" };
@@ -610,15 +612,5 @@ export class Session {
     }
     if (typeof value !== "object" || value === null) throw new Error("the contact's message cannot be read");
     return /** @type {any} */ (value);
-  }
-
-  /**
-   * @param {unknown} packed
-   * @returns {RTCIceCandidateInit[]}
-   */
-  #unpackList(packed) {
-    const list = this.#unpack(packed);
-    if (!Array.isArray(list)) throw new Error("the contact's message cannot be read");
-    return list.filter((candidate) => typeof candidate?.candidate === "string");
   }
 }
