@@ -358,7 +358,7 @@ class FakeNetwork:
         self,
         server: ServerAddress,
         sender_id: bytes,
-        auth_key: X25519PrivateKey,
+        auth_key: AuthorizationKey,
     ) -> None:
         def effect() -> None:
             queue = _found(self.servers.by_sender.get(sender_id))
@@ -376,7 +376,7 @@ class FakeNetwork:
         self,
         server: ServerAddress,
         sender_id: bytes,
-        auth_key: X25519PrivateKey | None,
+        auth_key: AuthorizationKey | None,
         body: bytes,
         *,
         notify: bool,

@@ -25,6 +25,7 @@ from simplex_calls.smp.errors import BrokerError, ErrorCode, NetworkError, SMPEr
 from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.network import Network
 from simplex_calls.smp.queues import NetworkConfig, RecipientQueue
+from simplex_calls.smp.sender_keys import new_sender_key
 
 CONFIG = NetworkConfig(reconnect_first=0.01, reconnect_max=0.05, retry_pause=0.0, command_timeout=10)
 
@@ -203,17 +204,15 @@ async def test_the_client_speaks_every_version(version: int, monkeypatch: pytest
     async with Relay(RelayConfig(port=0)) as relay, people(2, relay, in_memory=version % 2 == 1) as (alice, bob):
         address = relay.address
         queue = await alice.create_queue(address)
-        sender_key: X25519PrivateKey | None = queue.sender_key
+        sender_key = new_sender_key(os.urandom, sender_can_secure=version >= 9)
         if version >= 9:
-            await bob.network.secure_queue_by_sender(address, queue.sender_id, queue.sender_key)
-        elif version >= 7:
-            await alice.network.secure_queue(queue.queue, queue.sender_key.public)
+            await bob.network.secure_queue_by_sender(address, queue.sender_id, sender_key)
         else:
-            sender_key = None  # it has no key to authenticate with
+            await alice.network.secure_queue(queue.queue, sender_key.public)
         for body in (b"one", b"two"):
             await bob.network.send(address, queue.sender_id, sender_key, body, notify=True)
         assert await alice.expect(queue, 2) == [b"one", b"two"]
-        assert (await alice.network.queue_info(queue.queue))["qiSnd"] is (version >= 7)
+        assert (await alice.network.queue_info(queue.queue))["qiSnd"] is True
         if version >= 15:
             corr_id = os.urandom(24)
             key, data = Ed25519PrivateKey.generate(), LinkData(b"fixed", b"user")

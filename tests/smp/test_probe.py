@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from simplex_calls.crypto import Ed25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.commands import Command, Del, Key, New, SKey
 from simplex_calls.smp.connection import Connection, connect_in_memory
@@ -67,6 +68,8 @@ async def test_an_old_server() -> None:
     verdict, heard = await probe(good, versions=VersionRange(6, 8))
     assert (verdict.kind, verdict.version) == (VerdictKind.OK, 8)
     assert [type(command) for command in heard] == [New, Key, Del]
+    assert isinstance(heard[1], Key)
+    assert isinstance(heard[1].sender_key, Ed25519PublicKey)  # the oldest servers know no other kind
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.errors import (
     DecodeError,
     EncodeError,
+    LargeMessageError,
     ProxyFault,
     ServerIdentityError,
     UnexpectedResponseError,
@@ -109,8 +110,13 @@ def test_a_server_that_is_too_old() -> None:
 
 
 def test_a_command_that_does_not_fit() -> None:
-    with pytest.raises(EncodeError):
+    with pytest.raises(LargeMessageError):
         ForwardedCommand.seal(destination(), Send(bytes(16200)), b"q" * 24, SENDER)
+    # the authenticator, the absent signature of a service, both ids, and the command's words
+    overhead = (1 + 80) + 1 + (1 + 24) + (1 + 24) + len(b"SEND F ")
+    for size, fits in ((16221 - overhead, True), (16222 - overhead, False)):
+        with contextlib.nullcontext() if fits else pytest.raises(LargeMessageError):
+            ForwardedCommand.seal(destination(), Send(bytes(size)), b"q" * 24, SENDER)
 
 
 @given(st.binary(max_size=200))

@@ -18,9 +18,10 @@ from simplex_calls.agent.events import FailureReason
 from simplex_calls.agent.port import NetworkPort
 from simplex_calls.agent.records import OutboxItem, OutboxKind, QueueDeletion, SndQueue
 from simplex_calls.agent.store import Store
-from simplex_calls.crypto import Random, X25519PrivateKey, decode_public_key
+from simplex_calls.crypto import Random, decode_public_key
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import BrokerError, ErrorCode, LargeMessageError, SMPError
+from simplex_calls.smp.sender_keys import SenderKey
 
 _log = logging.getLogger(__name__)
 
@@ -325,7 +326,7 @@ class Delivery:
             case _:
                 await self._send(queue, item, queue.auth_key)
 
-    async def _send(self, queue: SndQueue, item: OutboxItem, key: X25519PrivateKey | None) -> None:
+    async def _send(self, queue: SndQueue, item: OutboxItem, key: SenderKey | None) -> None:
         await self._network.send(queue.server, queue.sender_id, key, item.body, notify=item.notify)
 
     async def _delete(self, deletion: QueueDeletion, wake: asyncio.Event) -> None:

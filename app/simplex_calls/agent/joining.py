@@ -39,6 +39,7 @@ from simplex_calls.crypto import BoxKey, CryptoError, KemSource, Random, X448Pri
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.commands import LinkData, QueueMode
 from simplex_calls.smp.errors import BrokerError, ErrorCode
+from simplex_calls.smp.sender_keys import SenderKey, new_sender_key
 
 _INFO_OVERHEAD = 400
 
@@ -266,7 +267,7 @@ class Joining:
                 connection_id,
                 target.server,
                 target.sender_id,
-                auth_key=X25519PrivateKey.generate(self._random),
+                auth_key=new_sender_key(self._random, sender_can_secure=False),
                 e2e_key=e2e_key,
                 their_key=target.dh_key,
                 client_version=target.version,
@@ -297,12 +298,11 @@ class Joining:
         finally:
             self._busy.discard(name)
 
-    async def _secure(self, target: QueueInfo) -> X25519PrivateKey:
+    async def _secure(self, target: QueueInfo) -> SenderKey:
         """Secure a link's queue with a key that was stored before, so that a second attempt uses the same."""
         with self._store.database.transaction():
-            key = self._store.join_key(
-                target.server, target.sender_id, X25519PrivateKey.generate(self._random), self._clock()
-            )
+            new = new_sender_key(self._random, sender_can_secure=target.sender_can_secure)
+            key = self._store.join_key(target.server, target.sender_id, new, self._clock())
         if target.sender_can_secure:
             try:
                 await self._network.secure_queue_by_sender(target.server, target.sender_id, key)

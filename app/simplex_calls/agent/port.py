@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, X25519PrivateKey, X25519PublicKey
+from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.commands import LinkData, LinkRequest, QueueMode
 from simplex_calls.smp.queues import NetworkConfig, QueueIds, RecipientQueue
@@ -41,14 +41,14 @@ class NetworkPort(Protocol):
     def unsubscribe(self, queue: RecipientQueue) -> None:
         """Keep it subscribed no longer."""
 
-    async def secure_queue_by_sender(self, server: ServerAddress, sender_id: bytes, auth_key: X25519PrivateKey) -> None:
+    async def secure_queue_by_sender(self, server: ServerAddress, sender_id: bytes, auth_key: AuthorizationKey) -> None:
         """SKEY."""
 
     async def secure_queue(self, queue: RecipientQueue, sender_key: PublicKey) -> None:
         """KEY."""
 
     async def send(
-        self, server: ServerAddress, sender_id: bytes, auth_key: X25519PrivateKey | None, body: bytes, *, notify: bool
+        self, server: ServerAddress, sender_id: bytes, auth_key: AuthorizationKey | None, body: bytes, *, notify: bool
     ) -> None:
         """SEND."""
 

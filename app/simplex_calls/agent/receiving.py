@@ -47,6 +47,7 @@ from simplex_calls.crypto import (
 from simplex_calls.smp.body import ClientEnvelope, QuotaReached, Received, decrypt_received
 from simplex_calls.smp.errors import DecodeError
 from simplex_calls.smp.messages import Msg
+from simplex_calls.smp.sender_keys import new_sender_key
 
 _log = logging.getLogger(__name__)
 
@@ -275,7 +276,7 @@ class Receiver:
             connection.id,
             replace(info.server, password=None),
             info.sender_id,
-            auth_key=X25519PrivateKey.generate(self._random),
+            auth_key=new_sender_key(self._random, sender_can_secure=info.sender_can_secure),
             e2e_key=X25519PrivateKey.generate(self._random),
             their_key=info.dh_key,
             client_version=info.version,

@@ -18,6 +18,7 @@ from simplex_calls.crypto import (
 )
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.queues import QueueIds, RecipientQueue
+from simplex_calls.smp.sender_keys import SenderKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class SndQueue:
     connection_id: int
     server: ServerAddress
     sender_id: bytes = field(repr=False)
-    auth_key: X25519PrivateKey = field(repr=False)
+    auth_key: SenderKey = field(repr=False)
     e2e_public: X25519PublicKey = field(repr=False)
     e2e_secret: BoxKey = field(repr=False)
     client_version: int

@@ -32,6 +32,7 @@ from simplex_calls.crypto import (
 from simplex_calls.database import Database
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.queues import RecipientQueue
+from simplex_calls.smp.sender_keys import SenderKey, decode_sender_key, encode_sender_key
 
 REMEMBERED_MESSAGES = 1000
 """How many hashes of received messages a connection keeps to recognise one that the peer sends again."""
@@ -198,7 +199,7 @@ class Store:
         server: ServerAddress,
         sender_id: bytes,
         *,
-        auth_key: X25519PrivateKey,
+        auth_key: SenderKey,
         e2e_key: X25519PrivateKey,
         their_key: X25519PublicKey,
         client_version: int,
@@ -214,7 +215,7 @@ class Store:
                 connection_id,
                 server_text(server),
                 sender_id,
-                auth_key.raw,
+                encode_sender_key(auth_key),
                 e2e_key.public.raw,
                 secret.raw,
                 client_version,
@@ -318,22 +319,24 @@ class Store:
         """Forget the keys of a link that was used."""
         self.database.execute("DELETE FROM invitation_keys WHERE connection_id = ?", (connection_id,))
 
-    def join_key(self, server: ServerAddress, sender_id: bytes, new: X25519PrivateKey, now: float) -> X25519PrivateKey:
+    def join_key(self, server: ServerAddress, sender_id: bytes, new: SenderKey, now: float) -> SenderKey:
         """The key that a link's queue is to be secured with: that of an earlier attempt, or ``new``, now stored."""
         row = self.database.execute(
             "SELECT auth_key FROM join_keys WHERE server = ? AND sender_id = ?", (server_text(server), sender_id)
         ).fetchone()
         if row is not None:
-            return X25519PrivateKey(row["auth_key"])
+            return decode_sender_key(row["auth_key"])
         self.database.execute(
-            "INSERT INTO join_keys VALUES (?, ?, ?, ?)", (server_text(server), sender_id, new.raw, now)
+            "INSERT INTO join_keys VALUES (?, ?, ?, ?)",
+            (server_text(server), sender_id, encode_sender_key(new), now),
         )
         return new
 
-    def set_join_key(self, server: ServerAddress, sender_id: bytes, key: X25519PrivateKey, now: float) -> None:
+    def set_join_key(self, server: ServerAddress, sender_id: bytes, key: SenderKey, now: float) -> None:
         """The key that a queue was secured with already."""
         self.database.execute(
-            "INSERT OR REPLACE INTO join_keys VALUES (?, ?, ?, ?)", (server_text(server), sender_id, key.raw, now)
+            "INSERT OR REPLACE INTO join_keys VALUES (?, ?, ?, ?)",
+            (server_text(server), sender_id, encode_sender_key(key), now),
         )
 
     def delete_join_key(self, server: ServerAddress, sender_id: bytes) -> None:
@@ -572,7 +575,7 @@ class Store:
             row["connection_id"],
             self._server(row["server"]),
             row["sender_id"],
-            X25519PrivateKey(row["auth_key"]),
+            decode_sender_key(row["auth_key"]),
             X25519PublicKey(row["e2e_public"]),
             BoxKey(row["e2e_secret"]),
             row["client_version"],

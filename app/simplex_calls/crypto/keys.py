@@ -93,6 +93,13 @@ class _PrivateKey:
         """PKCS#8 DER."""
         return self.der_prefix + self.raw
 
+    @classmethod
+    def from_der(cls, der: bytes) -> Self:
+        """Decode PKCS#8 DER of this algorithm; raises :class:`CryptoError`."""
+        if len(der) != len(cls.der_prefix) + cls.size or not der.startswith(cls.der_prefix):
+            raise CryptoError(f"not an {cls.algorithm} private key")
+        return cls(bytes(der[len(cls.der_prefix) :]))
+
 
 class X25519PublicKey(PublicKey):
     """An X25519 public key (32 bytes)."""

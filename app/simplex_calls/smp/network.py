@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, Random, X25519PrivateKey, X25519PublicKey
+from simplex_calls.crypto import Ed25519PrivateKey, PublicKey, Random, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.channel import Clock, Sleep, SMPClient
 from simplex_calls.smp.commands import (
@@ -184,7 +184,7 @@ class Network:
         if link is not None:
             link.unsubscribe(queue)
 
-    async def secure_queue_by_sender(self, server: ServerAddress, sender_id: bytes, auth_key: X25519PrivateKey) -> None:
+    async def secure_queue_by_sender(self, server: ServerAddress, sender_id: bytes, auth_key: AuthorizationKey) -> None:
         """SKEY: set, as the sender, the key that our SENDs are authorized with. May be repeated with the same key."""
         answer = await self._contact_request(server, SKey(auth_key.public), sender_id, auth_key)
         if not isinstance(answer, Ok):
@@ -195,7 +195,7 @@ class Network:
         await self._done(queue.server, Key(sender_key), queue.recipient_id, queue.auth_key)
 
     async def send(
-        self, server: ServerAddress, sender_id: bytes, auth_key: X25519PrivateKey | None, body: bytes, *, notify: bool
+        self, server: ServerAddress, sender_id: bytes, auth_key: AuthorizationKey | None, body: bytes, *, notify: bool
     ) -> None:
         """SEND a body of up to 16,064 bytes; without a key as long as the queue is not secured.
 

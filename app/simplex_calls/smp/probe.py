@@ -30,6 +30,7 @@ from simplex_calls.smp.errors import (
 )
 from simplex_calls.smp.messages import Ids, Msg, Ok
 from simplex_calls.smp.queues import NetworkConfig
+from simplex_calls.smp.sender_keys import new_sender_key
 from simplex_calls.smp.socks import Credentials
 
 
@@ -123,8 +124,7 @@ async def probe_server(
 
 async def _use(client: SMPClient, address: ServerAddress, clock: Callable[[], float], random: Random) -> ServerVerdict:
     """Create, secure and delete a queue."""
-    key, sender_key = Ed25519PrivateKey.generate(random), X25519PrivateKey.generate(random)
-    dh_key = X25519PrivateKey.generate(random)
+    key, dh_key = Ed25519PrivateKey.generate(random), X25519PrivateKey.generate(random)
     since = clock()
     new = New(key.public, dh_key.public, address.password, subscribe=True, mode=QueueMode.MESSAGING)
     try:
@@ -136,6 +136,7 @@ async def _use(client: SMPClient, address: ServerAddress, clock: Callable[[], fl
     took = clock() - since
     if not isinstance(ids, Ids):
         return ServerVerdict(VerdictKind.BROKEN, client.version)
+    sender_key = new_sender_key(random, sender_can_secure=ids.sender_can_secure)
     if ids.sender_can_secure:
         secured = await client.request(SKey(sender_key.public), entity_id=ids.sender_id, key=sender_key)
     else:

@@ -28,7 +28,13 @@ from simplex_calls.smp import encoding
 from simplex_calls.smp.certificates import verify_chain, verify_key
 from simplex_calls.smp.commands import Command, PFwd, encode_command
 from simplex_calls.smp.encoding import Reader, VersionRange
-from simplex_calls.smp.errors import DecodeError, EncodeError, UnexpectedResponseError, VersionError
+from simplex_calls.smp.errors import (
+    DecodeError,
+    EncodeError,
+    LargeMessageError,
+    UnexpectedResponseError,
+    VersionError,
+)
 from simplex_calls.smp.messages import BrokerMessage, PKey, decode_message
 from simplex_calls.smp.transmission import (
     CORR_ID_SIZE,
@@ -44,6 +50,7 @@ FORWARDED_SIZE = 16226
 """Padded size, in bytes, of a forwarded transmission and of its answer."""
 FORWARDING_VERSIONS = VersionRange(8, 18)
 """The versions of the destination whose commands can be forwarded."""
+_MOST = FORWARDED_SIZE - 2 - 1 - 2  # less the length of the padded, the count of transmissions, and the length of one
 
 
 def destination_id(session_id: bytes) -> bytes:
@@ -91,12 +98,18 @@ class ForwardedCommand:
         *,
         random: Random = os.urandom,
     ) -> Self:
-        """Encrypt a command for the server of ``session``; raises :class:`EncodeError` if it does not fit."""
+        """Encrypt a command for the server of ``session``.
+
+        Raises :class:`LargeMessageError` if it does not fit, and :class:`EncodeError`.
+        """
         if session.server_key is None:
             raise EncodeError("the server gave no key to encrypt commands for")
         corr_id, own = random(CORR_ID_SIZE), X25519PrivateKey.generate(random)
         encoded = encode_command(command, session.version)
-        (batch,) = pack_batches([encode_transmission(session, corr_id, entity_id, encoded, key)])
+        transmission = encode_transmission(session, corr_id, entity_id, encoded, key)
+        if len(transmission) > _MOST:
+            raise LargeMessageError("command does not fit into a forwarded block")
+        (batch,) = pack_batches([transmission])
         box = BoxKey.agree(own, session.server_key)
         sealed = _seal(box, cb_nonce(corr_id), batch)
         return cls(session, corr_id, entity_id, PFwd(session.version, own.public, sealed), box)

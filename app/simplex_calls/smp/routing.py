@@ -19,7 +19,6 @@ from simplex_calls.smp.channel import SMPClient
 from simplex_calls.smp.commands import Command, Prxy, Send
 from simplex_calls.smp.errors import (
     BrokerError,
-    EncodeError,
     ErrorCode,
     LargeMessageError,
     NetworkError,
@@ -188,10 +187,7 @@ class Routing:
         """PFWD: have the proxy forward a command."""
         if isinstance(command, Send) and len(command.body) > max_message_size(session.version):
             raise LargeMessageError(f"message of {len(command.body)} bytes is too large to send")
-        try:
-            sealed = ForwardedCommand.seal(session, command, entity_id, key, random=self._random)
-        except EncodeError:
-            raise LargeMessageError("command does not fit into a forwarded block") from None
+        sealed = ForwardedCommand.seal(session, command, entity_id, key, random=self._random)
         try:
             answer = await client.request(
                 sealed.command,
