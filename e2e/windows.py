@@ -14,7 +14,7 @@ import socket
 import sys
 from pathlib import Path
 
-from simplex_calls.client import Client, Settings
+from simplex_calls.client import PLAIN, Client, Settings
 from simplex_calls.desktop.app import Desktop
 
 
@@ -46,7 +46,7 @@ def main() -> int:
 
     def client() -> Client:
         # nothing outside of this machine is asked for anything
-        return Client(options.data, options.name, [options.server], settings=Settings(ice_servers=()))
+        return Client(options.data, options.name, [options.server], settings=Settings(ice_servers=()), key=PLAIN)
 
     desktop = Desktop(client, offscreen=True, fake_devices=True, debugging_port=port, on_ready=ready)
 

@@ -11,7 +11,7 @@ import aiohttp
 import hypothesis
 import pytest
 
-from simplex_calls.client import Client
+from simplex_calls.client import PLAIN, Client
 from tests.chat import fake_agent
 from tests.linked import SERVER, Agents
 
@@ -31,13 +31,13 @@ def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
 
 @pytest.fixture
 async def alice(tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents) as client:
+    async with Client(tmp_path / "alice", "Alice", [SERVER], agent=agents, key=PLAIN) as client:
         yield client
 
 
 @pytest.fixture
 async def bob(alice: Client, tmp_path: Path, agents: Agents) -> AsyncIterator[Client]:
-    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents) as client:
+    async with Client(tmp_path / "bob", "Bob", [SERVER], agent=agents, key=PLAIN) as client:
         await client.connect(await alice.create_invitation())
         agents.wire.run()
         yield client

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from keyring.backends import fail
 
 from simplex_calls import archive, keys, profiles
-from simplex_calls.client import Client
+from simplex_calls.client import PLAIN, Client, Plain
 from simplex_calls.database import Database, DatabaseKey, WrongKey, sqlite
 from simplex_calls.keys import SystemKeyring
 from simplex_calls.profiles import (
@@ -75,7 +75,7 @@ def all_profiles(tmp_path: Path, ring: FakeKeyring) -> Profiles:
     return Profiles(tmp_path / "data", keyring=ring)
 
 
-def fill(entry: ProfileEntry, key: DatabaseKey | None, name: str = "Alice") -> None:
+def fill(entry: ProfileEntry, key: DatabaseKey | Plain, name: str = "Alice") -> None:
     """What a client does at its first start."""
 
     async def run() -> None:
@@ -233,7 +233,7 @@ def test_what_was_interrupted_is_finished(all_profiles: Profiles, ring: FakeKeyr
 def test_the_profile_of_an_older_version_becomes_the_first(tmp_path: Path, all_profiles: Profiles) -> None:
     data = tmp_path / "data"
     old = ProfileEntry("", "", data, None)
-    fill(old, None, "Old Alice")
+    fill(old, PLAIN, "Old Alice")
     (data / "servers.json").write_text("[]")
     (entry,) = all_profiles.list()
     assert (entry.id, entry.name, entry.protection) == ("first", "Old Alice", None)

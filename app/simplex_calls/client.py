@@ -53,7 +53,7 @@ from simplex_calls.chat.requests import Request
 from simplex_calls.client_errors import ClientError, user_errors
 from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
-from simplex_calls.database import Database, DatabaseKey
+from simplex_calls.database import PLAIN, Database, DatabaseKey, Plain
 from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
 from simplex_calls.servers import preset_servers
 from simplex_calls.smp.address import ServerAddress
@@ -62,6 +62,7 @@ from simplex_calls.smp.probe import ServerVerdict, probe_server
 from simplex_calls.smp.queues import PrivateRouting
 
 __all__ = [
+    "PLAIN",
     "CallDetails",
     "CallDirection",
     "CallFailure",
@@ -94,6 +95,7 @@ __all__ = [
     "NoticeDetails",
     "Page",
     "PageStats",
+    "Plain",
     "PrivateRouting",
     "Profile",
     "ServerChoice",
@@ -160,12 +162,12 @@ class ServerStatus:
 
 
 class Client:
-    """A profile: ``async with Client(folder, "Alice", ["smp://…"]) as alice: …``.
+    """A profile: ``async with Client(folder, "Alice", ["smp://…"], key=key) as alice: …``.
 
     ``data_dir`` is made if it is not there and holds ``profile.db``. ``profile`` is the name that contacts see, needed
     at the first start; a stored one is kept. ``servers`` are the ``smp://`` addresses that new contacts are made
     on, as long as :meth:`set_servers` has not stored others.
-    ``key`` is what the file is encrypted with (``None``: it is not).
+    ``key`` is what the file is encrypted with; :data:`PLAIN`, said outright, leaves it readable for everybody.
     ``agent`` makes the floor below from the database, the servers and the handler of its events (the network of tests).
 
     Methods raise :class:`ClientError`. All belong to the event loop's thread.
@@ -177,13 +179,13 @@ class Client:
         profile: str | None = None,
         servers: Sequence[str] = (),
         *,
-        key: DatabaseKey | None = None,
+        key: DatabaseKey | Plain,
         settings: Settings | None = None,
         agent: Callable[[Database, Sequence[ServerAddress], Callable[[AgentEvent], None]], AgentPort] | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._name = profile
-        self._key = key
+        self._key = None if key is PLAIN else key
         settings = settings or Settings()
         with user_errors():
             self._servers = checked(servers)
@@ -295,6 +297,11 @@ class Client:
                 raise ClientError("client.error.image") from None
             except ChatError:
                 raise ClientError("client.error.name") from None
+
+    @property
+    def ice(self) -> IceConfig:
+        """The servers that help calls to find a way, and whether media must go through them."""
+        return self._ice
 
     @property
     def is_ip_exposure_confirmed(self) -> bool:

@@ -12,8 +12,9 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from simplex_calls.sqlcipher import (
     PAGE_SIZE,
@@ -29,13 +30,32 @@ from simplex_calls.sqlcipher import (
     sqlite,
 )
 
-__all__ = ["Database", "DatabaseError", "DatabaseKey", "WrongKey", "is_storage_failure", "sqlite", "watch_points"]
+__all__ = [
+    "PLAIN",
+    "Database",
+    "DatabaseError",
+    "DatabaseKey",
+    "Plain",
+    "WrongKey",
+    "is_storage_failure",
+    "sqlite",
+    "watch_points",
+]
 
 logger = logging.getLogger(__name__)
 
 _ERASE_DUE = 1
 _ERASE_AT_ONCE = 16 << 20
 """Up to how many bytes a file is written anew while it is used: a quarter of a second."""
+
+
+class Plain(Enum):
+    """Instead of a key: the file is not encrypted, whoever can read it reads all."""
+
+    PLAIN = "plain"
+
+
+PLAIN: Final = Plain.PLAIN
 
 _Watcher = Callable[[str], None]
 _watchers: list[_Watcher] = []

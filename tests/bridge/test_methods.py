@@ -17,7 +17,7 @@ from simplex_calls.bridge.params import MAX_TEXT_LENGTH
 from simplex_calls.bridge.values import contact_json, item_json, qr_json
 from simplex_calls.catalogue import texts
 from simplex_calls.chat.history import CallDetails, CallStatus, ChatItem, Direction, Notice, NoticeDetails, TextDetails
-from simplex_calls.client import CallMedia, Client, Contact, ContactStatus
+from simplex_calls.client import PLAIN, CallMedia, Client, Contact, ContactStatus
 from simplex_calls.events import (
     CallChanged,
     ContactTakenElsewhere,
@@ -302,7 +302,7 @@ async def test_who_has_just_connected_can_be_written_to(
 ) -> None:
     events = alice.events()
     link = str(await alice.create_invitation())
-    async with Client(tmp_path / "carol", "Carol", [SERVER], agent=agents) as carol:
+    async with Client(tmp_path / "carol", "Carol", [SERVER], agent=agents, key=PLAIN) as carol:
         await carol.connect(link)
         agents.wire.run()
     events.close()

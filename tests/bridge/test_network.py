@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from simplex_calls.bridge.methods import ChatMethods
-from simplex_calls.client import Client, NetworkSettings, PrivateRouting
+from simplex_calls.client import PLAIN, Client, NetworkSettings, PrivateRouting
 from tests.bridge.people import FakeShell
 from tests.linked import SERVER, Agents
 
@@ -16,7 +16,7 @@ async def ask(client: Client, method: str, **params: Any) -> Any:
 
 
 async def test_settings_are_changed_one_by_one_and_kept(tmp_path: Path, agents: Agents) -> None:
-    async with Client(tmp_path, "Alice", [SERVER], agent=agents) as alice:
+    async with Client(tmp_path, "Alice", [SERVER], agent=agents, key=PLAIN) as alice:
         assert await ask(alice, "network") == {
             "socksProxy": "",
             "privateRouting": "unknown",
@@ -32,7 +32,7 @@ async def test_settings_are_changed_one_by_one_and_kept(tmp_path: Path, agents: 
         assert (config.private_routing, config.socks_proxy.port) == (PrivateRouting.ALWAYS, 9050)
         await alice.create_invitation()
         assert agents.made[-1].wishes_pq == [False]
-    async with Client(tmp_path, None, agent=agents) as alice:
+    async with Client(tmp_path, None, agent=agents, key=PLAIN) as alice:
         assert alice.network_settings == NetworkSettings(PrivateRouting.ALWAYS, "127.0.0.1:9050", False, False)
         assert await ask(alice, "network") == shown
         # it is in force before the first connection

@@ -13,7 +13,7 @@ from simplex_calls.bridge import server as server_module
 from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, WebviewPage
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
-from simplex_calls.client import CallPhase, Client
+from simplex_calls.client import PLAIN, CallPhase, Client
 from tests.bridge.people import FakeShell, ask, next_message, open_page, session_of
 from tests.linked import SERVER, Agents
 
@@ -356,7 +356,7 @@ async def test_a_call_that_is_over_has_no_page(
 async def test_stopping_closes_pages_at_once(
     tmp_path: Path, agents: Agents, shell: FakeShell, http: aiohttp.ClientSession
 ) -> None:
-    async with Client(tmp_path / "carol", "Carol", [SERVER], agent=agents) as carol:
+    async with Client(tmp_path / "carol", "Carol", [SERVER], agent=agents, key=PLAIN) as carol:
         bridge = Bridge(carol, shell)
         await bridge.start()
         page = await open_page(http, bridge.origin, bridge.chat_url("websocket"))
@@ -374,7 +374,7 @@ async def test_stopping_closes_pages_at_once(
 async def test_when_the_client_stops_its_pages_close(
     tmp_path: Path, agents: Agents, shell: FakeShell, http: aiohttp.ClientSession
 ) -> None:
-    carol = Client(tmp_path / "carol", "Carol", [SERVER], agent=agents)
+    carol = Client(tmp_path / "carol", "Carol", [SERVER], agent=agents, key=PLAIN)
     await carol.start()
     async with Bridge(carol, shell) as bridge:
         page = await open_page(http, bridge.origin, bridge.chat_url("websocket"))

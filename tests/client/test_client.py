@@ -17,7 +17,7 @@ from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.state import EndReason
 from simplex_calls.catalogue import texts
 from simplex_calls.chat.history import CallDetails, CallStatus
-from simplex_calls.client import CallMedia, CallPhase, Client, ClientError, ServerStatus, Settings
+from simplex_calls.client import PLAIN, CallMedia, CallPhase, Client, ClientError, ServerStatus, Settings
 from simplex_calls.events import CallChanged, ContactConnected, ItemAdded, MessageReceived, PageWanted
 from simplex_calls.events import ServerConnected as ServerConnectedEvent
 from simplex_calls.events import ServerDisconnected as ServerDisconnectedEvent
@@ -186,7 +186,7 @@ async def test_a_contact_who_takes_no_calls(alice: Client, bob: Client, agents: 
 
 
 async def test_what_is_stored_survives(tmp_path: Path, agents: Agents) -> None:
-    client = Client(tmp_path / "deep" / "alice", "Alice", [SERVER], agent=agents)
+    client = Client(tmp_path / "deep" / "alice", "Alice", [SERVER], agent=agents, key=PLAIN)
     async with client:
         await client.start()
         assert not client.is_ip_exposure_confirmed
@@ -195,13 +195,13 @@ async def test_what_is_stored_survives(tmp_path: Path, agents: Agents) -> None:
         link = await client.create_invitation()
         assert client.invitation_link(client.contacts()[0].id) == link
         with pytest.raises(ClientError, match="in use"):
-            await Client(tmp_path / "deep" / "alice", agent=agents).start()
+            await Client(tmp_path / "deep" / "alice", agent=agents, key=PLAIN).start()
     await client.stop()
     for use in (client.contacts, client.events, client.calls, client.confirm_ip_exposure):
         with pytest.raises(ClientError) as caught:
             use()
         assert refused(caught) == "client.error.closed"
-    async with Client(tmp_path / "deep" / "alice", "Somebody", agent=agents) as again:
+    async with Client(tmp_path / "deep" / "alice", "Somebody", agent=agents, key=PLAIN) as again:
         assert again.profile is not None
         assert again.profile.display_name == "Alicia"
         assert again.is_ip_exposure_confirmed
@@ -216,13 +216,13 @@ async def test_what_a_client_cannot_start_with(tmp_path: Path, agents: Agents) -
         ({"settings": Settings(relay_only=True)}, "client.error.ice-servers"),
     ):
         with pytest.raises(ClientError) as caught:
-            Client(tmp_path, **arguments)
+            Client(tmp_path, **arguments, key=PLAIN)
         assert refused(caught) == message_id
     (tmp_path / "file").write_text("x")
     with pytest.raises(ClientError) as caught:
-        await Client(tmp_path / "file" / "x", agent=agents).start()
+        await Client(tmp_path / "file" / "x", agent=agents, key=PLAIN).start()
     assert refused(caught) == "client.error.profile"
-    async with Client(tmp_path / "nameless", agent=agents) as client:
+    async with Client(tmp_path / "nameless", agent=agents, key=PLAIN) as client:
         assert client.profile is None
         for work in (client.create_invitation(), client.connect("simplex:/")):
             with pytest.raises(ClientError) as caught:
@@ -288,13 +288,13 @@ import asyncio, sys
 from datetime import UTC, datetime
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from simplex_calls.client import CallPhase, Client
+from simplex_calls.client import PLAIN, CallPhase, Client
 from simplex_calls.events import CallChanged, ContactConnected, PageWanted
 from tests.calls.pages import ScriptedPage
 
 async def main():
     tasks = []
-    async with Client(Path(sys.argv[1]), "Bob", [sys.argv[2]]) as bob:
+    async with Client(Path(sys.argv[1]), "Bob", [sys.argv[2]], key=PLAIN) as bob:
         events = bob.events()
         await bob.connect(sys.stdin.readline())
         async for event in events:
@@ -311,7 +311,7 @@ async def test_a_killed_peer_ends_its_call_at_the_next_start(tmp_path: Path) -> 
     root = str(Path(__file__).parents[2])
     async with Relay(RelayConfig(port=0)) as relay:
         server = relay.address.uri()
-        async with Client(tmp_path / "alice", "Alice", [server]) as alice:
+        async with Client(tmp_path / "alice", "Alice", [server], key=PLAIN) as alice:
             events = alice.events()
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", CHILD, tmp_path / "bob", server, root, stdin=asyncio.subprocess.PIPE
@@ -327,7 +327,7 @@ async def test_a_killed_peer_ends_its_call_at_the_next_start(tmp_path: Path) -> 
                 child.kill()
                 await child.wait()
                 child.stdin.close()
-            async with Client(tmp_path / "bob") as bob:
+            async with Client(tmp_path / "bob", key=PLAIN) as bob:
                 ended = await next_event(events, CallChanged, lambda event: event.call.state is CallPhase.ENDED)
                 assert ended.call.end_reason is EndReason.ENDED
                 await page
@@ -353,14 +353,14 @@ async def test_a_full_disk(alice: Client, bob: Client) -> None:
 
 
 async def test_a_damaged_file(tmp_path: Path, agents: Agents) -> None:
-    async with Client(tmp_path, "Alice", [SERVER], agent=agents) as client:
+    async with Client(tmp_path, "Alice", [SERVER], agent=agents, key=PLAIN) as client:
         await client.create_invitation()
     path = tmp_path / "profile.db"
     damaged = bytearray(path.read_bytes())
     damaged[4096:] = b"\xa5" * (len(damaged) - 4096)
     path.write_bytes(damaged)
     with pytest.raises(ClientError) as caught:
-        await Client(tmp_path, "Alice", [SERVER], agent=agents).start()
+        await Client(tmp_path, "Alice", [SERVER], agent=agents, key=PLAIN).start()
     assert refused(caught) in ("client.error.storage", "client.error.profile")
 
 
@@ -371,9 +371,9 @@ def test_passwords_of_call_servers_do_not_show_in_repr() -> None:
 async def test_a_relay_that_is_not_there_at_the_start(tmp_path: Path) -> None:
     async with Relay(RelayConfig(port=0)) as relay:
         servers = [relay.address.uri()]
-        async with Client(tmp_path, "Alice", servers) as client:
+        async with Client(tmp_path, "Alice", servers, key=PLAIN) as client:
             await client.create_invitation()
-    async with Client(tmp_path, servers=servers) as client:
+    async with Client(tmp_path, servers=servers, key=PLAIN) as client:
         events = client.events()
         lost = await next_event(events, ServerDisconnectedEvent)
         assert lost.contact_ids == (client.contacts()[0].id,)

@@ -13,7 +13,7 @@ import pytest
 
 from simplex_calls.agent.details import LinkKind
 from simplex_calls.chat.history import Delivery
-from simplex_calls.client import CallPermission, Client, ClientError
+from simplex_calls.client import PLAIN, CallPermission, Client, ClientError
 from simplex_calls.events import (
     ContactConnected,
     ContactRequestAdded,
@@ -34,8 +34,8 @@ async def people(tmp_path: Path) -> AsyncIterator[tuple[Client, Client]]:
     async with Relay(RelayConfig(port=0)) as relay:
         servers = [relay.address.uri()]
         async with (
-            Client(tmp_path / "alice", "Alice", servers) as alice,
-            Client(tmp_path / "bob", "Bob", servers) as bob,
+            Client(tmp_path / "alice", "Alice", servers, key=PLAIN) as alice,
+            Client(tmp_path / "bob", "Bob", servers, key=PLAIN) as bob,
         ):
             alice.set_profile("Alice", "Alice L.", PICTURE)
             yield alice, bob

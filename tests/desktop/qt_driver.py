@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from simplex_calls.client import CallMedia, CallPhase, Client, Settings
+from simplex_calls.client import PLAIN, CallMedia, CallPhase, Client, Settings
 from simplex_calls.desktop.app import Desktop
 from simplex_calls.events import CallChanged, ContactConnected
 from simplex_calls.relay import Relay, RelayConfig
@@ -46,8 +46,10 @@ class Driver:
     async def client(self) -> AsyncIterator[Client]:
         async with Relay(RelayConfig(host="127.0.0.1", port=0, data=None)) as relay:
             self.server = str(relay.address)
-            async with Client(self.folder / "bob", "Bob", [self.server], settings=NO_SERVERS) as self.bob:
-                async with Client(self.folder / "alice", "Alice", [self.server], settings=NO_SERVERS) as alice:
+            async with Client(self.folder / "bob", "Bob", [self.server], settings=NO_SERVERS, key=PLAIN) as self.bob:
+                async with Client(
+                    self.folder / "alice", "Alice", [self.server], settings=NO_SERVERS, key=PLAIN
+                ) as alice:
                     yield alice
                 # bob hears of the end that alice's program came to
                 async with asyncio.timeout(SECONDS):

@@ -11,7 +11,7 @@ import pytest
 
 import simplex_calls
 from simplex_calls.catalogue import text
-from simplex_calls.client import CallPhase, Client
+from simplex_calls.client import PLAIN, CallPhase, Client
 from simplex_calls.desktop import browser as browser_module
 from simplex_calls.desktop.browser import Browser
 from simplex_calls.desktop.errors import DesktopError
@@ -196,7 +196,7 @@ async def test_without_opening_addresses_are_only_told(alice: Client, monkeypatc
 def test_a_client_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DesktopError) as caught:
-        Browser(lambda: Client(tmp_path / "file" / "x", "Alice"), opens=False, notifications=False).run()
+        Browser(lambda: Client(tmp_path / "file" / "x", "Alice", key=PLAIN), opens=False, notifications=False).run()
     assert str(tmp_path) in str(caught.value)
 
 
@@ -205,7 +205,7 @@ def test_missing_pages_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     package.mkdir(parents=True)
     monkeypatch.setattr(simplex_calls, "__file__", str(package / "__init__.py"))
     with pytest.raises(DesktopError, match="install"):
-        Browser(lambda: Client(tmp_path / "x", "Alice"), opens=False, notifications=False).run()
+        Browser(lambda: Client(tmp_path / "x", "Alice", key=PLAIN), opens=False, notifications=False).run()
     (package / "web/templates").mkdir(parents=True)
     with pytest.raises(DesktopError, match="npm"):
-        Browser(lambda: Client(tmp_path / "x", "Alice"), opens=False, notifications=False).run()
+        Browser(lambda: Client(tmp_path / "x", "Alice", key=PLAIN), opens=False, notifications=False).run()

@@ -201,7 +201,7 @@ class Torture:
         await self._quiet(self._in_step, name, name)
 
     async def _in_step(self, name: str) -> bool:
-        return (await self._facts(name))["sync"] == "ok"
+        return bool((await self._facts(name))["sync"] == "ok")
 
     async def _connect(self, name: str) -> None:
         """A new pair of contacts; the old ones are removed."""
