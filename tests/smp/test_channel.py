@@ -17,7 +17,7 @@ from simplex_calls.smp.errors import (
     ServerError,
     UnexpectedResponseError,
 )
-from simplex_calls.smp.messages import Deld, End, Err, Info, Msg, Ok, Pong
+from simplex_calls.smp.messages import Deld, End, Ends, Err, Info, Msg, Ok, Pong, Sok, Soks
 from simplex_calls.smp.queues import NetworkConfig
 from simplex_calls.smp.transmission import BLOCK_SIZE, encode_transmission, pack_blocks, verify_transmission
 from tests.smp.server import NOW, ScriptedServer, ServerEnd, Sleeper
@@ -124,6 +124,9 @@ async def test_what_comes_unasked(setup: Setup) -> None:
         (b"", OTHER, Deld()),
         (b"", b"", Err(ServerError(ErrorCode.INTERNAL))),
         (b"", b"", Pong()),
+        (b"", b"service", Soks(2)),
+        (b"", b"service", Ends(2)),
+        (b"", b"service", Sok(b"service")),
         (b"", b"last", End()),
     )
     while not setup.listener.heard or setup.listener.heard[-1] != ("ended", b"last"):

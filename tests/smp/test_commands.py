@@ -29,6 +29,7 @@ from simplex_calls.smp.commands import (
     NKey,
     NotifierRequest,
     NSub,
+    NSubs,
     Off,
     PFwd,
     Ping,
@@ -39,6 +40,7 @@ from simplex_calls.smp.commands import (
     Send,
     SKey,
     Sub,
+    Subs,
     check_credentials,
     decode_command,
     encode_command,
@@ -123,6 +125,7 @@ def test_sender_id_of_a_correlation_id() -> None:
         (b" SUB", "UNKNOWN"),
         (b"SUB ", "SYNTAX"),
         (b"SUB x", "SYNTAX"),
+        (b"SUBS x", "SYNTAX"),
         (b"KEY", "SYNTAX"),
         (b"KEY \x03abc", "SYNTAX"),
         (b"SEND T", "SYNTAX"),
@@ -163,6 +166,9 @@ def test_flags_of_the_future_are_ignored() -> None:
         (Sub(), False, True, "NO_AUTH"),
         (Sub(), True, False, "NO_AUTH"),
         (NSub(), True, False, "NO_AUTH"),
+        (Subs(), True, True, None),
+        (Subs(), True, False, "NO_AUTH"),
+        (NSubs(), False, True, "NO_AUTH"),
     ],
 )
 def test_credentials(command: Command, authorized: bool, entity: bool, fault: str | None) -> None:
@@ -197,6 +203,8 @@ def test_round_trips(key: PublicKey, body: bytes, short: bytes, flag: bool, pass
         LSet(short, LinkData(body, body)),
         LKey(key),
         NSub(),
+        Subs(),
+        NSubs(),
     ):
         assert decode_command(encode_command(command, 9), 9) == command
     links = [None, LinkRequest(short, LinkData(body, body), short[::-1] if flag else None)]

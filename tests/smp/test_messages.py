@@ -17,6 +17,7 @@ from simplex_calls.smp.messages import (
     BrokerMessage,
     Deld,
     End,
+    Ends,
     Err,
     Ids,
     Info,
@@ -30,6 +31,7 @@ from simplex_calls.smp.messages import (
     PRes,
     RRes,
     Sok,
+    Soks,
     decode_message,
     encode_message,
 )
@@ -160,12 +162,12 @@ def test_round_trips(short: bytes, body: bytes, flag: bool, error: ServerError) 
         assert decode_message(encode_message(message, 9), 9) == message
     some = short if flag else None
     ids = Ids(short, short, DH, QueueMode.CONTACT, some, some, Nid(short, DH) if flag else None)
-    for later in (ids, Sok(some)):
+    for later in (ids, Sok(some), Soks(len(body)), Ends(len(short))):
         assert decode_message(encode_message(later, 18), 18) == later
 
 
 TAGS = [b"IDS ", b"MSG ", b"ERR ", b"ERR CMD ", b"ERR PROXY ", b"ERR STORE ", b"INFO ", b"NID ", b"LNK ", b"NMSG "]
-TAGS += [b"PKEY ", b"PRES ", b"RRES ", b"SOK ", b""]
+TAGS += [b"PKEY ", b"PRES ", b"RRES ", b"SOK ", b"SOKS ", b"ENDS ", b""]
 
 
 @given(st.sampled_from(TAGS), st.binary(max_size=150), st.integers(6, 18))

@@ -57,13 +57,11 @@ _LARGE = Err(ServerError(ErrorCode.LARGE_MSG))
 _INTERNAL = Err(ServerError(ErrorCode.INTERNAL))
 _PROHIBITED = Err(ServerError.cmd(CommandFault.PROHIBITED))
 _SYNTAX = Err(ServerError.cmd(CommandFault.SYNTAX))
-_NO_AUTH = ServerError.cmd(CommandFault.NO_AUTH)
 _SERVICE = ServerError(ErrorCode.SERVICE)
 _DISK_FULL = Err(ServerError(ErrorCode.STORE, detail="disk is full"))
 _NO_SERVER_AUTH = Err(ServerError(ErrorCode.PROXY, detail="BROKER TRANSPORT NO_AUTH"))
 _PROXY_BASIC_AUTH = Err(ServerError(ErrorCode.PROXY, detail="BASIC_AUTH"))
 _PROXY_NO_SESSION = Err(ServerError(ErrorCode.PROXY, detail="NO_SESSION"))
-_SERVICE_COMMANDS = (b"SUBS", b"NSUBS")
 _WITHOUT_ENTITY = (messages.Ids, messages.Pong, messages.RRes, messages.PKey)
 
 
@@ -257,11 +255,9 @@ class RelayCore:
                 return self._recipient_command(session, queue, command, now, outgoing)
 
     def _decoded(self, transmission: Transmission, version: int) -> commands.Command:
-        if transmission.command.split(b" ", 1)[0] in _SERVICE_COMMANDS:
-            raise _RefusedError(_NO_AUTH if not (transmission.authorization and transmission.entity_id) else _SERVICE)
         command = decode_command(transmission.command, version)
         check_credentials(command, authorized=bool(transmission.authorization), entity=bool(transmission.entity_id))
-        if transmission.service_authorization:
+        if transmission.service_authorization or isinstance(command, commands.Subs | commands.NSubs):
             raise _RefusedError(_SERVICE)  # no session here is a service's
         match command:
             case (

@@ -104,6 +104,11 @@ class Sub:
 
 
 @dataclass(frozen=True, slots=True)
+class Subs:
+    """SUBS: a service subscribes to all of its queues (from version 16)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """KEY: the recipient sets the key that sender's commands are verified with."""
 
@@ -176,6 +181,11 @@ class NSub:
 
 
 @dataclass(frozen=True, slots=True)
+class NSubs:
+    """NSUBS: a push server that is a service subscribes to those of all of its queues (from version 16)."""
+
+
+@dataclass(frozen=True, slots=True)
 class LSet:
     """LSET: set the data of a short link."""
 
@@ -226,12 +236,12 @@ class RFwd:
 
 Command = (
     New | Sub | Key | SKey | Send | Ack | Get | Off | Del | Que | Ping
-    | NKey | NDel | NSub | LSet | LDel | LKey | LGet | Prxy | PFwd | RFwd
+    | NKey | NDel | NSub | Subs | NSubs | LSet | LDel | LKey | LGet | Prxy | PFwd | RFwd
 )  # fmt: skip
 
 _BARE: dict[bytes, Callable[[], Command]] = {
     b"SUB": Sub, b"GET": Get, b"OFF": Off, b"DEL": Del, b"QUE": Que, b"PING": Ping,
-    b"NDEL": NDel, b"NSUB": NSub, b"LDEL": LDel, b"LGET": LGet,
+    b"NDEL": NDel, b"NSUB": NSub, b"SUBS": Subs, b"NSUBS": NSubs, b"LDEL": LDel, b"LGET": LGet,
 }  # fmt: skip
 _BARE_TAGS = {kind: tag for tag, kind in _BARE.items()}
 

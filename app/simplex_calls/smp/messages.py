@@ -85,6 +85,20 @@ class Sok:
 
 
 @dataclass(frozen=True, slots=True)
+class Soks:
+    """SOKS: a service is subscribed to so many queues."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """ENDS: another connection of the service subscribed to so many queues."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Err:
     """ERR: not done, for this reason."""
 
@@ -160,7 +174,9 @@ class RRes:
     encrypted: bytes = field(repr=False)
 
 
-BrokerMessage = Ids | Msg | End | Deld | Ok | Sok | Err | Pong | Info | Nid | NMsg | Lnk | PKey | PRes | RRes
+BrokerMessage = (
+    Ids | Msg | End | Deld | Ok | Sok | Soks | Ends | Err | Pong | Info | Nid | NMsg | Lnk | PKey | PRes | RRes
+)
 
 _BARE: dict[bytes, Callable[[], BrokerMessage]] = {b"END": End, b"DELD": Deld, b"OK": Ok, b"PONG": Pong}
 
@@ -192,6 +208,10 @@ def encode_message(message: BrokerMessage, version: int) -> bytes:
             return b"LNK " + encoding.short(sender_id) + link_data.encode()
         case Sok(service_id):
             return b"SOK " + _maybe_short(service_id) if version >= SERVICES else b"OK"
+        case Soks(count):
+            return b"SOKS " + encoding.int64(count)
+        case Ends(count):
+            return b"ENDS " + encoding.int64(count)
         case PKey(session_id, versions, server_key):
             return b"PKEY " + encoding.short(session_id) + versions.encode() + server_key.encode()
         case PRes(encrypted):
@@ -256,6 +276,8 @@ _READERS: dict[bytes, Callable[[Reader, int], BrokerMessage]] = {
     b"NID": lambda r, _: Nid(r.short(), r.x25519_key()),
     b"NMSG": lambda r, _: NMsg(r.take(24), r.short()),
     b"LNK": lambda r, _: Lnk(r.short(), LinkData.read(r)),
+    b"SOKS": lambda r, _: Soks(r.int64()),
+    b"ENDS": lambda r, _: Ends(r.int64()),
     b"SOK": lambda r, _: Sok(r.maybe(r.short)),
     b"PKEY": lambda r, _: PKey(r.short(), r.version_range(), SignedServerKey.read(r)),
     b"PRES": lambda r, _: PRes(r.tail()),

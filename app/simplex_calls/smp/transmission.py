@@ -41,6 +41,7 @@ SERVICE_SIGNATURES = 16
 
 _SIGNATURE_SIZES = (64, 114)
 _AUTHENTICATOR_SIZE = 80
+_SERVICE_SIGNATURE_SIZE = 64
 # 2 bytes of padding length, 1 of count, and room for the tag of encrypted blocks of later versions
 _BATCH_SIZE = BLOCK_SIZE - 19
 MAX_TRANSMISSION_SIZE = _BATCH_SIZE - 2
@@ -116,6 +117,8 @@ def decode_transmission(session: Session, data: bytes) -> Transmission:
         service: bytes | None = None
         if authorization and session.version >= SERVICE_SIGNATURES:
             service = reader.maybe(reader.short)
+            if service is not None and len(service) != _SERVICE_SIGNATURE_SIZE:
+                raise DecodeError("a service's signature is not one of Ed25519")
         sent = reader.tail()
         reader = Reader(sent)
         session_id = session.session_id if session.version >= IMPLIED_SESSION else reader.short()
