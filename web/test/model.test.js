@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clockText, fit, present } from "../static/call/model.js";
+import { freshSnapshot } from "../static/call/snapshot.js";
 import { noSources } from "../static/call/sources.js";
 
 /**
@@ -10,23 +11,13 @@ import { noSources } from "../static/call/sources.js";
  */
 function snapshot(changes) {
   return {
+    ...freshSnapshot(),
     phase: "connected",
     media: "video",
     local: { ...noSources(), mic: true, camera: true },
-    peer: noSources(),
-    peerHasSpoken: false,
-    camera: null,
-    facing: "user",
-    tracks: {},
     encrypted: true,
-    path: null,
     connectedAt: 1,
-    notice: null,
-    error: null,
     call: { contactName: "Ada" },
-    layout: "default",
-    description: null,
-    permission: null,
     ...changes,
   };
 }

@@ -1,7 +1,8 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FIRST_MS } from "../static/call/candidates.js";
+import { ALL_MS, FIRST_MS } from "../static/call/candidates.js";
+import { RENEW_MS } from "../static/call/connection.js";
 import { DeviceError } from "../static/call/devices.js";
 import { FIRST_FRAME_POLL_MS, STATS_MS } from "../static/call/monitor.js";
 import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
@@ -846,4 +847,79 @@ test("what is no command is answered with an error", async () => {
   assert.equal((await bench.command(null)).type, "error");
   await bench.session.handle({});
   assert.equal(bench.responses.at(-1).resp.type, "error");
+});
+
+// A call without SimpleX: people carry the two descriptions
+
+/** Sends a command of such a call, for which the page takes its time. @param {Bench} bench @param {any} command */
+async function patient(bench, command) {
+  const answered = bench.command(command);
+  await settle();
+  await bench.clock.advance(ALL_MS);
+  return answered;
+}
+
+test("started without a key: all candidates are in the offer, and nothing is sent before the answer brings the key", async () => {
+  const bench = new Bench();
+  const offer = await patient(bench, { type: "start", media: "video", iceServers: [], keyLater: true, complete: true });
+  assert.equal(offer.type, "offer");
+  assert.deepEqual(bench.sent(), [null, null, null, null]);
+  assert.equal(bench.shot.encrypted, true);
+  // the user is free to mute and unmute while the text is on its way
+  assert.equal((await bench.command({ type: "media", source: "mic", enable: false })).type, "ok");
+  assert.equal((await bench.command({ type: "media", source: "mic", enable: true })).type, "ok");
+  await bench.clock.advance(CONNECT_MS * 10);
+  assert.equal(bench.shot.phase, "connecting");
+  const answer = { type: "answer", answer: pack({ type: "answer", sdp: "4" }), iceCandidates: pack([]), aesKey: KEY };
+  assert.equal((await bench.command(answer)).type, "ok");
+  assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
+});
+
+test("… an answer without a key that can be used ends it", async () => {
+  const bench = new Bench();
+  await patient(bench, { type: "start", media: "audio", iceServers: [], keyLater: true, complete: true });
+  const resp = await bench.answer();
+  assert.equal(resp.type, "error");
+  assert.equal(bench.shot.phase, "failed");
+});
+
+test("an answer that people carry has its time: ways are tried again, and none is given up", async () => {
+  const bench = new Bench();
+  await patient(bench, {
+    type: "offer",
+    offer: pack({ type: "offer", sdp: "4" }),
+    iceCandidates: pack([{ candidate: "theirs" }]),
+    media: "audio",
+    aesKey: KEY,
+    complete: true,
+  });
+  const tried = () => bench.connection.remoteCandidates.length;
+  const before = tried();
+  bench.connection.become("failed");
+  await bench.clock.advance(RENEW_MS * 20);
+  assert.equal(tried(), before + 20);
+  assert.equal(bench.shot.phase, "connecting");
+  bench.connection.become("connected");
+  await settle();
+  assert.equal(bench.shot.phase, "connected");
+  const after = tried();
+  await bench.clock.advance(RENEW_MS * 3);
+  assert.equal(tried(), after);
+  bench.connection.become("failed");
+  await settle();
+  assert.equal(bench.shot.phase, "failed");
+});
+
+test("what there is to pass on is shown, and outlives the call's beginning", async () => {
+  const bench = new Bench();
+  assert.equal((await bench.command({ type: "paste", step: "unheard" })).type, "error");
+  const paste = { step: "offered", text: "{}", codes: [{ size: 21, path: "M0 0" }], problem: "own", parts: { read: 1, count: 2 } };
+  assert.equal((await bench.command({ type: "paste", ...paste })).type, "ok");
+  assert.deepEqual(bench.shot.paste, paste);
+  await bench.start();
+  assert.deepEqual(bench.shot.paste, paste);
+  bench.session.pasteStart("video");
+  bench.session.paste("a text");
+  assert.deepEqual(bench.said("pasteStart")[0].resp, { type: "pasteStart", media: "video" });
+  assert.deepEqual(bench.said("paste")[0].resp, { type: "paste", text: "a text" });
 });

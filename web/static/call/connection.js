@@ -13,6 +13,7 @@ import { readStats, selectedPair } from "./statistics.js";
  * @property {RTCIceServer[]} iceServers
  * @property {boolean} relay  only through TURN servers
  * @property {import("./encryption.js").CallEncryption | null} encryption
+ * @property {boolean} [isPatient]  people carry the descriptions: no candidates can follow them, and they take their time
  *
  * @typedef {object} ConnectionEvents
  * @property {(candidates: RTCIceCandidateInit[]) => void} candidates  more of our candidates, for the peer
@@ -22,6 +23,8 @@ import { readStats, selectedPair } from "./statistics.js";
 
 /** Candidates that come before the peer's description are kept up to this number. */
 const MAX_EARLY_CANDIDATES = 256;
+/** Where people carry the answer, ways that led nowhere yet are tried again after this long. */
+export const RENEW_MS = 8000;
 
 /** Most candidates of the peer in a call: each is tried with each of ours. */
 const MAX_CANDIDATES = 512;
@@ -91,6 +94,11 @@ export class Connection {
   #stream;
   #groups;
   #isClosed = false;
+  #isPatient;
+  /** The peer's candidates, where they may have to be tried again. @type {RTCIceCandidateInit[]} */
+  #tried = [];
+  /** @type {unknown} */
+  #renewal = null;
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
   /** How many of the peer's candidates the engine was given. */
@@ -105,9 +113,10 @@ export class Connection {
    * @param {ConnectionSettings} settings
    * @param {ConnectionEvents} events
    */
-  constructor(engine, { iceServers, relay, encryption }, events) {
+  constructor(engine, { iceServers, relay, encryption, isPatient = false }, events) {
     this.#engine = engine;
     this.#encryption = encryption;
+    this.#isPatient = isPatient;
     this.#groups = new CandidateGroups(engine.clock, events.candidates);
     this.#stream = engine.createStream();
     const pc = createConnection(engine, {
@@ -123,7 +132,11 @@ export class Connection {
       else if (!candidate) this.#groups.complete();
     });
     pc.addEventListener("connectionstatechange", () => {
-      if (!this.#isClosed) events.state(pc.connectionState);
+      if (this.#isClosed) return;
+      if (pc.connectionState === "connected") this.#stopRenewing();
+      // the engine tells of a way that it has not found so far; the peer may not even have our answer yet
+      else if (pc.connectionState === "failed" && this.#renewal !== null) return;
+      events.state(pc.connectionState);
     });
     pc.addEventListener("track", ({ transceiver, track }) => {
       const source = sourceOfMid(transceiver.mid);
@@ -177,6 +190,7 @@ export class Connection {
       transceiver.sender.setStreams?.(this.#stream);
     }
     this.#addEarlyCandidates();
+    if (this.#isPatient) this.#renewLater();
     return this.#describe(await this.#pc.createAnswer());
   }
 
@@ -198,7 +212,13 @@ export class Connection {
     }
     const taken = candidates.slice(0, MAX_CANDIDATES - this.#taken);
     this.#taken += taken.length;
-    for (const candidate of taken) {
+    if (this.#isPatient) this.#tried.push(...taken);
+    this.#give(taken);
+  }
+
+  /** @param {RTCIceCandidateInit[]} candidates */
+  #give(candidates) {
+    for (const candidate of candidates) {
       // One that the engine cannot use (an unknown transport, an interface it does not know) says nothing of the others.
       this.#pc.addIceCandidate(candidate).catch(() => {});
     }
@@ -206,7 +226,8 @@ export class Connection {
 
   /**
    * Sends `track` as `source`, or nothing: then no more bytes flow, by which the peer sees that it is muted. Nothing is
-   * renegotiated. Where frames are encrypted, the track waits until the cipher stands.
+   * renegotiated. Where frames are encrypted, the track waits until the cipher stands; while there is no key, until
+   * `attachAll`.
    *
    * @param {Source} source
    * @param {MediaStreamTrack | null} track
@@ -214,8 +235,14 @@ export class Connection {
   async attach(source, track) {
     const sender = this.#transceivers.get(source)?.sender;
     this.#tracks.set(source, track);
+    if (this.#encryption?.hasKey === false) return;
     await this.#encryption?.ready();
     if (!this.#isClosed) await sender?.replaceTrack(this.#tracks.get(source) ?? null);
+  }
+
+  /** The key has come: sends what was to be sent before. */
+  async attachAll() {
+    await Promise.all([...this.#tracks].map(([source, track]) => this.attach(source, track)));
   }
 
   /** @returns {Promise<import("./statistics.js").ConnectionStats & {connectionInfo: object | null}>} */
@@ -234,6 +261,7 @@ export class Connection {
 
   close() {
     this.#isClosed = true;
+    this.#stopRenewing();
     this.#groups.close();
     this.#pc.close();
   }
@@ -255,8 +283,25 @@ export class Connection {
   /** @param {RTCSessionDescriptionInit} description */
   async #describe(description) {
     await this.#pc.setLocalDescription(description);
-    const [candidates] = await Promise.all([this.#groups.first(), this.#encryption?.ready()]);
+    const cipher = this.#encryption?.hasKey === false ? null : this.#encryption?.ready();
+    const [candidates] = await Promise.all([this.#groups.first(this.#isPatient), cipher]);
     return { description: { type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") }, candidates };
+  }
+
+  /**
+   * Until the peer gets our answer, ours are the only checks, and an engine gives a way up that is silent for long. A
+   * candidate that is added again is tried again.
+   */
+  #renewLater() {
+    this.#renewal = this.#engine.clock.setTimeout(() => {
+      this.#give(this.#tried);
+      this.#renewLater();
+    }, RENEW_MS);
+  }
+
+  #stopRenewing() {
+    if (this.#renewal !== null) this.#engine.clock.clearTimeout(this.#renewal);
+    this.#renewal = null;
   }
 
   #addEarlyCandidates() {

@@ -3,6 +3,8 @@
 
 /** @typedef {import("./snapshot.js").CallInfo} CallInfo */
 
+const PASTE_STEPS = ["choosing", "offering", "offered", "answering", "answered", "connecting", "connected", "ended"];
+
 /** A command cannot be carried out; the call goes on. */
 export class CommandError extends Error {
   name = "CommandError";
@@ -67,6 +69,21 @@ export function callInfo(call) {
     reason: text(call.reason),
     failure: text(call.failure),
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
+  };
+}
+
+/**
+ * @param {any} command  `paste`
+ * @returns {import("./snapshot.js").PasteInfo}
+ */
+export function pasteInfo({ step, text: passed, codes, problem, parts }) {
+  if (!PASTE_STEPS.includes(step)) throw new CommandError("unknown step");
+  return {
+    step,
+    text: text(passed),
+    codes: Array.isArray(codes) ? codes : [],
+    problem: text(problem) || null,
+    parts: parts ? { read: Number(parts.read), count: Number(parts.count) } : null,
   };
 }
 

@@ -14,7 +14,7 @@ import { CallEncryption, EncryptionError } from "./encryption.js";
 import { LocalMedia } from "./local-media.js";
 import { Monitor } from "./monitor.js";
 import { nextPhase } from "./phases.js";
-import { callInfo, CommandError, readCandidates, readDescription, text, withoutSecrets } from "./protocol.js";
+import { callInfo, CommandError, pasteInfo, readCandidates, readDescription, text, withoutSecrets } from "./protocol.js";
 import { freshSnapshot, isCameraNotice, noticeOf } from "./snapshot.js";
 import { noSources } from "./sources.js";
 
@@ -132,6 +132,16 @@ export class Session {
     this.#forgetOther(callId);
   }
 
+  /** The user starts a call whose texts travel by another channel. @param {"audio" | "video"} media */
+  pasteStart(media) {
+    this.#respond({ resp: { type: "pasteStart", media } });
+  }
+
+  /** The user has pasted a text of such a call, or read a part of it. @param {string} pasted */
+  paste(pasted) {
+    this.#respond({ resp: { type: "paste", text: pasted } });
+  }
+
   dismissNotice() {
     this.#update({ notice: null });
   }
@@ -180,6 +190,9 @@ export class Session {
         this.#update({ permission: { title: text(title), chrome: text(chrome), safari: text(safari) } });
         return { type: "ok" };
       }
+      case "paste":
+        this.#update({ paste: pasteInfo(command) });
+        return { type: "ok" };
       case "call":
         this.#update({ call: callInfo(command.call) });
         return { type: "ok" };
@@ -236,7 +249,7 @@ export class Session {
   /** We were called and have accepted: ours is the offer. @param {any} command */
   #start(command) {
     return this.#during(async (generation) => {
-      const encryption = this.#createEncryption(command.aesKey);
+      const encryption = this.#createEncryption(command.keyLater === true ? null : (command.aesKey ?? undefined));
       // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
       // `.local` names, and nothing reaches the caller of a call that cannot take place.
       await this.#openDevices(command.media);
@@ -263,7 +276,7 @@ export class Session {
     const isPrepared = this.#state.phase === "waiting";
     if (!isPrepared) this.#begin(command.media);
     return this.#during(async (generation) => {
-      const encryption = this.#createEncryption(command.aesKey);
+      const encryption = this.#createEncryption(command.aesKey ?? undefined);
       await (isPrepared ? this.#local.openMicrophone() : this.#openDevices(command.media));
       const connection = this.#connect(command, encryption);
       connection.addCandidates(early);
@@ -271,7 +284,7 @@ export class Session {
       this.#check(generation);
       this.#attachOwn();
       this.#move("negotiate");
-      this.#negotiated(connection);
+      this.#negotiated(connection, { isPatient: Boolean(command.complete) });
       return { type: "answer", answer: this.#engine.pack(description), iceCandidates: this.#engine.pack(candidates) };
     });
   }
@@ -284,8 +297,10 @@ export class Session {
     const answer = readDescription(this.#unpack(command.answer), "answer");
     const candidates = readCandidates(this.#unpack(command.iceCandidates));
     return this.#during(async () => {
+      if (this.#encryption?.hasKey === false) this.#encryption.setKey(String(command.aesKey));
       connection.addCandidates(candidates);
       await connection.acceptAnswer(answer);
+      await connection.attachAll();
       this.#negotiated(connection);
       return { type: "ok" };
     });
@@ -331,28 +346,28 @@ export class Session {
     const early = this.#state.phase === "idle" ? this.#early : [];
     this.#release();
     this.#early = early;
-    this.#state = { ...freshSnapshot(), call: this.#state.call, media: media === "video" ? "video" : "audio" };
+    this.#state = { ...freshSnapshot(), call: this.#state.call, paste: this.#state.paste, media: media === "video" ? "video" : "audio" };
     this.#move("prepare");
   }
 
-  /** @param {unknown} key */
+  /** @param {unknown} key  undefined: frames are not encrypted; null: it comes later, with the answer */
   #createEncryption(key) {
-    if (key === undefined || key === null) return null;
+    if (key === undefined) return null;
     const { encryption, clock } = this.#engine;
     this.#encryption?.close();
-    this.#encryption = new CallEncryption({ ...encryption, clock }, String(key));
+    this.#encryption = new CallEncryption({ ...encryption, clock }, key === null ? null : String(key));
     return this.#encryption;
   }
 
   /**
-   * @param {{iceServers?: RTCIceServer[], relay?: boolean}} command
+   * @param {{iceServers?: RTCIceServer[], relay?: boolean, complete?: boolean}} command
    * @param {CallEncryption | null} encryption
    */
-  #connect({ iceServers, relay }, encryption) {
+  #connect({ iceServers, relay, complete }, encryption) {
     /** @type {Connection} */
     const connection = new Connection(
       this.#engine,
-      { iceServers: iceServers ?? [], relay: Boolean(relay), encryption },
+      { iceServers: iceServers ?? [], relay: Boolean(relay), encryption, isPatient: Boolean(complete) },
       {
         candidates: (candidates) =>
           this.#respond({ resp: { type: "ice", iceCandidates: this.#engine.pack(candidates) } }),
@@ -410,14 +425,20 @@ export class Session {
     this.#respond({ resp: { type: "connected", connectionInfo: stats?.connectionInfo ?? { iceCandidatePair: {} } } });
   }
 
-  /** Both descriptions are there: what the peer has room for is known, and the connection has its time. @param {Connection} connection */
-  #negotiated(connection) {
+  /**
+   * Both descriptions are there: what the peer has room for is known, and the connection has its time; as long as it
+   * takes where people carry the answer.
+   *
+   * @param {Connection} connection
+   * @param {{isPatient?: boolean}} [options]
+   */
+  #negotiated(connection, { isPatient = false } = {}) {
     if (connection !== this.#connection) return;
     if (!connection.canSend("camera") && this.#state.camera) {
       this.#local.dropCamera();
       this.#update({ notice: "old-peer" });
     }
-    if (this.#state.phase !== "connecting") return;
+    if (this.#state.phase !== "connecting" || isPatient) return;
     this.#connectTimer = this.#engine.clock.setTimeout(
       () => this.#fail("connection-failed", "The connection could not be made in time."),
       CONNECT_MS,

@@ -20,6 +20,13 @@ import { noSources } from "./sources.js";
  * @property {string} failure  what went wrong, if it failed
  * @property {OtherCall[]} others  other calls that ring now
  *
+ * @typedef {object} PasteInfo  a call without SimpleX: what is to be passed on, and what was wrong with what was pasted
+ * @property {"choosing" | "offering" | "offered" | "answering" | "answered" | "connecting" | "connected" | "ended"} step
+ * @property {string} text
+ * @property {{size: number, path: string}[]} codes  QR codes of the text
+ * @property {string | null} problem
+ * @property {{read: number, count: number} | null} parts
+ *
  * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
  *
  * @typedef {object} Snapshot
@@ -37,6 +44,7 @@ import { noSources } from "./sources.js";
  * @property {NoticeCode | null} notice
  * @property {string | null} error  the code of what ended the call
  * @property {Partial<CallInfo>} call
+ * @property {PasteInfo | null} paste
  * @property {"default" | "localVideo" | "remoteVideo"} layout
  * @property {{state: string, description: string} | null} description
  * @property {{title: string, chrome: string, safari: string} | null} permission
@@ -59,6 +67,7 @@ export function freshSnapshot() {
     notice: null,
     error: null,
     call: {},
+    paste: null,
     layout: "default",
     description: null,
     permission: null,
