@@ -205,10 +205,13 @@ class Person:
 
     # the program
 
+    key_options: tuple[str, ...] = ("--key-file",)
+    """No keyring is there, and nobody is to be asked for a passphrase."""
+
     def launch(self) -> None:
         """Start the program."""
         self._program = Program(
-            *("window", "--browser", "--no-open", "--data", str(self._folder / "profiles")),
+            *("window", "--browser", "--no-open", "--data", str(self._folder / "profiles"), *self.key_options),
             # who has neither is asked for both
             *(() if self._server is None else ("--name", self.name, "--server", self._server)),
             log=self._log,

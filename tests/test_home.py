@@ -8,10 +8,10 @@ from typing import Any
 import platformdirs
 import pytest
 
-from simplex_calls.client import Client, ClientError
+from simplex_calls.client import PLAIN, Client, ClientError
 from simplex_calls.home import Home
-from simplex_calls.keys import WrongPassphrase
-from simplex_calls.profiles import ProfileError, Profiles
+from simplex_calls.keys import ProtectionNeeded, WeakPassphrase, WrongPassphrase
+from simplex_calls.profiles import ProfileError, Profiles, ProtectionKind
 from tests.linked import SERVER, Agents
 
 OTHER = "smp://" + "B" * 42 + "A=:password@127.0.0.1:1"
@@ -39,7 +39,11 @@ def make(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     def make_client(*arguments: Any, **options: Any) -> Client:
         return Client(*arguments, **options, agent=agents)
 
-    return lambda **options: Home(tmp_path / "data", None, keyring=NoKeyring(), make_client=make_client, **options)
+    def make_home(*, key_file: bool = True, keyring: Any = None, **options: Any) -> Home:
+        keyring = NoKeyring() if keyring is None else keyring
+        return Home(tmp_path / "data", None, key_file=key_file, keyring=keyring, make_client=make_client, **options)
+
+    return make_home
 
 
 def opened(home: Home) -> Client:
@@ -184,3 +188,119 @@ async def test_damaged_notes_keep_no_profile_closed(make: Callable[..., Home], t
     servers.write_text(json.dumps(["smp://nothing", SERVER]))
     async with make() as home:
         assert [server.uri for server in opened(home).servers()] == [SERVER]
+
+
+class Keyring(dict[str, str]):
+    def is_available(self) -> bool:
+        return True
+
+    def set(self, name: str, secret: str) -> None:
+        self[name] = secret
+
+    def delete(self, name: str) -> None:
+        self.pop(name, None)
+
+
+async def test_the_system_keeps_keys_unasked(make: Callable[..., Home], tmp_path: Path) -> None:
+    ring = Keyring()
+    async with make(key_file=False, keyring=ring, name="Alice") as home:
+        assert await home.keeps_keys()
+        assert not home.wants_protection
+        assert opened(home).profile is not None
+    assert len(ring) == 1
+    assert not list(tmp_path.glob("**/profile.key"))
+    # the user's word goes before it
+    async with make(keyring=ring) as home:
+        assert (await home.add("Work")).has_readable_key
+
+
+@pytest.mark.parametrize("passphrase", ["", SECRET])
+async def test_without_a_keyring_the_first_start_asks(
+    make: Callable[..., Home], tmp_path: Path, passphrase: str
+) -> None:
+    async with make(key_file=False, name="Alice", servers=[SERVER]) as home:
+        assert (home.client, home.locked, home.profiles(), home.problem) == (None, None, [], "")
+        assert home.wants_protection
+        assert not await home.keeps_keys()
+        with pytest.raises(ProtectionNeeded):
+            await home.protect("", key_file=False)
+        with pytest.raises(WeakPassphrase):
+            await home.protect("short", key_file=False)
+        assert home.profiles() == []
+        await home.protect(passphrase, key_file=not passphrase)
+        with pytest.raises(ClientError):
+            await home.protect(passphrase, key_file=not passphrase)
+        await home.changed()
+        await home.follow()
+        assert not home.wants_protection
+        assert opened(home).profile is not None
+        assert [server.uri for server in opened(home).servers()] == [SERVER]
+        (profile,) = home.profiles()
+        assert (profile.has_passphrase, profile.has_readable_key) == (bool(passphrase), not passphrase)
+        with pytest.raises(ProtectionNeeded):
+            await home.add("Work")
+        assert (await home.add("Work", SECRET)).has_passphrase
+        assert (await home.add("Play", key_file=True)).has_readable_key
+        with pytest.raises(ProtectionNeeded):
+            await home.change_passphrase(passphrase, "")
+        archive = await home.export_archive(SECRET)
+        with pytest.raises(ProtectionNeeded):
+            await home.import_archive(archive, SECRET)
+        assert (await home.import_archive(archive, SECRET, "another passphrase")).has_passphrase
+    assert len(list(tmp_path.glob("data/**/profile.key"))) == 1 + (not passphrase)
+
+
+async def test_a_profile_of_an_older_version_asks_too(
+    make: Callable[..., Home], agents: Agents, tmp_path: Path
+) -> None:
+    async with Client(tmp_path / "data", "Alice", [SERVER], key=PLAIN, agent=agents) as client:
+        client.confirm_ip_exposure()
+    async with make(key_file=False) as home:
+        assert home.client is None
+        assert home.locked is not None
+        assert home.locked.name == "Alice"
+        assert home.wants_protection
+        # until the user has said it, nothing changes
+        with pytest.raises(ProtectionNeeded):
+            await home.switch(home.locked.id)
+        assert (tmp_path / "data/profiles/first/profile.db").read_bytes().startswith(b"SQLite format 3")
+        await home.protect(SECRET, key_file=False)
+        await home.follow()
+        assert opened(home).is_ip_exposure_confirmed
+    (entry,) = Profiles(tmp_path / "data", keyring=NoKeyring()).list()
+    assert entry.protection is ProtectionKind.PASSPHRASE
+    assert not (tmp_path / "data/profiles/first/profile.db").read_bytes().startswith(b"SQLite format 3")
+
+
+async def test_what_keeps_a_profile_closed_is_told_and_another_one_opens(
+    make: Callable[..., Home], tmp_path: Path
+) -> None:
+    async with make(name="Alice") as home:
+        first = home.profiles()[0].id
+        work = await home.add("Work")
+    database = tmp_path / "data/profiles" / first / "profile.db"
+    before = database.read_bytes()
+    database.write_bytes(bytes(byte ^ 0x55 for byte in before))
+    async with make() as home:
+        assert home.client is None
+        assert "restore it from a backup" in home.problem
+        assert not home.wants_protection
+        await home.switch(work.id)
+        await home.follow()
+        assert home.problem == ""
+        assert opened(home).profile is not None
+        await home.switch(first)
+        await home.follow()
+        assert home.client is None
+        assert "restore it from a backup" in home.problem
+        database.write_bytes(before)
+        await home.switch(first)
+        await home.follow()
+        assert opened(home).profile is not None
+
+
+async def test_servers_that_are_none_are_refused_at_once(make: Callable[..., Home], tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="not valid"):
+        async with make(servers=["smp://nonsense"]):
+            pass
+    assert not (tmp_path / "data").exists()

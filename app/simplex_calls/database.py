@@ -9,6 +9,7 @@ the process before that commit (:meth:`Database.after_commit`).
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,10 +23,12 @@ from simplex_calls.sqlcipher import (
     DatabaseKey,
     WrongKey,
     connect,
+    damaged_page,
     encrypt_file,
     export_to,
     is_encrypted,
     key_fits,
+    os_reason,
     rewrite_file,
     sqlite,
 )
@@ -36,14 +39,18 @@ __all__ = [
     "DatabaseError",
     "DatabaseKey",
     "Plain",
+    "StorageFault",
     "WrongKey",
     "is_storage_failure",
     "sqlite",
+    "storage_fault",
     "watch_points",
 ]
 
 logger = logging.getLogger(__name__)
 
+_PAGES_LOOKED_AT = 512
+"""How much of a file is looked at when it is opened: 2 MiB, some milliseconds."""
 _ERASE_DUE = 1
 _ERASE_AT_ONCE = 16 << 20
 """Up to how many bytes a file is written anew while it is used: a quarter of a second."""
@@ -90,12 +97,34 @@ def is_storage_failure(error: BaseException) -> bool:
     )
 
 
+class StorageFault(Enum):
+    """What keeps the file from being read or written."""
+
+    DAMAGED = "damaged"
+    FULL = "full"
+    READ_ONLY = "read-only"
+    OTHER = "other"
+
+
+def storage_fault(error: BaseException) -> StorageFault:
+    """Which fault an error for which :func:`is_storage_failure` holds tells of."""
+    words = str(error)
+    if any(sign in words for sign in ("malformed", "not a database", "damaged")):
+        return StorageFault.DAMAGED
+    if "full" in words:
+        return StorageFault.FULL
+    return StorageFault.READ_ONLY if "readonly" in words else StorageFault.OTHER
+
+
 class Database:
     """A profile's SQLCipher database (``path`` ``None``: in memory; ``key`` ``None``: not encrypted).
 
     A plain file that is opened with a key is encrypted first. The file belongs to one process at a time: opening it
     waits ``busy_seconds`` for another to close it. Raises :class:`DatabaseError`; :class:`WrongKey` when the file is
     encrypted with another key.
+
+    ``fault`` is what a quick look at the beginning of an encrypted file found, or a transaction since; damage elsewhere
+    shows when it is read. ``on_fault`` is told when a transaction fails for it, the first time.
     """
 
     def __init__(self, path: Path | None = None, *, key: DatabaseKey | None = None, busy_seconds: float = 2.0) -> None:
@@ -104,9 +133,12 @@ class Database:
         self._depth = 0
         self._failed = False
         self._after: list[Callable[[], None]] = []
+        self.fault: StorageFault | None = None
+        self.on_fault: Callable[[StorageFault], None] = lambda _: None
         try:
             if path is not None and key is not None:
                 encrypt_file(path, key, busy_seconds=busy_seconds)
+                self._look(path, key)
             self._connection = connect(path, key, busy_seconds=busy_seconds)
             if path is not None:
                 self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -126,7 +158,18 @@ class Database:
                 self._connection.close()
             raise self._explain(error, key) from None
         except OSError as error:
-            raise DatabaseError(f"{path}: {error.strerror}") from None
+            raise DatabaseError(f"{path}: {os_reason(error)}") from None
+
+    def _look(self, path: Path, key: DatabaseKey) -> None:
+        """Look at the beginning of the file: where everything else is found, and all of a small profile."""
+        log = path.with_name(path.name + "-wal")
+        if not path.exists() or not is_encrypted(path) or (log.exists() and log.stat().st_size):
+            # what is in the log is newer
+            return
+        number = damaged_page(path, key, limit=_PAGES_LOOKED_AT)
+        if number is not None and number > 1:
+            logger.critical("page %d of the profile is damaged", number)
+            self.fault = StorageFault.DAMAGED
 
     def _explain(self, error: sqlite.DatabaseError | UnicodeDecodeError, key: DatabaseKey | None) -> DatabaseError:
         path = self._path
@@ -136,7 +179,17 @@ class Database:
             if key is None:
                 return WrongKey(f"{path} is encrypted: open it with its key")
             if not key_fits(path, key):
-                return WrongKey(f"{path} is encrypted with another key, or damaged: use the one that belongs to it")
+                return WrongKey(
+                    f"{path} is encrypted with another key, or damaged: use the one that belongs to it, or restore it"
+                    " from a backup"
+                )
+        if "readonly" in str(error) or "unable to open" in str(error):
+            return DatabaseError(
+                f"{path} cannot be written: give yourself the right to write this file and its folder, or choose"
+                " another folder"
+            )
+        if "full" in str(error) or "I/O" in str(error):
+            return DatabaseError(f"{path}: the disk is full or fails ({error}): make room, check it, and try again")
         return DatabaseError(
             f"{path} is not a readable profile ({error}): restore it from a backup or choose another folder"
         )
@@ -169,6 +222,14 @@ class Database:
         except UnicodeDecodeError:
             # SQLite quotes what it finds in a damaged schema
             raise sqlite.DatabaseError("the file is damaged") from None
+        except sqlite.OperationalError as error:
+            if "readonly" in str(error) and self._may_write():
+                # SQLCipher writes no more once it has met a damaged page
+                raise sqlite.DatabaseError("the file is damaged") from None
+            raise
+
+    def _may_write(self) -> bool:
+        return self._path is not None and os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -187,23 +248,40 @@ class Database:
             finally:
                 self._depth -= 1
             return
-        self._connection.execute("BEGIN IMMEDIATE")
         self._depth, self._failed = 1, False
         try:
+            self.execute("BEGIN IMMEDIATE")
             yield
             if self._failed:
                 raise sqlite.IntegrityError("a part of this transaction failed")
             _point("commit")
             self._connection.execute("COMMIT")
-        except BaseException:
+            if self.fault is not StorageFault.DAMAGED:
+                self.fault = None
+        except BaseException as error:
             self._after.clear()
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._roll_back()
+            if is_storage_failure(error):
+                self._met(storage_fault(error))
             raise
         finally:
             self._depth = 0
         _point("committed")
         self._run_after()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite.DatabaseError as error:
+                # what ended the transaction is what counts
+                logger.critical("a transaction was not rolled back: %s", error)
+
+    def _met(self, fault: StorageFault) -> None:
+        is_new, self.fault = fault is not self.fault, fault
+        if is_new:
+            logger.critical("the profile cannot be read or written: %s", fault.value)
+            self.on_fault(fault)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

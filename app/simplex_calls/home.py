@@ -20,6 +20,8 @@ import platformdirs
 
 from simplex_calls.bridge.shell import HomePort, HomeProfile, RelayMode, RelayState
 from simplex_calls.client import Client, ClientError
+from simplex_calls.client_errors import user_errors
+from simplex_calls.client_servers import checked
 from simplex_calls.database import DatabaseKey
 from simplex_calls.own_relay import OwnRelay
 from simplex_calls.profiles import (
@@ -30,6 +32,8 @@ from simplex_calls.profiles import (
     Profiles,
     Protection,
     ProtectionKind,
+    ProtectionNeeded,
+    WrongPassphrase,
 )
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import AddressError
@@ -45,8 +49,9 @@ class Home:
     """The profiles below ``data``: ``async with Home(data, relay) as home: …`` opens the one that was open last.
 
     ``name`` and ``servers`` are for the profile that is opened: its name if it has none, and what its servers are from
-    now on if any are given. ``passphrase`` opens it; a new one's key is sealed by it. Raises :class:`ProfileError`,
-    :class:`ClientError` and what the relay raises.
+    now on if any are given. ``passphrase`` opens it; a new one's key is sealed by it. ``key_file``: the user's word
+    that keys may lie in files beside their profiles. Without either and without a keyring, the page asks. It also tells
+    what keeps a profile closed. Raises :class:`WrongPassphrase`, and what the relay and the folder raise.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Home:
         name: str | None = None,
         servers: Sequence[str] = (),
         passphrase: str | None = None,
+        key_file: bool = False,
         keyring: Keyring | None = None,
         make_client: Callable[..., Client] = Client,
     ) -> None:
@@ -65,6 +71,7 @@ class Home:
         self._name = name
         self._given = tuple(servers)
         self._passphrase = passphrase
+        self._key_file = key_file
         self._profiles = Profiles(data, keyring=keyring)
         self._make_client = make_client
         self._client: Client | None = None
@@ -75,13 +82,14 @@ class Home:
         self.problem = ""
 
     async def __aenter__(self) -> Self:
+        with user_errors():
+            checked(self._given)
         if self._relay is not None:
             await self._relay.start()
         try:
-            entry = await asyncio.to_thread(self._first)
-            self._open = entry
-            with suppress(PassphraseNeeded):
-                await self._begin(entry, await self._unlock(entry, self._passphrase))
+            entry = self._open = await asyncio.to_thread(self._first)
+            if entry is not None:
+                await self._open_first(entry)
             self._passphrase = None
         except BaseException:
             await self.__aexit__()
@@ -93,33 +101,73 @@ class Home:
         if self._relay is not None:
             await self._relay.stop()
 
-    def _first(self) -> ProfileEntry:
-        """The profile that was open last; a new one at the first start."""
+    def _first(self) -> ProfileEntry | None:
+        """The profile that was open last; a new one at the first start, once it is known where its key is to be."""
         entries = self._profiles.list()
         if not entries:
-            return self._profiles.create(self._name or "", self._protection())
+            with suppress(ProtectionNeeded):
+                return self._profiles.create(self._name or "", self._protection(self._passphrase or ""))
+            return None
         with suppress(OSError, UnicodeDecodeError):
             last = (self._data / LAST_FILE).read_text("utf-8").strip()
             return next((entry for entry in entries if entry.id == last), entries[0])
         return entries[0]
 
-    def _protection(self) -> Protection:
-        """Where keys are kept unless the user says otherwise."""
-        if self._passphrase is not None:
-            return Protection.passphrase(self._passphrase)
-        return Protection.keyring() if self._profiles.is_keyring_available() else Protection.key_file()
+    async def _open_first(self, entry: ProfileEntry) -> None:
+        try:
+            await self._begin(entry, await self._unlock(entry, self._passphrase))
+        except (PassphraseNeeded, ProtectionNeeded):
+            logger.info("the profile waits for the user")
+        except WrongPassphrase:
+            # it was given on the command line: nobody looks at a page
+            raise
+        except (ClientError, ProfileError) as error:
+            self._told(entry, error)
+
+    def _told(self, entry: ProfileEntry, error: ClientError | ProfileError) -> None:
+        """Let the page say why a profile is not open: it can be tried again, or another one be opened."""
+        logger.warning("a profile could not be opened: %s", error.message_id)
+        self.problem = str(error)
+        with suppress(ProfileError):
+            self._open = self._profiles.get(entry.id)
+
+    def _protection(self, passphrase: str = "", *, key_file: bool = False) -> Protection:
+        """Where a key is to be kept; the user's word goes before the keyring. Raises :class:`ProtectionNeeded`."""
+        if passphrase:
+            return Protection.passphrase(passphrase)
+        if key_file or self._key_file:
+            return Protection.key_file()
+        if self._profiles.is_keyring_available():
+            return Protection.keyring()
+        raise ProtectionNeeded
+
+    async def keeps_keys(self) -> bool:
+        """Whether a key has its place without asking the user."""
+        return self._key_file or await asyncio.to_thread(self._profiles.is_keyring_available)
 
     async def _unlock(self, entry: ProfileEntry, passphrase: str | None) -> DatabaseKey:
         if entry.protection is None:
             # of an older version, not encrypted yet
-            return await asyncio.to_thread(self._profiles.protect, entry.id, self._protection())
+            protection = await asyncio.to_thread(self._protection, passphrase or "")
+            return await asyncio.to_thread(self._profiles.protect, entry.id, protection)
         return await asyncio.to_thread(self._profiles.unlock, entry.id, passphrase)
 
     async def _begin(self, entry: ProfileEntry, key: DatabaseKey) -> None:
         client = self._make_client(entry.folder, self._name or entry.name or None, key=key)
         await client.start()
-        self._client, self._open, self._key = client, self._profiles.get(entry.id), key
+        try:
+            self._give_servers(client, entry)
+            self._open = self._profiles.get(entry.id)
+        except BaseException:
+            await client.stop()
+            raise
+        self._client, self._key = client, key
         self._name = None
+        with suppress(OSError):
+            (self._data / LAST_FILE).write_text(entry.id + "\n", "utf-8")
+
+    def _give_servers(self, client: Client, entry: ProfileEntry) -> None:
+        """What was given for the profile that is opened first, or what an older version used."""
         given = list(self._given) or _former_servers(entry.folder)
         relay = self.relay()
         if not given and entry.protection is None and relay is not None and relay.address is not None:
@@ -129,8 +177,6 @@ class Home:
             client.set_servers(given)
             (entry.folder / SERVERS_FILE).unlink(missing_ok=True)
         self._given = ()
-        with suppress(OSError):
-            (self._data / LAST_FILE).write_text(entry.id + "\n", "utf-8")
 
     async def _end(self) -> None:
         client, self._client, self._key = self._client, None, None
@@ -159,6 +205,25 @@ class Home:
         """The profile whose passphrase is wanted."""
         return None if self._client is not None or self._open is None else self._shown(self._open)
 
+    @property
+    def wants_protection(self) -> bool:
+        """Whether the user must say where a key is to be kept, that of the locked profile or of a first one."""
+        return self._client is None and (self._open is None or self._open.protection is None)
+
+    async def protect(self, passphrase: str, *, key_file: bool) -> None:
+        """Say where the key is to be kept; the profile that waited for it is opened, or a first one made."""
+        if not self.wants_protection or self._change.is_set():
+            raise ClientError("client.error.not-possible", detail="")
+        entry = self._open
+        protection = await asyncio.to_thread(lambda: self._protection(passphrase, key_file=key_file))
+        if entry is None:
+            made = self._open = await asyncio.to_thread(self._profiles.create, self._name or "", protection)
+            key = await asyncio.to_thread(self._profiles.unlock, made.id, passphrase or None)
+        else:
+            made, key = entry, await asyncio.to_thread(self._profiles.protect, entry.id, protection)
+        self._wanted = (made, key)
+        self._change.set()
+
     async def changed(self) -> None:
         """Wait until another profile is wanted, or this one with its passphrase."""
         await self._change.wait()
@@ -177,9 +242,7 @@ class Home:
         try:
             await self._begin(entry, key)
         except (ClientError, ProfileError) as error:
-            # it can be tried again, or another one be opened
-            logger.warning("a profile could not be opened: %s", error.message_id)
-            self.problem = str(error)
+            self._told(entry, error)
 
     async def switch(self, profile_id: str, passphrase: str | None = None) -> None:
         """Want another profile; one whose passphrase is not given is asked for it."""
@@ -187,7 +250,7 @@ class Home:
         key: DatabaseKey | None = None
         try:
             key = await self._unlock(entry, passphrase)
-        except PassphraseNeeded:
+        except (PassphraseNeeded, ProtectionNeeded):
             if self._open is not None and self._open.id == profile_id:
                 raise
         self._wanted = (entry, key)
@@ -206,21 +269,22 @@ class Home:
         kind = entry.protection
         return HomeProfile(entry.id, name, is_open, kind is ProtectionKind.PASSPHRASE, kind is ProtectionKind.KEY_FILE)
 
-    async def add(self, name: str) -> HomeProfile:
-        """Make a profile."""
-        return self._shown(await asyncio.to_thread(self._profiles.create, name, self._protection()))
+    async def add(self, name: str, passphrase: str = "", *, key_file: bool = False) -> HomeProfile:
+        """Make a profile; without passphrase or ``key_file``, the system must keep its key."""
+        protection = await asyncio.to_thread(lambda: self._protection(passphrase, key_file=key_file))
+        return self._shown(await asyncio.to_thread(self._profiles.create, name, protection))
 
     async def remove(self, profile_id: str) -> None:
         """Remove a profile that is not open, with all that is in it."""
         await asyncio.to_thread(self._profiles.remove, profile_id)
 
-    async def change_passphrase(self, former: str, passphrase: str) -> None:
-        """Seal the open profile with another passphrase; an empty one lets the system keep its key."""
+    async def change_passphrase(self, former: str, passphrase: str, *, key_file: bool = False) -> None:
+        """Seal the open profile with another passphrase; an empty one lets the system keep its key, or a file."""
         entry, key = self._opened()
         if entry.protection is ProtectionKind.PASSPHRASE:
             # who found an open window must not be able to lock the owner out
             await asyncio.to_thread(self._profiles.unlock, entry.id, former)
-        protection = Protection.passphrase(passphrase) if passphrase else self._protection()
+        protection = await asyncio.to_thread(lambda: self._protection(passphrase, key_file=key_file))
         await asyncio.to_thread(lambda: self._profiles.protect(entry.id, protection, key=key))
         self._open = self._profiles.get(entry.id)
 
@@ -245,11 +309,13 @@ class Home:
         client.export_archive(target, passphrase)
         return target
 
-    async def import_archive(self, path: Path, passphrase: str) -> HomeProfile:
-        """Make a profile of an archive."""
-        source = path.expanduser()
+    async def import_archive(
+        self, path: Path, passphrase: str, new_passphrase: str = "", *, key_file: bool = False
+    ) -> HomeProfile:
+        """Make a profile of an archive; ``new_passphrase`` and ``key_file`` are as in :meth:`add`."""
+        protection = await asyncio.to_thread(lambda: self._protection(new_passphrase, key_file=key_file))
         return self._shown(
-            await asyncio.to_thread(self._profiles.import_archive, source, passphrase, self._protection())
+            await asyncio.to_thread(self._profiles.import_archive, path.expanduser(), passphrase, protection)
         )
 
     # the built-in relay

@@ -87,6 +87,13 @@ class KeyMissing(ProfileError):  # noqa: N818 - named after what is wrong
         super().__init__("profiles.error.key-missing")
 
 
+class ProtectionNeeded(ProfileError):  # noqa: N818 - named after what is wrong
+    """There is no keyring: ask for a passphrase, or for the word that the key may lie in a file."""
+
+    def __init__(self) -> None:
+        super().__init__("profiles.error.protection-needed")
+
+
 class ProtectionKind(Enum):
     """Where a key is kept."""
 

@@ -6,11 +6,12 @@ own random IV and an HMAC-SHA512 over ciphertext, IV and page number; the first 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,21 +105,48 @@ def is_encrypted(path: Path) -> bool:
 
 def key_fits(path: Path, key: DatabaseKey) -> bool:
     """Whether a page of the file is authentic under the key: then it is the right one, whatever else is damaged."""
+    return any(is_authentic for is_authentic, _ in _judged_pages(path, key, _PAGES_TRIED))
+
+
+def damaged_page(path: Path, key: DatabaseKey, *, limit: int) -> int | None:
+    """The number of the first of the file's ``limit`` first pages that is damaged, from 1.
+
+    Not for a file that is open in this process: SQLite's locks on it would be gone.
+    """
+    for number, (is_authentic, page) in enumerate(_judged_pages(path, key, limit), start=1):
+        # pages that were never written are taken as they are by SQLCipher, too
+        if not is_authentic and page.strip(b"\0"):
+            return number
+    return None
+
+
+def _judged_pages(path: Path, key: DatabaseKey, limit: int) -> Iterator[tuple[bool, bytes]]:
+    """The file's first pages, each with whether it is authentic under the key."""
     with path.open("rb") as file:
         salt = file.read(_SALT_LENGTH)
         if len(salt) < _SALT_LENGTH:
-            return False
+            return
         mac_key = hashlib.pbkdf2_hmac("sha512", key.raw, bytes(byte ^ 0x3A for byte in salt), 2, KEY_LENGTH)
-        for number in range(1, _PAGES_TRIED + 1):
-            file.seek((number - 1) * PAGE_SIZE)
+        file.seek(0)
+        for number in range(1, limit + 1):
             page = file.read(PAGE_SIZE)
             if len(page) < PAGE_SIZE:
-                return False
+                return
             content = page[_SALT_LENGTH if number == 1 else 0 : -_MAC_LENGTH]
             mac = hmac.digest(mac_key, content + number.to_bytes(4, "little"), "sha512")
-            if hmac.compare_digest(mac, page[-_MAC_LENGTH:]):
-                return True
-    return False
+            yield hmac.compare_digest(mac, page[-_MAC_LENGTH:]), page
+
+
+def os_reason(error: OSError) -> str:
+    """Why a file or folder cannot be used, and what to do."""
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return "it belongs to another user or is protected: give yourself the right to change it, or choose another"
+        case errno.EROFS:
+            return "it is on a disk that cannot be written: choose another folder"
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "the disk is full: make room and try again"
+    return error.strerror or str(error)
 
 
 def wipe(path: Path) -> None:

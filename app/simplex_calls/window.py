@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NAME", help=text("cli.window.name.help"))
     parser.add_argument("--server", action="append", default=[], metavar="URI", help=text("cli.window.server.help"))
     parser.add_argument("--passphrase-file", metavar="FILE", help=text("cli.window.passphrase_file.help"))
+    parser.add_argument("--key-file", action="store_true", help=text("cli.window.key_file.help"))
     parser.add_argument("--browser", action="store_true", help=text("cli.window.browser.help"))
     parser.add_argument("--no-open", action="store_true", help=text("cli.window.no_open.help"))
 
@@ -54,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     def open_home() -> AbstractAsyncContextManager[Home]:
         relay = OwnRelay(user_data / "relay", RELAY_PORT)
-        return Home(data, relay, name=arguments.name, servers=servers, passphrase=passphrase)
+        return Home(
+            data, relay, name=arguments.name, servers=servers, passphrase=passphrase, key_file=arguments.key_file
+        )
 
     try:
         if arguments.browser:

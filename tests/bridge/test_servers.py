@@ -25,6 +25,7 @@ class FakeHome:
     def __init__(self, client: Client) -> None:
         self.client: Client | None = client
         self.locked: HomeProfile | None = None
+        self.wants_protection = False
         self.problem = ""
         self.state = RelayState(RelayMode.OFF, None, ("192.0.2.7",), None)
 
@@ -34,19 +35,27 @@ class FakeHome:
     async def switch(self, profile_id: str, passphrase: str | None = None) -> None:
         raise AssertionError
 
-    async def add(self, name: str) -> HomeProfile:
+    async def keeps_keys(self) -> bool:
+        raise AssertionError
+
+    async def protect(self, passphrase: str, *, key_file: bool) -> None:
+        raise AssertionError
+
+    async def add(self, name: str, passphrase: str = "", *, key_file: bool = False) -> HomeProfile:
         raise AssertionError
 
     async def remove(self, profile_id: str) -> None:
         raise AssertionError
 
-    async def change_passphrase(self, former: str, passphrase: str) -> None:
+    async def change_passphrase(self, former: str, passphrase: str, *, key_file: bool = False) -> None:
         raise AssertionError
 
     async def export_archive(self, passphrase: str) -> Path:
         raise AssertionError
 
-    async def import_archive(self, path: Path, passphrase: str) -> HomeProfile:
+    async def import_archive(
+        self, path: Path, passphrase: str, new_passphrase: str = "", *, key_file: bool = False
+    ) -> HomeProfile:
         raise AssertionError
 
     def relay(self) -> RelayState | None:

@@ -56,7 +56,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     window.add_arguments(parser)
-    return window.run(parser.parse_args(arguments))
+    key = () if "--passphrase-file" in arguments else ("--key-file",)
+    return window.run(parser.parse_args([*arguments, *key]))
 
 
 def test_servers_are_kept_in_the_profile(places: Path) -> None:

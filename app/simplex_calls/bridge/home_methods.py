@@ -21,6 +21,11 @@ def home_profile_json(profile: HomeProfile) -> Json:
     }
 
 
+def key_choice(params: Params, name: str = "passphrase") -> tuple[str, bool]:
+    """Where the user wants a key to be kept: a passphrase, which may be empty, and the word for a file."""
+    return params.optional_text(name) or "", params.optional_flag("keyFile") or False
+
+
 class HomeMethods:
     """Profiles: switched, added, removed, sealed, saved, restored."""
 
@@ -41,6 +46,7 @@ class HomeMethods:
         """Those that do not need an open profile."""
         return {
             "profiles": self._profiles,
+            "keeps_keys": self._keeps_keys,
             "switch_profile": self._switch_profile,
             "add_profile": self._add_profile,
         }
@@ -51,20 +57,27 @@ class HomeMethods:
     async def _switch_profile(self, params: Params) -> None:
         await self._home.switch(params.text("id"), params.optional_text("passphrase"))
 
+    async def _keeps_keys(self, _: Params) -> bool:
+        return await self._home.keeps_keys()
+
     async def _add_profile(self, params: Params) -> Json:
-        return home_profile_json(await self._home.add(params.text("name")))
+        passphrase, key_file = key_choice(params)
+        return home_profile_json(await self._home.add(params.text("name"), passphrase, key_file=key_file))
 
     async def _remove_profile(self, params: Params) -> None:
         await self._home.remove(params.text("id"))
 
     async def _change_passphrase(self, params: Params) -> None:
-        await self._home.change_passphrase(params.text("former"), params.text("passphrase"))
+        passphrase, key_file = key_choice(params)
+        await self._home.change_passphrase(params.text("former"), passphrase, key_file=key_file)
 
     async def _export_archive(self, params: Params) -> Json:
         return {"path": str(await self._home.export_archive(params.text("passphrase")))}
 
     async def _import_archive(self, params: Params) -> Json:
-        return home_profile_json(await self._home.import_archive(Path(params.text("path")), params.text("passphrase")))
+        new_passphrase, key_file = key_choice(params, "newPassphrase")
+        path, passphrase = Path(params.text("path")), params.text("passphrase")
+        return home_profile_json(await self._home.import_archive(path, passphrase, new_passphrase, key_file=key_file))
 
 
 class LockedMethods(Methods):
@@ -73,13 +86,19 @@ class LockedMethods(Methods):
     def __init__(self, home: HomePort, shell: Shell) -> None:
         self._home = home
         self._shell = shell
-        super().__init__({"state": self._state, **HomeMethods(home).locked_table()})
+        table = {"state": self._state, "protect_profile": self._protect, **HomeMethods(home).locked_table()}
+        super().__init__(table)
 
     async def _state(self, _: Params) -> Json:
         locked = self._home.locked
         return {
             "locked": None if locked is None else home_profile_json(locked),
             "profiles": [home_profile_json(profile) for profile in self._home.profiles()],
+            "isProtectionWanted": self._home.wants_protection,
             "problem": self._home.problem,
             "mode": self._shell.mode.value,
         }
+
+    async def _protect(self, params: Params) -> None:
+        passphrase, key_file = key_choice(params)
+        await self._home.protect(passphrase, key_file=key_file)

@@ -33,6 +33,7 @@ method                       params                                            r
 ``reject``                   ``callId``                                        *call*
 ``hang_up``                  ``callId``                                        *call*
 ``show_call``                ``callId``                                        ``null``: its page comes to the front
+``paste_call``                                                                 ``null``: a page for it opens
 ``servers``                                                                    *servers*
 ``set_servers``              ``servers``: list of ``{uri, isOn}``              *servers*
 ``test_server`` →            ``uri``                                           *verdict*
@@ -41,20 +42,27 @@ method                       params                                            r
 ``set_network``              any of *network*                                  *network*
 ``profiles``                                                                   list of *home profile*
 ``switch_profile``           ``id, passphrase?``                               ``null``; ``reload`` follows
-``add_profile``              ``name``                                          *home profile*
+``keeps_keys``                                                                 whether the system keeps keys unasked
+``protect_profile``          ``passphrase?, keyFile?``                         ``null``; ``reload`` follows
+``add_profile``              ``name, passphrase?, keyFile?``                   *home profile*
 ``remove_profile``           ``id``                                            ``null``
-``change_passphrase``        ``former, passphrase`` (empty: the system's key)  ``null``
+``change_passphrase``        ``former, passphrase?, keyFile?``                 ``null``
 ``export_archive`` →         ``passphrase``                                    ``{path}``: the file that was written
-``import_archive`` →         ``path, passphrase``                              *home profile*
+``import_archive`` →         ``path, passphrase, newPassphrase?, keyFile?``    *home profile*
 ===========================  ================================================  =====================================
 
 ``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` until ``confirm_ip_exposure`` was
 called: show the warning, confirm, ask again. ``set_relay`` and those about profiles are there only where the program
 has them; the page's template is told the names of all methods that there are.
 
-While a profile waits for its passphrase, ``state`` gives ``{locked?: home profile, profiles, problem, mode}``
-(``problem``: why it could not be opened; empty if it only waits), and only ``profiles``, ``switch_profile`` and
-``add_profile`` can be asked besides.
+Where a key is to be kept: ``passphrase`` (``newPassphrase``) seals it; the flag ``keyFile`` lets it lie in a file, so
+that whoever copies the folder reads the profile; with neither, the system keeps it, or, where ``keeps_keys`` is false,
+the request is refused.
+
+While no profile is open, ``state`` gives ``{locked?: home profile, profiles, isProtectionWanted, problem, mode}``
+(``isProtectionWanted``: ask where its key is to be kept, or that of the first profile, for ``protect_profile``;
+``problem``: why it could not be opened, empty if it only waits), and only ``profiles``, ``switch_profile``,
+``keeps_keys``, ``protect_profile`` and ``add_profile`` can be asked besides.
 
 Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` may be ``null``):
 

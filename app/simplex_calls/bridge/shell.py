@@ -27,6 +27,9 @@ class Shell(Protocol):
     async def show_call(self, call_id: str) -> None:
         """Bring the call's page to the front."""
 
+    async def paste_call(self) -> None:
+        """Open the page of a call without SimpleX."""
+
 
 @dataclass(frozen=True, slots=True)
 class HomeProfile:
@@ -37,7 +40,7 @@ class HomeProfile:
     is_open: bool
     has_passphrase: bool
     has_readable_key: bool = False
-    """Its key lies in a file beside it: the system has no keyring."""
+    """Its key lies in a file beside it, which the user has said that it may."""
 
 
 class RelayMode(Enum):
@@ -73,8 +76,18 @@ class HomePort(Protocol):
         """The profile whose passphrase is wanted."""
 
     @property
+    def wants_protection(self) -> bool:
+        """Whether the user must say where the key is to be kept before the profile, or a first one, is opened."""
+
+    @property
     def problem(self) -> str:
         """Why the profile could not be opened, for the user; empty if it only waits for its passphrase."""
+
+    async def keeps_keys(self) -> bool:
+        """Whether a key has its place without asking the user."""
+
+    async def protect(self, passphrase: str, *, key_file: bool) -> None:
+        """Say where the key is to be kept: under a passphrase, or in a file; what the pages show changes after it."""
 
     def profiles(self) -> list[HomeProfile]:
         """All profiles, the oldest first."""
@@ -82,20 +95,22 @@ class HomePort(Protocol):
     async def switch(self, profile_id: str, passphrase: str | None = None) -> None:
         """Want another profile, or the locked one with its passphrase; what the pages show changes after it."""
 
-    async def add(self, name: str) -> HomeProfile:
-        """Make a profile."""
+    async def add(self, name: str, passphrase: str = "", *, key_file: bool = False) -> HomeProfile:
+        """Make a profile; without passphrase or ``key_file``, the system must keep its key."""
 
     async def remove(self, profile_id: str) -> None:
         """Remove a profile that is not open, with all that is in it."""
 
-    async def change_passphrase(self, former: str, passphrase: str) -> None:
-        """Seal the open profile with another passphrase; an empty one lets the system keep its key."""
+    async def change_passphrase(self, former: str, passphrase: str, *, key_file: bool = False) -> None:
+        """Seal the open profile with another passphrase; an empty one lets the system keep its key, or a file."""
 
     async def export_archive(self, passphrase: str) -> Path:
         """Write the open profile into one file among the downloads, and give its place."""
 
-    async def import_archive(self, path: Path, passphrase: str) -> HomeProfile:
-        """Make a profile of an archive."""
+    async def import_archive(
+        self, path: Path, passphrase: str, new_passphrase: str = "", *, key_file: bool = False
+    ) -> HomeProfile:
+        """Make a profile of an archive; ``new_passphrase`` and ``key_file`` are as in :meth:`add`."""
 
     def relay(self) -> RelayState | None:
         """How the relay of this program stands; ``None`` where there is none."""
