@@ -61,6 +61,10 @@ class Program:
         self._process.terminate()
         return self._finish()
 
+    def wait(self) -> int:
+        """Wait until it ends by itself, and give its exit status."""
+        return self._finish()
+
     def kill(self) -> None:
         """End it without a chance to say goodbye."""
         self._process.kill()

@@ -18,6 +18,7 @@ COMMANDS = {
     "window": "simplex_calls.window",
     "relay": "simplex_calls.relay.cli",
     "demo": "simplex_calls.demo.cli",
+    "paste": "simplex_calls.paste",
 }
 DEFAULT_COMMAND = "window"
 

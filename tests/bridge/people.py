@@ -17,9 +17,13 @@ class FakeShell:
     def __init__(self) -> None:
         self.mode = Mode.BROWSER
         self.shown: list[str] = []
+        self.pasted = 0
 
     async def show_call(self, call_id: str) -> None:
         self.shown.append(call_id)
+
+    async def paste_call(self) -> None:
+        self.pasted += 1
 
 
 def session_of(html: str) -> str:

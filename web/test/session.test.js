@@ -913,7 +913,7 @@ test("an answer that people carry has its time: ways are tried again, and none i
 test("what there is to pass on is shown, and outlives the call's beginning", async () => {
   const bench = new Bench();
   assert.equal((await bench.command({ type: "paste", step: "unheard" })).type, "error");
-  const paste = { step: "offered", text: "{}", codes: [{ size: 21, path: "M0 0" }], problem: "own", parts: { read: 1, count: 2 } };
+  const paste = { step: "offered", text: "{}", codes: [{ size: 21, path: "M0 0" }], problem: "own", parts: { read: 1, count: 2 }, relayOnly: true };
   assert.equal((await bench.command({ type: "paste", ...paste })).type, "ok");
   assert.deepEqual(bench.shot.paste, paste);
   await bench.start();

@@ -24,6 +24,7 @@ class CallMethods:
             "reject": self._reject,
             "hang_up": self._hang_up,
             "show_call": self._show_call,
+            "paste_call": self._paste_call,
         }
 
     async def _confirm_ip_exposure(self, _: Params) -> None:
@@ -49,3 +50,8 @@ class CallMethods:
 
     async def _show_call(self, params: Params) -> None:
         await self._shell.show_call(self._client.call(params.text("callId")).id)
+
+    async def _paste_call(self, _: Params) -> None:
+        if any(call.is_active for call in self._client.calls()):
+            raise RequestError("bridge.error.call-active")
+        await self._shell.paste_call()

@@ -26,7 +26,9 @@ from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, PageGoneError, WebSocke
 from simplex_calls.bridge.sessions import CarriedPage, ChatSession
 from simplex_calls.bridge.shell import HomePort, Shell
 from simplex_calls.bridge.tickets import PageKind, Ticket, Tickets
-from simplex_calls.bridge.values import Json
+from simplex_calls.bridge.values import Json, qr_json
+from simplex_calls.calls.ice import IceConfig
+from simplex_calls.calls.pasted_session import PastedSession
 from simplex_calls.catalogue import text, texts, user_language
 from simplex_calls.client import CallPhase, Client, ClientError
 
@@ -72,6 +74,7 @@ class Bridge:
         self._sockets: set[web.WebSocketResponse] = set()
         self._chats: set[ChatSession] = set()
         self._finishing: set[ChatSession] = set()
+        self._pasted: dict[str, PastedSession] = {}
         self.has_chat = asyncio.Event()
         """Set while a chat page is open."""
 
@@ -140,6 +143,23 @@ class Bridge:
     def _url(self, ticket: Ticket) -> str:
         return f"{self.origin}/open/{self._addresses.issue(ticket)}"
 
+    def add_pasted(self, ice: IceConfig) -> PastedSession:
+        """A call without SimpleX, whose page :meth:`call_url` opens; those before it that had no page are forgotten."""
+        self._pasted = {key: session for key, session in self._pasted.items() if not session.is_waiting}
+        session = PastedSession(ice, qr_json)
+        self._pasted[session.id] = session
+        return session
+
+    def end_pasted(self) -> None:
+        """End the calls without SimpleX: another takes their place."""
+        for session in list(self._pasted.values()):
+            session.end()
+
+    @property
+    def has_pasted(self) -> bool:
+        """Whether a call without SimpleX has its page open."""
+        return any(session.is_open for session in self._pasted.values())
+
     def push(self, message: Json) -> None:
         """Tell all chat pages something."""
         for session in self._chats:
@@ -161,6 +181,8 @@ class Bridge:
             elif ticket.call_id is None:
                 await self._is_ready.wait()
                 await self._serve_chat(page)
+            elif (pasted := self._pasted.get(ticket.call_id)) is not None:
+                await self._serve_pasted(pasted, page)
             elif self._client is not None:
                 await self._client.attach_page(ticket.call_id, page)
         except ClientError as error:
@@ -181,6 +203,12 @@ class Bridge:
         secret = message.get("session")
         ticket = self._sessions.use(secret) if isinstance(secret, str) else None
         return ticket if ticket is not None and ticket.transport == page.transport else None
+
+    async def _serve_pasted(self, session: PastedSession, page: CarriedPage) -> None:
+        try:
+            await session.attach(page)
+        finally:
+            self._pasted.pop(session.id, None)
 
     async def _serve_chat(self, page: CarriedPage) -> None:
         session = ChatSession(self._client, self._methods, page, self.push)
@@ -261,9 +289,10 @@ class Bridge:
         if ticket.call_id is not None and not self._is_going_on(ticket.call_id):
             return self._error("call-over", 410)
         language = user_language()
-        prefixes = _TEXTS[ticket.kind]
+        is_pasted = ticket.call_id in self._pasted
+        prefixes = (*_TEXTS[ticket.kind], *(("paste.",) if is_pasted else ()))
         return self._page(
-            ticket.kind.value,
+            "paste" if is_pasted else ticket.kind.value,
             200,
             language=language,
             texts={name: value for name, value in texts(language).items() if name.startswith(prefixes)},
@@ -275,6 +304,8 @@ class Bridge:
         )
 
     def _is_going_on(self, call_id: str) -> bool:
+        if call_id in self._pasted:
+            return self._pasted[call_id].is_waiting
         if self._client is None:
             return False
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -34,8 +35,11 @@ class PastedSession:
         self.id = f"paste-{random(16).hex()}"
         self._call = PastedCall(ice, random)
         self._draw = draw
+        self._ice = ice
         self._attached: AttachedPage | None = None
         self._shown: PastedView | None = None
+        self.closed = asyncio.Event()
+        """Set once its page is gone."""
 
     @property
     def state(self) -> PastedState:
@@ -63,6 +67,7 @@ class PastedSession:
             await attached.run()
         finally:
             self._call.end()
+            self.closed.set()
 
     def end(self) -> None:
         """End the call from outside: another takes its place."""
@@ -106,6 +111,7 @@ class PastedSession:
                 "text": view.text,
                 "codes": [self._draw(code) for code in view.codes],
                 "problem": view.problem,
+                "relayOnly": self._ice.relay_only,
                 "parts": None if view.parts is None else {"read": view.parts[0], "count": view.parts[1]},
             }
         )

@@ -24,7 +24,7 @@ from simplex_calls.smp.errors import DecodeError
 
 ID_SIZE = 16
 VERSION = 1
-PART_LENGTH = 1000
+PART_LENGTH = 600
 """Most characters of a text in one QR code: cameras of ordinary computers read it from a screen."""
 MAX_PARTS = 60
 

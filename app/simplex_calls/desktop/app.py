@@ -224,11 +224,18 @@ class Desktop:
         self._stopping.set()
 
     async def _open_call(self, call_id: str, *, from_page: bool) -> None:
-        client, bridge, loop, make_window = self._client, self._bridge, self._loop, self._make_window
-        if client is None or bridge is None or loop is None or make_window is None:
+        client, bridge = self._client, self._bridge
+        if client is None or bridge is None:
             raise RuntimeError("a call's window needs the main one")
         call = client.call(call_id)
         self._close_old_calls(client)
+        name = call.contact_name or text("desktop.ring.unnamed")
+        await self._open_call_window(bridge, call_id, text("desktop.title.call", name=name))
+
+    async def _open_call_window(self, bridge: Bridge, call_id: str, title: str) -> None:
+        loop, make_window = self._loop, self._make_window
+        if loop is None or make_window is None:
+            raise RuntimeError("a call's window needs the main one")
 
         def page_begins(page: WebviewPage, is_first: bool) -> None:  # noqa: FBT001 - the port's callback
             # a reload ends the call, and its address serves nothing but the page that says so
@@ -244,11 +251,8 @@ class Desktop:
             on_closed=lambda: self._call_closed(call_id),
         )
         self._calls[call_id] = port
-        name = call.contact_name or text("desktop.ring.unnamed")
         # pywebview waits for its main window in there
-        await asyncio.to_thread(
-            make_window, text("desktop.title.call", name=name), bridge.call_url(call_id, "webview"), port
-        )
+        await asyncio.to_thread(make_window, title, bridge.call_url(call_id, "webview"), port)
 
     def _close_old_calls(self, client: Client) -> None:
         """Close windows that only tell how their call ended."""
@@ -279,6 +283,13 @@ class Desktop:
         port = self._calls.get(call_id)
         if port is not None and port.view is not None:
             port.view.bring_to_front()
+
+    async def paste_call(self) -> None:
+        """Open a window for a call without SimpleX."""
+        client, bridge = self._client, self._bridge
+        if client is not None and bridge is not None:
+            self._close_old_calls(client)
+            await self._open_call_window(bridge, bridge.add_pasted(client.ice).id, text("desktop.title.paste"))
 
     # what a driver can ask for
 

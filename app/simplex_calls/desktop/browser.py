@@ -93,10 +93,13 @@ class Browser:
     async def _open_call(self, call_id: str, *, from_page: bool) -> None:
         if self._bridge is None:
             raise RuntimeError("a call's page needs the server")
-        url = self._bridge.call_url(call_id, "websocket")
+        await self._open_page(self._bridge, call_id, from_page=from_page)
+
+    async def _open_page(self, bridge: Bridge, call_id: str, *, from_page: bool) -> None:
+        url = bridge.call_url(call_id, "websocket")
         wanted = {"event": "page_wanted", "callId": call_id, "url": url}
         # a page can open a tab only when it was clicked itself
-        if not (from_page and self._bridge.push_to_latest(wanted)):
+        if not (from_page and bridge.push_to_latest(wanted)):
             await self._open(url)
 
     def _show(self) -> None:
@@ -119,6 +122,12 @@ class Browser:
         call = client.call(call_id)
         if call.is_active and not call.has_page and call.state is not CallPhase.ENDED:
             await self._open_call(call_id, from_page=True)
+
+    async def paste_call(self) -> None:
+        """Open a tab for a call without SimpleX."""
+        client = None if self._home is None else self._home.client
+        if client is not None and self._bridge is not None:
+            await self._open_page(self._bridge, self._bridge.add_pasted(client.ice).id, from_page=True)
 
 
 def _print(line: str) -> None:

@@ -66,6 +66,8 @@ class Program:
     def _happened(self, event: Event) -> None:
         match event:
             case PageWanted(call_id):
+                # one call at a time
+                self._bridge.end_pasted()
                 self._do(self._open_call(call_id, from_page=call_id not in self._accepted_outside))
                 self._accepted_outside.discard(call_id)
             case CallChanged(call) if self._notifications is not None:

@@ -36,7 +36,10 @@ const transport = connect(
 const session = new Session(
   engine,
   (message) => transport.send(message),
-  () => view.render(session.snapshot),
+  () => {
+    view.render(session.snapshot);
+    pasteView?.render(session.snapshot);
+  },
 );
 
 const view = new CallView(document, pageTranslator(), {
@@ -48,6 +51,17 @@ const view = new CallView(document, pageTranslator(), {
   dismissNotice: () => session.dismissNotice(),
   dismissPermission: () => session.dismissPermission(),
 });
+
+/** Where people carry the descriptions there is more to show. @type {import("../paste/view.js").PasteView | null} */
+let pasteView = null;
+if (document.getElementById("paste")) {
+  const { PasteView } = await import("../paste/view.js");
+  pasteView = new PasteView(document, pageTranslator(), {
+    start: (media) => session.pasteStart(media),
+    paste: (text) => session.paste(text),
+  });
+  pasteView.render(session.snapshot);
+}
 
 view.render(session.snapshot);
 setInterval(() => view.tick(Date.now()), 250);

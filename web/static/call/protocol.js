@@ -76,7 +76,7 @@ export function callInfo(call) {
  * @param {any} command  `paste`
  * @returns {import("./snapshot.js").PasteInfo}
  */
-export function pasteInfo({ step, text: passed, codes, problem, parts }) {
+export function pasteInfo({ step, text: passed, codes, problem, parts, relayOnly }) {
   if (!PASTE_STEPS.includes(step)) throw new CommandError("unknown step");
   return {
     step,
@@ -84,6 +84,7 @@ export function pasteInfo({ step, text: passed, codes, problem, parts }) {
     codes: Array.isArray(codes) ? codes : [],
     problem: text(problem) || null,
     parts: parts ? { read: Number(parts.read), count: Number(parts.count) } : null,
+    relayOnly: relayOnly === true,
   };
 }
 

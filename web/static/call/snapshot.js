@@ -26,6 +26,7 @@ import { noSources } from "./sources.js";
  * @property {{size: number, path: string}[]} codes  QR codes of the text
  * @property {string | null} problem
  * @property {{read: number, count: number} | null} parts
+ * @property {boolean} relayOnly  our own addresses are not in the text
  *
  * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
  *

@@ -268,6 +268,8 @@ export class CallView {
    */
   #key(event, lock) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    // whoever writes means letters
+    if (event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLInputElement) return;
     const press = (/** @type {string} */ id) => {
       event.preventDefault();
       this.#find(id).click();
