@@ -552,8 +552,8 @@ async def test_nothing_secret_is_shown(alice: Person, bob: Person, caplog: pytes
         await connect(alice, bob)
         alice.send(b"very secret text")
         await until(lambda: bob.received == [b"very secret text"])
-    shown = caplog.text + repr(alice.events) + repr(bob.events) + repr(alice.agent._store.rcv_queues())
-    shown += repr(alice.agent._store.snd_queue_of(alice.contact))
+    shown = caplog.text + repr(alice.events) + repr(bob.events) + repr(alice.agent._store.queues.rcv_queues())
+    shown += repr(alice.agent._store.queues.snd_queue_of(alice.contact))
     assert "secret text" not in shown
     for queue in alice.servers.queues.values():
         assert repr(queue.sender_id) not in shown

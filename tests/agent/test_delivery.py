@@ -198,4 +198,4 @@ async def test_nothing_is_lost_if_the_worker_is_stopped_at_any_turn(person: Call
         await alice.restart()
     await until(lambda: bob.received == [b"%d" % turns for turns in range(8)])
     await until(lambda: alice.undelivered == 0)
-    assert alice.agent._store.queues_with_outbox() == []
+    assert alice.agent._store.outbox.queues() == []

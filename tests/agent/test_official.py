@@ -42,8 +42,8 @@ async def test_an_official_agent_uses_our_link(alice: Person) -> None:
     store, agent = alice.agent._store, alice.agent
     with alice.database.transaction():
         connection_id = store.add_connection(ConnectionState.INVITED, 7)
-        store.add_invitation_keys(connection_id, keys)
-        store.add_rcv_queue(connection_id, queue)
+        store.ratchets.add_invitation_keys(connection_id, keys)
+        store.queues.add_rcv_queue(connection_id, queue)
         alice._add_contact(connection_id)
 
     agent.message(uri.server, recipient_id, _message(case["confirmation"]))
@@ -54,7 +54,7 @@ async def test_an_official_agent_uses_our_link(alice: Person) -> None:
     assert agent.connection_state(connection_id) is ConnectionState.ALLOWED
 
     # its reply queue takes our answer
-    target = store.snd_queue_of(connection_id)
+    target = store.queues.snd_queue_of(connection_id)
     assert target is not None
     secret = BoxKey.from_secret(bytes(32))
     their = FakeQueue(target.server, b"", target.sender_id, secret, sender_can_secure=True)

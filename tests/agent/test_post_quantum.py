@@ -36,7 +36,7 @@ def changes(person: Person) -> list[bool]:
 
 
 def state(person: Person) -> RatchetState:
-    ratchet = person.agent._store.ratchet(person.contact)
+    ratchet = person.agent._store.ratchets.ratchet(person.contact)
     assert ratchet is not None
     return ratchet
 
@@ -64,12 +64,12 @@ async def test_the_link_need_not_propose(alice: Person) -> None:
 async def test_proposed_in_the_invitation(alice: Person, bob: Person) -> None:
     """As the data of short links do it: protected from the first message on."""
     link = Invitation.parse(await alice.invite())
-    plain = alice.agent._store.invitation_keys(alice.contact)
+    plain = alice.agent._store.ratchets.invitation_keys(alice.contact)
     assert plain is not None
     keys = E2EPrivateKeys(plain.key1, plain.key2, KemKeys.propose(PooledKem()))
     with alice.database.transaction():
-        alice.agent._store.delete_invitation_keys(alice.contact)
-        alice.agent._store.add_invitation_keys(alice.contact, keys)
+        alice.agent._store.ratchets.delete_invitation_keys(alice.contact)
+        alice.agent._store.ratchets.add_invitation_keys(alice.contact, keys)
     proposing = Invitation(link.versions, link.queues, keys.public(link.e2e.versions))
     await bob.join(str(proposing))
     assert state(bob).sending_kem

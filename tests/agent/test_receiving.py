@@ -53,7 +53,7 @@ def test_time_is_the_servers() -> None:
 
 async def test_any_garbage_of_server_or_sender_is_rejected(alice: Person, bob: Person) -> None:
     await connect(alice, bob)
-    (queue,) = bob.agent._store.rcv_queues()
+    (queue,) = bob.agent._store.queues.rcv_queues()
     good = next(fake for fake in bob.servers.queues.values() if fake.recipient_id == queue.recipient_id).bodies[0]
     count = 0
 

@@ -75,7 +75,7 @@ def lose_step(person: Person, saved: bytes) -> None:
     """Put an old ratchet back, as somebody does who restores an old backup."""
     with person.database.transaction():
         person.database.execute("UPDATE ratchets SET state = ?", (saved,))
-        person.agent._store.skipped_keys(person.contact).clear()
+        person.agent._store.ratchets.skipped_keys(person.contact).clear()
 
 
 def saved_ratchet(person: Person) -> bytes:

@@ -57,7 +57,7 @@ async def talk(alice: Person, bob: Person, words: bytes) -> None:
 
 def address_of(person: Person) -> QueueAddress:
     """Where a person receives."""
-    queue = person.agent._store.rcv_queues(person.contact)[0]
+    queue = person.agent._store.queues.rcv_queues(person.contact)[0]
     return QueueAddress(queue.server, queue.sender_id)
 
 
@@ -140,7 +140,9 @@ async def test_it_needs_a_connection_whose_ratchet_is_in_step(alice: Person, bob
 async def test_what_waited_for_the_old_queue_is_not_lost(alice: Person, bob: Person) -> None:
     await connect(alice, bob)
     await alice.agent.switch_receiving_queue(alice.contact)
-    await until(lambda: RcvRotation.USED in [queue.rotation for queue in alice.agent._store.rcv_queues(alice.contact)])
+    await until(
+        lambda: RcvRotation.USED in [queue.rotation for queue in alice.agent._store.queues.rcv_queues(alice.contact)]
+    )
     bob.network.go_offline()
     for number in range(4):
         bob.send(b"%d" % number)
@@ -153,15 +155,17 @@ async def test_what_waited_for_the_old_queue_is_not_lost(alice: Person, bob: Per
 async def test_a_test_that_overtakes_waits_for_the_messages_before(alice: Person, bob: Person) -> None:
     await connect(alice, bob)
     store = alice.agent._store
-    (old,) = store.rcv_queues(alice.contact)
+    (old,) = store.queues.rcv_queues(alice.contact)
     fake = alice.servers.own(old.recipient_id)
     await alice.agent.switch_receiving_queue(alice.contact)
-    await until(lambda: store.rcv_queues(alice.contact)[0].rotation is RcvRotation.SECURING)
+    await until(lambda: store.queues.rcv_queues(alice.contact)[0].rotation is RcvRotation.SECURING)
     # from here on nothing comes from the old queue
     fake.subscriber = None
     bob.send(b"in the old one")
     bob.send(b"and another")
-    await until(lambda: SndRotation.TESTING in [queue.rotation for queue in bob.agent._store.snd_queues(bob.contact)])
+    await until(
+        lambda: SndRotation.TESTING in [queue.rotation for queue in bob.agent._store.queues.snd_queues(bob.contact)]
+    )
     bob.send(b"in the new one")
     await until(lambda: bob.outbox_empty)
     for _ in range(50):
@@ -177,10 +181,10 @@ async def test_a_test_that_overtakes_waits_for_the_messages_before(alice: Person
 async def test_it_does_not_wait_for_ever(alice: Person, bob: Person) -> None:
     await connect(alice, bob)
     store = alice.agent._store
-    (old,) = store.rcv_queues(alice.contact)
+    (old,) = store.queues.rcv_queues(alice.contact)
     fake = alice.servers.own(old.recipient_id)
     await alice.agent.switch_receiving_queue(alice.contact)
-    await until(lambda: store.rcv_queues(alice.contact)[0].rotation is RcvRotation.SECURING)
+    await until(lambda: store.queues.rcv_queues(alice.contact)[0].rotation is RcvRotation.SECURING)
     fake.subscriber = None
     bob.send(b"lost")
     await until(lambda: bob.outbox_empty and not is_switching(bob))
@@ -198,7 +202,7 @@ async def test_a_new_queue_that_its_server_forgets_is_given_up(alice: Person, bo
     await connect(alice, bob)
     bob.network.go_offline()
     await alice.agent.switch_receiving_queue(alice.contact)
-    new = alice.agent._store.rcv_queues(alice.contact)[1].recipient_id
+    new = alice.agent._store.queues.rcv_queues(alice.contact)[1].recipient_id
     if is_known:
         secure = alice.network.secure_queue
 
@@ -224,7 +228,7 @@ async def test_a_new_queue_that_is_gone_leaves_the_old_one(alice: Person, bob: P
 
     async def forget(server: object, sender_id: bytes, *arguments: object, **more: object) -> None:
         queue = alice.servers.by_sender.get(sender_id)
-        known = [own.sender_id for own in alice.agent._store.rcv_queues(alice.contact)]
+        known = [own.sender_id for own in alice.agent._store.queues.rcv_queues(alice.contact)]
         if queue is not None and known.index(sender_id) == 1:
             alice.servers.delete(queue.recipient_id)
         await send(server, sender_id, *arguments, **more)  # type: ignore[arg-type]
@@ -301,7 +305,7 @@ async def test_endless_additions_leave_one_queue(alice: Person, bob: Person) -> 
         with bob.database.transaction():
             bob.agent._outgoing.service(bob.agent._store.connection(bob.contact), envelopes.QueueAdd(((uri, own),)))
     await until(lambda: quiet(alice, bob))
-    assert len(alice.agent._store.snd_queues(alice.contact)) == 2
+    assert len(alice.agent._store.queues.snd_queues(alice.contact)) == 2
     await talk(alice, bob, b"after")
 
 

@@ -40,7 +40,7 @@ def new_queue(recipient_id: bytes = b"r" * 24) -> NewRcvQueue:
 
 
 def add_snd_queue(store: Store, connection: int, sender_id: bytes = b"t" * 24) -> int:
-    return store.add_snd_queue(
+    return store.queues.add_snd_queue(
         connection,
         SERVER,
         sender_id,
@@ -53,16 +53,16 @@ def add_snd_queue(store: Store, connection: int, sender_id: bytes = b"t" * 24) -
 
 
 def test_queues_are_found_by_server_and_id_and_keep_no_password(store: Store, connection: int) -> None:
-    stored = store.add_rcv_queue(connection, new_queue())
-    assert store.rcv_queue(BARE, b"r" * 24) == stored
+    stored = store.queues.add_rcv_queue(connection, new_queue())
+    assert store.queues.rcv_queue(BARE, b"r" * 24) == stored
     assert stored.server.password is None
-    assert store.rcv_queue(SERVER, b"x" * 24) is None
-    assert store.connections_of_server(SERVER) == (connection,)
-    assert store.own_queues(b"s" * 24) == [(connection, str(BARE))]
-    assert store.own_queues(b"t" * 24) == []
+    assert store.queues.rcv_queue(SERVER, b"x" * 24) is None
+    assert store.queues.connections_of_server(SERVER) == (connection,)
+    assert store.queues.own_queues(b"s" * 24) == [(connection, str(BARE))]
+    assert store.queues.own_queues(b"t" * 24) == []
     add_snd_queue(store, connection)
-    assert store.has_snd_queue(BARE, b"t" * 24)
-    assert not store.has_snd_queue(BARE, b"s" * 24)
+    assert store.queues.has_snd_queue(BARE, b"t" * 24)
+    assert not store.queues.has_snd_queue(BARE, b"s" * 24)
     dump = repr([tuple(row) for row in store.database.execute("SELECT * FROM rcv_queues JOIN snd_queues")])
     assert "secret@" not in dump
     assert "smp://" in dump
@@ -72,20 +72,20 @@ def test_an_unsafe_key_of_a_server_is_refused(store: Store, connection: int) -> 
     queue = new_queue()
     bad = QueueIds(queue.ids.recipient_id, queue.ids.sender_id, X25519PublicKey(bytes(32)), sender_can_secure=True)
     with pytest.raises(CryptoError):
-        store.add_rcv_queue(
+        store.queues.add_rcv_queue(
             connection, NewRcvQueue(SERVER, bad, queue.auth_key, queue.dh_key, queue.e2e_key, queue.client_version)
         )
-    assert store.rcv_queues() == []
+    assert store.queues.rcv_queues() == []
 
 
 def test_deleting_a_connection_leaves_no_row(store: Store, connection: int) -> None:
-    store.add_rcv_queue(connection, new_queue())
-    queue = store.snd_queue(add_snd_queue(store, connection))
+    store.queues.add_rcv_queue(connection, new_queue())
+    queue = store.queues.snd_queue(add_snd_queue(store, connection))
     assert queue is not None
-    store.add_outbox(queue, OutboxKind.MESSAGE, 2, b"body", notify=True, now=1.0)
+    store.outbox.add(queue, OutboxKind.MESSAGE, 2, b"body", notify=True, now=1.0)
     store.add_message_hash(connection, bytes(32))
     key = SkippedKey(bytes(32), 1, MessageKey(bytes(32), bytes(16)))
-    store.change_skipped_keys(connection, SkippedDelta((key,)))
+    store.ratchets.change_skipped_keys(connection, SkippedDelta((key,)))
     store.delete_connection(connection)
     for table in ("connections", "rcv_queues", "snd_queues", "outbox", "rcv_messages", "skipped_keys"):
         assert store.database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] == 0
@@ -115,9 +115,9 @@ def test_skipped_keys_are_looked_up_one_by_one(store: Store, connection: int) ->
         SkippedKey(header_key, number, MessageKey(bytes([number]) * 32, bytes(16)))
         for header_key, number in ((first, 5), (second, 3), (third, 9), (first, 7))
     ]
-    store.change_skipped_keys(connection, SkippedDelta(tuple(keys)))
-    store.change_skipped_keys(other, SkippedDelta((SkippedKey(second, 8, MessageKey(bytes(32), bytes(16))),)))
-    stored, in_memory = store.skipped_keys(connection), SkippedKeys(keys)
+    store.ratchets.change_skipped_keys(connection, SkippedDelta(tuple(keys)))
+    store.ratchets.change_skipped_keys(other, SkippedDelta((SkippedKey(second, 8, MessageKey(bytes(32), bytes(16))),)))
+    stored, in_memory = store.ratchets.skipped_keys(connection), SkippedKeys(keys)
     for lookup in (stored, in_memory):
         assert lookup.get(second, 3) == keys[1].key
         assert lookup.get(second, 8) is None
@@ -125,50 +125,50 @@ def test_skipped_keys_are_looked_up_one_by_one(store: Store, connection: int) ->
         assert lookup.oldest(2) == [(first, 5), (second, 3)]
         assert lookup.oldest(9) == [(first, 5), (second, 3), (third, 9), (first, 7)]
         assert len(lookup) == 4
-    store.change_skipped_keys(connection, SkippedDelta((), ((second, 3),)))
+    store.ratchets.change_skipped_keys(connection, SkippedDelta((), ((second, 3),)))
     assert stored.get(second, 3) is None
     assert stored.oldest(9) == [(first, 5), (third, 9), (first, 7)]
     stored.clear()
-    assert (len(stored), stored.header_keys(), len(store.skipped_keys(other))) == (0, [], 1)
+    assert (len(stored), stored.header_keys(), len(store.ratchets.skipped_keys(other))) == (0, [], 1)
 
 
 def test_outbox_is_a_queue(store: Store, connection: int) -> None:
     first, second = add_snd_queue(store, connection), add_snd_queue(store, connection, b"u" * 24)
     for queue_id, number in ((first, 1), (second, 2), (first, 3)):
-        queue = store.snd_queue(queue_id)
+        queue = store.queues.snd_queue(queue_id)
         assert queue is not None
-        store.add_outbox(queue, OutboxKind.MESSAGE, number, b"body", notify=False, now=5.0)
-    assert sorted(store.queues_with_outbox()) == [first, second]
-    item = store.first_outbox(first)
+        store.outbox.add(queue, OutboxKind.MESSAGE, number, b"body", notify=False, now=5.0)
+    assert sorted(store.outbox.queues()) == [first, second]
+    item = store.outbox.first(first)
     assert item is not None
     assert (item.number, item.created, item.body) == (1, 5.0, b"body")
-    assert store.delete_outbox(item.id)
-    assert not store.delete_outbox(item.id)
-    assert [item.number for item in store.take_outbox(first)] == [3]
-    assert store.first_outbox(first) is None
-    assert store.queues_with_outbox() == [second]
+    assert store.outbox.delete(item.id)
+    assert not store.outbox.delete(item.id)
+    assert [item.number for item in store.outbox.take(first)] == [3]
+    assert store.outbox.first(first) is None
+    assert store.outbox.queues() == [second]
 
 
 def test_join_keys_are_kept_until_used_or_old(store: Store) -> None:
     first, second = X25519PrivateKey.generate(), X25519PrivateKey.generate()
-    assert store.join_key(SERVER, b"s", first, 10.0) == first
-    assert store.join_key(BARE, b"s", second, 20.0) == first
-    store.delete_join_keys(before=10.0)
-    assert store.join_key(BARE, b"s", second, 20.0) == first
-    store.delete_join_keys(before=11.0)
-    assert store.join_key(BARE, b"s", second, 20.0) == second
-    store.delete_join_key(BARE, b"s")
-    assert store.join_key(BARE, b"s", first, 30.0) == first
+    assert store.queues.join_key(SERVER, b"s", first, 10.0) == first
+    assert store.queues.join_key(BARE, b"s", second, 20.0) == first
+    store.queues.delete_join_keys(before=10.0)
+    assert store.queues.join_key(BARE, b"s", second, 20.0) == first
+    store.queues.delete_join_keys(before=11.0)
+    assert store.queues.join_key(BARE, b"s", second, 20.0) == second
+    store.queues.delete_join_key(BARE, b"s")
+    assert store.queues.join_key(BARE, b"s", first, 30.0) == first
 
 
 def test_deletions_wait_until_done(store: Store, connection: int) -> None:
-    queue = store.add_rcv_queue(connection, new_queue())
-    store.add_deletion(queue.subscription, 7.0)
-    (deletion,) = store.deletions()
+    queue = store.queues.add_rcv_queue(connection, new_queue())
+    store.queues.add_deletion(queue.subscription, 7.0)
+    (deletion,) = store.queues.deletions()
     assert deletion.queue == queue.subscription
     assert deletion.created == 7.0
-    store.delete_deletion(deletion.id)
-    assert store.deletions() == []
+    store.queues.delete_deletion(deletion.id)
+    assert store.queues.deletions() == []
 
 
 def test_a_database_of_the_first_version_is_migrated() -> None:
@@ -189,10 +189,10 @@ def test_a_database_of_the_first_version_is_migrated() -> None:
     store = Store(database)
     connection = store.connection(1)
     assert (connection.state, connection.pq_wanted, connection.pq_supported) == (ConnectionState.CONNECTED, True, False)
-    queue = store.snd_queue_of(1)
+    queue = store.queues.snd_queue_of(1)
     assert queue is not None
     assert not queue.is_address
-    assert [own.connection_id for own in store.rcv_queues()] == [1]
+    assert [own.connection_id for own in store.queues.rcv_queues()] == [1]
     assert LinkStore(database).own(1) is None
     assert store.connection_ids() == [1]
     assert store.connection_ids(addresses=True) == []

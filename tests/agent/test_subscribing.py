@@ -30,8 +30,9 @@ class Floors:
 
 def make(count: int) -> tuple[Floors, Subscribing]:
     floors = Floors(count)
-    both: Any = floors
-    return floors, Subscribing(both, both)
+    store: Any = SimpleNamespace(queues=floors)
+    network: Any = floors
+    return floors, Subscribing(store, network)
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 1000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey
-from simplex_calls.relay.core import Outgoing
+from simplex_calls.relay.sessions import Outgoing
 from simplex_calls.smp.commands import Command, New, NSubs, QueueMode, Send, Sub, Subs, encode_command
 from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError
 from simplex_calls.smp.messages import BrokerMessage, Err, Ids, Sok

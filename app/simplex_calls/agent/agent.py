@@ -160,7 +160,7 @@ class Agent:
             self._kem_stock.open()
         with self._database.transaction():
             before = self._clock() - _JOIN_KEY_LIFETIME
-            self._store.delete_join_keys(before=before)
+            self._store.queues.delete_join_keys(before=before)
             self._links.delete_link_keys(before=before)
             self._receipts.forget_old()
         self._subscribing.start()
@@ -355,7 +355,7 @@ class Agent:
     def is_quantum_resistant(self, connection_id: int) -> bool:
         """Whether post-quantum encryption is on in both directions; raises :class:`UnknownConnection`."""
         self._store.connection(connection_id)
-        state = self._store.ratchet(connection_id)
+        state = self._store.ratchets.ratchet(connection_id)
         return state is not None and state.is_quantum_resistant
 
     def security_code(self, connection_id: int) -> str | None:
@@ -364,13 +364,13 @@ class Agent:
         Raises :class:`UnknownConnection`.
         """
         self._store.connection(connection_id)
-        state = self._store.ratchet(connection_id)
+        state = self._store.ratchets.ratchet(connection_id)
         return None if state is None else security_code(state)
 
     def connection_details(self, connection_id: int) -> ConnectionDetails:
         """What is known of a connection; raises :class:`UnknownConnection`."""
         connection = self._store.connection(connection_id)
-        state = self._store.ratchet(connection_id)
+        state = self._store.ratchets.ratchet(connection_id)
         receiving, sending = self.servers_of(connection_id)
         return ConnectionDetails(
             pq_sending=state is not None and state.sending_kem,
@@ -385,8 +385,8 @@ class Agent:
     def servers_of(self, connection_id: int) -> tuple[tuple[ServerAddress, ...], tuple[ServerAddress, ...]]:
         """The servers that we receive from, and those that we send to; raises :class:`UnknownConnection`."""
         self._store.connection(connection_id)
-        sending = self._store.snd_queue_of(connection_id)
-        receiving = (queue.server for queue in self._store.rcv_queues(connection_id))
+        sending = self._store.queues.snd_queue_of(connection_id)
+        receiving = (queue.server for queue in self._store.queues.rcv_queues(connection_id))
         return tuple(receiving), () if sending is None else (sending.server,)
 
     def message_limit(self, connection_id: int) -> int:
@@ -402,9 +402,9 @@ class Agent:
         """
         with self._database.transaction():
             self._store.connection(connection_id)
-            queues = self._store.rcv_queues(connection_id)
+            queues = self._store.queues.rcv_queues(connection_id)
             for queue in queues:
-                self._store.add_deletion(queue.subscription, self._clock())
+                self._store.queues.add_deletion(queue.subscription, self._clock())
             self._store.delete_connection(connection_id)
             self._database.after_commit(lambda: self._forget(queues))
 
@@ -420,7 +420,7 @@ class Agent:
 
     def message(self, server: ServerAddress, recipient_id: bytes, message: Msg) -> None:
         """Process a message in one transaction, then acknowledge it."""
-        queue = self._store.rcv_queue(server, recipient_id)
+        queue = self._store.queues.rcv_queue(server, recipient_id)
         if queue is None:
             _log.info("a message came for a queue that was deleted")
             return
@@ -440,7 +440,7 @@ class Agent:
             _log.error("a message could not be processed: %s", type(error).__name__)
             if not committed:
                 with self._database.transaction():
-                    self._store.set_last_message(queue.id, message.message_id)
+                    self._store.queues.set_last_message(queue.id, message.message_id)
                     self._lifecycle.emit(MessageRejected(queue.connection_id, RejectionReason.NOT_PROCESSED))
         self._acknowledging.start(queue, message.message_id)
 
@@ -448,7 +448,7 @@ class Agent:
         """Queues deliver (again)."""
         by_server: dict[ServerAddress, set[int]] = {}
         for queue in queues:
-            stored = self._store.rcv_queue(queue.server, queue.recipient_id)
+            stored = self._store.queues.rcv_queue(queue.server, queue.recipient_id)
             if stored is not None:
                 by_server.setdefault(queue.server, set()).add(stored.connection_id)
         for server, ids in by_server.items():
@@ -456,7 +456,7 @@ class Agent:
 
     def subscription_failed(self, queue: RecipientQueue, error: SMPError) -> None:
         """The server refused a subscription: if it knows the queue no more, so do we."""
-        stored = self._store.rcv_queue(queue.server, queue.recipient_id)
+        stored = self._store.queues.rcv_queue(queue.server, queue.recipient_id)
         _log.warning("a subscription failed: %s", error)
         if stored is None or not isinstance(error, BrokerError):
             return
@@ -469,7 +469,7 @@ class Agent:
 
     def ended(self, queue: RecipientQueue) -> None:
         """Another client subscribed to a queue of ours."""
-        stored = self._store.rcv_queue(queue.server, queue.recipient_id)
+        stored = self._store.queues.rcv_queue(queue.server, queue.recipient_id)
         if stored is not None:
             self._tell(SubscriptionTaken(stored.connection_id))
 
@@ -480,7 +480,7 @@ class Agent:
 
     def disconnected(self, server: ServerAddress) -> None:
         """The network is connecting again (or did not manage to yet)."""
-        ids = self._store.connections_of_server(server)
+        ids = self._store.queues.connections_of_server(server)
         if ids:
             self._tell(ServerDisconnected(server, ids))
 

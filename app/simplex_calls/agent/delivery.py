@@ -156,7 +156,7 @@ class Delivery:
     def start(self) -> None:
         """Continue with all that waits in the database."""
         self._running = True
-        for queue_id in self._store.queues_with_outbox():
+        for queue_id in self._store.outbox.queues():
             self.wake(queue_id)
         self.wake_deletions()
 
@@ -174,8 +174,8 @@ class Delivery:
         """There is something in this queue's outbox."""
         if not self._running or queue_id in self._workers:
             return
-        queue = self._store.snd_queue(queue_id)
-        if queue is None or self._store.waits_for_replaced(queue_id):
+        queue = self._store.queues.snd_queue(queue_id)
+        if queue is None or self._store.queues.waits_for_replaced(queue_id):
             return
         wake = asyncio.Event()
         task = asyncio.create_task(self._work(queue_id, wake), name="outbox")
@@ -186,7 +186,7 @@ class Delivery:
         """There may be queues to delete."""
         if not self._running:
             return
-        for deletion in self._store.deletions():
+        for deletion in self._store.queues.deletions():
             if deletion.id not in self._deletions:
                 wake = asyncio.Event()
                 task = asyncio.create_task(self._delete(deletion, wake), name="queue deletion")
@@ -210,7 +210,7 @@ class Delivery:
         pause = Pause(config.first_pause, config.longest_pause, config.growth, self._random)
         full_pause = Pause(config.first_quota_pause, config.longest_quota_pause, config.growth, self._random)
         try:
-            while (item := self._store.first_outbox(queue_id)) and (queue := self._store.snd_queue(queue_id)):
+            while (item := self._store.outbox.first(queue_id)) and (queue := self._store.queues.snd_queue(queue_id)):
                 wake.clear()
                 reason = None
                 try:
@@ -241,7 +241,7 @@ class Delivery:
                     if reason is None and self._workers[queue_id].full:
                         self._workers[queue_id].full = False
                         self._tell(self._listener.drained, queue)
-            for follower in self._store.replacing(queue_id):
+            for follower in self._store.queues.replacing(queue_id):
                 self.wake(follower)
         finally:
             # nothing is awaited between the last look into the outbox and this, so no entry is overlooked
@@ -260,7 +260,7 @@ class Delivery:
             return False
         try:
             with self._store.database.transaction():
-                return self._store.postpone_outbox(item)
+                return self._store.outbox.postpone(item)
         except Exception as error:  # noqa: BLE001 - a full disk must not stop the queue: it is tried where it stands
             _log.critical("an entry cannot be put off: %s", type(error).__name__)
             return False
@@ -290,10 +290,10 @@ class Delivery:
                 and item.kind is not OutboxKind.SECURE_NEW
                 and (reason is FailureReason.QUEUE_GONE or item.kind not in (OutboxKind.MESSAGE, OutboxKind.SERVICE))
             ):
-                items = self._store.take_outbox(queue.id)
+                items = self._store.outbox.take(queue.id)
                 if items:
                     self._listener.gone(queue, items, reason)
-            elif self._store.delete_outbox(item.id):
+            elif self._store.outbox.delete(item.id):
                 if reason is None:
                     self._listener.sent(queue, item)
                 else:
@@ -305,14 +305,14 @@ class Delivery:
             case OutboxKind.SECURE_THEIRS:
                 await network.secure_queue_by_sender(queue.server, queue.sender_id, queue.auth_key)
             case OutboxKind.SECURE_OURS:
-                for own in self._store.rcv_queues(queue.connection_id):
+                for own in self._store.queues.rcv_queues(queue.connection_id):
                     await network.secure_queue(own.subscription, decode_public_key(item.body))
             case OutboxKind.REQUEST:
                 # an address has many senders, so no key
                 await self._send(queue, item, None)
             case OutboxKind.SECURE_NEW:
                 new_id, key = item.secured
-                for own in self._store.rcv_queues(queue.connection_id):
+                for own in self._store.queues.rcv_queues(queue.connection_id):
                     if own.id == new_id:
                         await network.secure_queue(own.subscription, key)
             case OutboxKind.CONFIRMATION if not queue.sender_can_secure:
@@ -346,7 +346,7 @@ class Delivery:
                 wake.clear()
                 await pause.wait(wake)
             with self._store.database.transaction():
-                self._store.delete_deletion(deletion.id)
+                self._store.queues.delete_deletion(deletion.id)
         finally:
             self._deletions.pop(deletion.id, None)
 

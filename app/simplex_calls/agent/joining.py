@@ -108,7 +108,7 @@ class Joining:
         return self._preview(kind, opened.user.data, queue.server, queue.sender_id)
 
     def _preview(self, kind: LinkKind, user_data: bytes | None, server: ServerAddress, sender_id: bytes) -> LinkPreview:
-        own = _at(server, self._store.own_queues(sender_id))
+        own = _at(server, self._store.queues.own_queues(sender_id))
         if own is not None:
             return LinkPreview(kind, user_data, is_own=True, connection_id=own)
         used = _at(server, self._links.used_by(sender_id))
@@ -143,7 +143,7 @@ class Joining:
         sender_id, data = await self._network.secure_and_get_link_data(server, link_id, key)
         with database.transaction():
             # the queue has this key now, so it is the one to join with
-            self._store.set_join_key(server, sender_id, key, self._clock())
+            self._store.queues.set_join_key(server, sender_id, key, self._clock())
         return sender_id, data
 
     # using
@@ -217,7 +217,7 @@ class Joining:
         with self._queues.storing(queue):
             connection_id = self._store.add_connection(ConnectionState.JOINED, agent_version)
             self._queues.store(connection_id, queue)
-            self._store.add_snd_queue(
+            self._store.queues.add_snd_queue(
                 connection_id,
                 target.server,
                 target.sender_id,
@@ -228,8 +228,8 @@ class Joining:
                 sender_can_secure=target.sender_can_secure,
             )
             self._store.set_pq(connection_id, wanted=pq, supported=pq_supported)
-            self._store.delete_join_key(target.server, target.sender_id)
-            self._store.set_ratchet(connection_id, ratchet_state)
+            self._store.queues.delete_join_key(target.server, target.sender_id)
+            self._store.ratchets.set_ratchet(connection_id, ratchet_state)
             self._links.set_used(connection_id, target.server, target.sender_id)
             reply = ConnInfoReply((queue_info(queue),), info)
             connection = self._store.connection(connection_id)
@@ -251,7 +251,7 @@ class Joining:
             BoxKey.agree(e2e_key, target.dh_key)
         except CryptoError:
             raise LinkError(LinkFault.DAMAGED, "its key is not safe to use") from None
-        if _at(target.server, self._store.own_queues(target.sender_id)) is not None:
+        if _at(target.server, self._store.queues.own_queues(target.sender_id)) is not None:
             raise LinkUsed("This is your own address: send it to the people you want to talk to.")
         keys = E2EPrivateKeys.generate(self._random, KemKeys.propose(self._kem) if pq_supported else None)
         with self._one_at_a_time(target.server, target.sender_id):
@@ -262,8 +262,8 @@ class Joining:
             connection_id = self._store.add_connection(ConnectionState.ASKED, agent_version)
             self._queues.store(connection_id, queue)
             self._store.set_pq(connection_id, wanted=pq, supported=pq_supported)
-            self._store.add_invitation_keys(connection_id, keys)
-            address_queue = self._store.add_snd_queue(
+            self._store.ratchets.add_invitation_keys(connection_id, keys)
+            address_queue = self._store.queues.add_snd_queue(
                 connection_id,
                 target.server,
                 target.sender_id,
@@ -282,9 +282,9 @@ class Joining:
         return connection_id
 
     def _check_unused(self, target: QueueInfo) -> None:
-        if _at(target.server, self._store.own_queues(target.sender_id)) is not None:
+        if _at(target.server, self._store.queues.own_queues(target.sender_id)) is not None:
             raise LinkUsed("This is your own link: send it to the person you want to talk to.")
-        if self._store.has_snd_queue(target.server, target.sender_id):
+        if self._store.queues.has_snd_queue(target.server, target.sender_id):
             raise LinkUsed("You used this link already: the contact is in your list.")
 
     @contextmanager
@@ -302,7 +302,7 @@ class Joining:
         """Secure a link's queue with a key that was stored before, so that a second attempt uses the same."""
         with self._store.database.transaction():
             new = new_sender_key(self._random, sender_can_secure=target.sender_can_secure)
-            key = self._store.join_key(target.server, target.sender_id, new, self._clock())
+            key = self._store.queues.join_key(target.server, target.sender_id, new, self._clock())
         if target.sender_can_secure:
             try:
                 await self._network.secure_queue_by_sender(target.server, target.sender_id, key)
@@ -310,7 +310,7 @@ class Joining:
                 if error.error.code is not ErrorCode.AUTH:
                     raise
                 with self._store.database.transaction():
-                    self._store.delete_join_key(target.server, target.sender_id)
+                    self._store.queues.delete_join_key(target.server, target.sender_id)
                 raise LinkUsed(_USED) from None
         return key
 

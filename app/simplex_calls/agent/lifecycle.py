@@ -109,7 +109,7 @@ class Lifecycle:
             case ConnectionAction.REPORT_FAILED:
                 self.emit(ConnectionFailed(connection_id, cause.reason))
             case ConnectionAction.SECURE_OWN_QUEUE:
-                for queue in self._store.rcv_queues(connection_id):
+                for queue in self._store.queues.rcv_queues(connection_id):
                     if queue.sender_key is not None:
                         outgoing.secure_own_queue(connection, queue.sender_key)
             case ConnectionAction.SECURE_THEIR_QUEUE:
@@ -138,7 +138,7 @@ class Lifecycle:
             case OutboxKind.MESSAGE:
                 self.emit(MessageDelivered(queue.connection_id, item.number))
             case OutboxKind.REQUEST:
-                self._store.delete_snd_queue(queue.id)
+                self._store.queues.delete_snd_queue(queue.id)
             case OutboxKind.HELLO:
                 self.fire(queue.connection_id, ConnectionEvent.HELLO_SENT)
             case OutboxKind.CONFIRMATION if queue.sender_can_secure:
@@ -162,7 +162,7 @@ class Lifecycle:
     def gone(self, queue: SndQueue, items: list[OutboxItem], reason: FailureReason) -> None:
         """The queue cannot be used any more: ``items`` is all that waited for it."""
         if queue.is_address:
-            self._store.delete_snd_queue(queue.id)
+            self._store.queues.delete_snd_queue(queue.id)
             if self._store.connection(queue.connection_id).state is not ConnectionState.ASKED:
                 return  # the owner answered: the request was taken, and only the server's word for it was lost
         for index, item in enumerate(items):

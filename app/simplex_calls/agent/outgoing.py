@@ -25,6 +25,9 @@ from simplex_calls.crypto import PublicKey, Random
 from simplex_calls.crypto.box import NONCE_SIZE
 from simplex_calls.smp.body import ClientEnvelope, ClientMessage
 
+MAX_WAITING = 500
+"""How much may wait for a peer until its own messages are not answered any more (with receipts, say): 8 MB."""
+
 
 class Outgoing:
     """Puts entries into the outbox."""
@@ -103,6 +106,16 @@ class Outgoing:
         self._message(connection, OutboxKind.SERVICE, body, notify=False)
         return True
 
+    def answer(self, connection: Connection, body: envelopes.MessageBody) -> bool:
+        """A message between the agents that the peer causes, as often as it likes, and can do without.
+
+        False if nothing can be sent now, or too much waits: who sends and never reads fills no disk.
+        """
+        queue = self._store.queues.snd_queue_of(connection.id)
+        if queue is None or self._store.outbox.has(queue.id, MAX_WAITING):
+            return False
+        return self.service(connection, body)
+
     def secure_new_queue(self, connection: Connection, queue_id: int, sender_key: PublicKey) -> None:
         """KEY for a queue of ours that is to replace another."""
         self._put(self._queue(connection), OutboxKind.SECURE_NEW, 0, queue_id.to_bytes(8, "big") + sender_key.der)
@@ -151,7 +164,7 @@ class Outgoing:
 
     def _ratchet(self, connection: Connection, encoded: bytes, length: int, *, pq: bool | None) -> bytes:
         try:
-            state = self._store.ratchet(connection.id)
+            state = self._store.ratchets.ratchet(connection.id)
             if state is None:
                 raise WrongState("the connection has no ratchet yet: wait until it is connected")
             state, sealed = ratchet.encrypt(state, encoded, length, pq=pq)
@@ -159,15 +172,15 @@ class Outgoing:
             raise LargeMessage(len(encoded), length - 2) from None
         except ratchet.RatchetError as error:
             raise AgentError(f"the message cannot be encrypted: {error}") from None
-        self._store.set_ratchet(connection.id, state)
+        self._store.ratchets.set_ratchet(connection.id, state)
         return sealed
 
     def _queue(self, connection: Connection) -> SndQueue:
-        queue = self._store.snd_queue_of(connection.id)
+        queue = self._store.queues.snd_queue_of(connection.id)
         if queue is None:
             raise WrongState("the connection has no queue to send to yet: wait until it is connected")
         return queue
 
     def _put(self, queue: SndQueue, kind: OutboxKind, number: int, body: bytes, *, notify: bool = False) -> None:
-        self._store.add_outbox(queue, kind, number, body, notify=notify, now=self._clock())
+        self._store.outbox.add(queue, kind, number, body, notify=notify, now=self._clock())
         self._store.database.after_commit(lambda: self._wake(queue.id))

@@ -19,10 +19,11 @@ from simplex_calls.agent.links import ConnectionLink, ContactAddress, Invitation
 from simplex_calls.agent.port import NetworkPort
 from simplex_calls.agent.queue_address import QueueUri
 from simplex_calls.agent.queue_making import QueueMaker, queue_mode, queue_uri
+from simplex_calls.agent.queue_store import server_text
 from simplex_calls.agent.records import RcvQueue
 from simplex_calls.agent.short_link_uri import LinkServer, ShortLink, ShortLinkKind
 from simplex_calls.agent.short_links import USER_DATA_SIZE, NewLink, UserData, make_link, seal_user_data
-from simplex_calls.agent.store import Store, server_text
+from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import AGENT_VERSIONS, CLIENT_VERSIONS, E2E_VERSIONS
 from simplex_calls.agent.x3dh import E2EPrivateKeys
 from simplex_calls.crypto import Ed25519PrivateKey, KemSource, Random
@@ -85,7 +86,7 @@ class OwnLinks:
         with self._queues.storing(queue):
             connection_id = self._store.add_connection(ConnectionState.INVITED, AGENT_VERSIONS.maximum)
             self._store.set_pq(connection_id, wanted=pq, supported=pq)
-            self._store.add_invitation_keys(connection_id, keys)
+            self._store.ratchets.add_invitation_keys(connection_id, keys)
             self._queues.store(connection_id, queue)
             self._links.add(connection_id, link, _short_keys(root, new), user_data)
             if created is not None:
@@ -128,7 +129,7 @@ class OwnLinks:
             if own is None or self._store.connection(address_id).state is not ConnectionState.ADDRESS:
                 raise UnknownConnection(address_id)
             self._links.set_user_data(address_id, user_data)
-            queue = self._store.rcv_queues(address_id)[0]
+            queue = self._store.queues.rcv_queues(address_id)[0]
             if own.keys is None:
                 self._make_short(own, queue, user_data)
         await self._send(address_id)
@@ -168,7 +169,7 @@ class OwnLinks:
             sealed = seal_user_data(
                 own.keys.root_key, ShortLinkKind.CONTACT, own.keys.link_key, user, random=self._random
             )
-            queue = self._store.rcv_queues(connection_id)[0]
+            queue = self._store.queues.rcv_queues(connection_id)[0]
             data = LinkData(own.keys.fixed_data, sealed)
             try:
                 await self._network.set_link_data(queue.subscription, own.keys.link_id, data)

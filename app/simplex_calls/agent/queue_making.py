@@ -87,7 +87,7 @@ class QueueMaker:
     def store(self, connection_id: int, queue: NewRcvQueue) -> None:
         """Store a queue inside the caller's transaction, and keep it subscribed after that."""
         try:
-            stored = self._store.add_rcv_queue(connection_id, queue)
+            stored = self._store.queues.add_rcv_queue(connection_id, queue)
         except CryptoError:
             raise AgentError("the server answered with a key that is not safe to use: choose another server") from None
         except sqlite.IntegrityError:
@@ -113,7 +113,7 @@ class QueueMaker:
             if not committed:
                 with database.transaction():
                     recipient = RecipientQueue(queue.server, queue.ids.recipient_id, queue.auth_key)
-                    self._store.add_deletion(recipient, self._clock())
+                    self._store.queues.add_deletion(recipient, self._clock())
                     database.after_commit(self._delivery.wake_deletions)
             raise
 

@@ -70,7 +70,7 @@ class DeliveryReceipts:
         if connection.state is not ConnectionState.CONNECTED or not supports_receipts(connection.agent_version):
             return False
         receipt = envelopes.Receipt(number, message.hash)
-        return self._outgoing.service(connection, envelopes.Receipts((receipt,)))
+        return self._outgoing.answer(connection, envelopes.Receipts((receipt,)))
 
     def received(self, connection_id: int, receipts: envelopes.Receipts) -> None:
         """Tell what the peer received."""

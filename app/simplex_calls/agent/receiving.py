@@ -162,7 +162,7 @@ class Receiver:
             level = logging.INFO if rejected.reason is RejectionReason.DUPLICATE else logging.WARNING
             _log.log(level, "a message was refused: %s", rejected)
             self._reject(queue, rejected.reason, time)
-        self._store.set_last_message(queue.id, message.message_id)
+        self._store.queues.set_last_message(queue.id, message.message_id)
         return True
 
     def _reject(self, queue: RcvQueue, reason: RejectionReason, time: datetime | None) -> None:
@@ -201,7 +201,7 @@ class Receiver:
         connection = self._store.connection(queue.connection_id)
         if connection.state is ConnectionState.CONNECTED:
             address = QueueAddress(queue.server, queue.sender_id)
-            self._outgoing.service(connection, envelopes.QueueContinue(address))
+            self._outgoing.answer(connection, envelopes.QueueContinue(address))
 
     # requests
 
@@ -213,7 +213,7 @@ class Receiver:
         if self._store.message_seen(address.id, digest):
             raise _Rejected(RejectionReason.DUPLICATE, "the request came before")
         queue = request.invitation.queues[0]
-        if self._store.has_snd_queue(queue.server, queue.sender_id):
+        if self._store.queues.has_snd_queue(queue.server, queue.sender_id):
             raise _Rejected(RejectionReason.DUPLICATE, "the request was accepted already")
         if self._links.request_count(address.id) >= MAX_REQUESTS:
             raise _Rejected(RejectionReason.NOT_PROCESSED, "too many requests wait for an answer")
@@ -241,7 +241,7 @@ class Receiver:
         if confirmation.agent_version > max(AGENT_VERSIONS.maximum, connection.agent_version):
             raise _Rejected(RejectionReason.MALFORMED, "its agent version is not known here")
         client_version = min(queue.client_version, arrival.client_version)
-        self._store.confirm_rcv_queue(queue.id, secret, client_version, arrival.sender_key)
+        self._store.queues.confirm_rcv_queue(queue.id, secret, client_version, arrival.sender_key)
         self._store.add_message_hash(queue.connection_id, digest)
         if confirmation.e2e is None:
             self._answer_to_join(connection, arrival, confirmation)
@@ -250,19 +250,19 @@ class Receiver:
 
     def _answer_to_link(self, connection: Connection, confirmation: envelopes.AgentConfirmation) -> None:
         """Somebody used our link."""
-        keys, params = self._store.invitation_keys(connection.id), confirmation.e2e
+        keys, params = self._store.ratchets.invitation_keys(connection.id), confirmation.e2e
         if keys is None or params is None:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "it answers no link of this connection")
         if params.version not in E2E_VERSIONS:
             raise _Rejected(RejectionReason.MALFORMED, "its ratchet version is not known here")
         pq = connection.pq_supported and supports_pq(confirmation.agent_version, params.version)
         self._store.set_pq(connection.id, supported=pq)
-        self._store.set_ratchet(connection.id, ratchet.init_receiving(keys, params, pq=pq))
+        self._store.ratchets.set_ratchet(connection.id, ratchet.init_receiving(keys, params, pq=pq))
         content, _ = self._decrypt(connection.id, confirmation.body)
         reply = envelopes.decode_message(content)
         if not isinstance(reply, envelopes.ConnInfoReply):
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the confirmation has no queue for the way back")
-        self._store.delete_invitation_keys(connection.id)
+        self._store.ratchets.delete_invitation_keys(connection.id)
         self._store.set_agent_version(connection.id, confirmation.agent_version)
         self._store.set_received(connection.id, 1, envelopes.message_hash(content))
         self._add_reply_queue(connection, reply.queues)
@@ -272,7 +272,7 @@ class Receiver:
         info = next((queue for queue in queues if queue.version in CLIENT_VERSIONS), None)
         if info is None:
             raise _Rejected(RejectionReason.MALFORMED, "no queue for the way back has a version known here")
-        self._store.add_snd_queue(
+        self._store.queues.add_snd_queue(
             connection.id,
             replace(info.server, password=None),
             info.sender_id,
@@ -361,7 +361,7 @@ class Receiver:
 
     def _continue(self, connection: Connection, address: QueueAddress) -> None:
         """The peer emptied the queue that was full."""
-        queues = self._store.snd_queues(connection.id)
+        queues = self._store.queues.snd_queues(connection.id)
         queue = next((queue for queue in queues if queue.sender_id == address.sender_id), None)
         if queue is not None:
             queue_id = queue.id
@@ -404,13 +404,13 @@ class Receiver:
 
     def _decrypt(self, connection_id: int, ciphertext: bytes) -> tuple[bytes, bool]:
         """The text, and whether it is the first that a ratchet received which could not send before."""
-        state = self._store.ratchet(connection_id)
+        state = self._store.ratchets.ratchet(connection_id)
         if state is None:
             raise _Rejected(RejectionReason.NOT_EXPECTED, "the connection has no ratchet yet")
-        skipped = self._store.skipped_keys(connection_id)
+        skipped = self._store.ratchets.skipped_keys(connection_id)
         decrypted = ratchet.decrypt(state, skipped, ciphertext, self._random, self._kem)
-        self._store.set_ratchet(connection_id, decrypted.state)
-        self._store.change_skipped_keys(connection_id, decrypted.skipped_delta)
+        self._store.ratchets.set_ratchet(connection_id, decrypted.state)
+        self._store.ratchets.change_skipped_keys(connection_id, decrypted.skipped_delta)
         on = decrypted.state.is_quantum_resistant
         connected = self._store.connection(connection_id).state is ConnectionState.CONNECTED
         if connected and on is not state.is_quantum_resistant:

@@ -97,12 +97,12 @@ class Resynchronizer:
         if keys.version not in E2E_VERSIONS:
             raise SyncRefused("its ratchet version is not known here")
         digest = _hash(keys.key1, keys.key2)
-        if self._store.ratchet_key_seen(connection.id, digest):
+        if self._store.ratchets.ratchet_key_seen(connection.id, digest):
             raise SyncRefused("these ratchet keys came before", RejectionReason.DUPLICATE)
         now = self._clock()
-        if self._store.ratchet_keys_since(connection.id, now - KEYS_SECONDS) >= MAX_KEYS:
+        if self._store.ratchets.ratchet_keys_since(connection.id, now - KEYS_SECONDS) >= MAX_KEYS:
             raise SyncRefused("the peer starts the ratchet again too often")
-        self._store.add_ratchet_key(connection.id, digest, now)
+        self._store.ratchets.add_ratchet_key(connection.id, digest, now)
         self._fire(connection, SyncEvent.THEIR_KEYS, keys)
 
     def _fire(self, connection: Connection, event: SyncEvent, theirs: E2EParams | None = None) -> bool:
@@ -126,23 +126,23 @@ class Resynchronizer:
         connection = self._store.connection(connection_id)
         kem = KemKeys.propose(self._kem) if version >= POST_QUANTUM_VERSION and _wants_pq(connection) else None
         keys = E2EPrivateKeys.generate(self._random, kem)
-        self._store.set_resync_keys(connection_id, keys)
+        self._store.ratchets.set_resync_keys(connection_id, keys)
         self._outgoing.ratchet_keys(connection, keys.public_at(version))
 
     def _start(self, connection_id: int, theirs: E2EParams) -> None:
         connection = self._store.connection(connection_id)
-        own = self._store.resync_keys(connection_id)
+        own = self._store.ratchets.resync_keys(connection_id)
         if own is None:
             raise SyncRefused("no keys were sent to the peer")
-        before = self._store.ratchet(connection_id)
+        before = self._store.ratchets.ratchet(connection_id)
         joins = _hash(own.key1.public, own.key2.public) > _hash(theirs.key1, theirs.key2)
         if joins:
             state = ratchet.init_sending(own, theirs, X448PrivateKey.generate(self._random))
         else:
             state = ratchet.init_receiving(own, theirs, pq=_wants_pq(connection))
-        self._store.skipped_keys(connection_id).clear()
-        self._store.set_ratchet(connection_id, state)
-        self._store.delete_resync_keys(connection_id)
+        self._store.ratchets.skipped_keys(connection_id).clear()
+        self._store.ratchets.set_ratchet(connection_id, state)
+        self._store.ratchets.delete_resync_keys(connection_id)
         if before is not None and before.is_quantum_resistant:
             self._emit(QuantumResistanceChanged(connection_id, on=False))
         self._emit(SecurityCodeChanged(connection_id))

@@ -75,7 +75,7 @@ class Rotation:
 
     def is_switching(self, connection_id: int) -> bool:
         """Whether a queue is being replaced, on either side."""
-        receiving, sending = self._store.rcv_queues(connection_id), self._store.snd_queues(connection_id)
+        receiving, sending = self._store.queues.rcv_queues(connection_id), self._store.queues.snd_queues(connection_id)
         replaced = [queue.replaces for queue in receiving] + [queue.replaces for queue in sending]
         return any(queue_id is not None for queue_id in replaced)
 
@@ -88,7 +88,7 @@ class Rotation:
             raise WrongState("the queue can be replaced once the connection is made")
         if not connection.ratchet_sync.allows_sending:
             raise RatchetNotReady
-        queues = self._store.rcv_queues(connection_id)
+        queues = self._store.queues.rcv_queues(connection_id)
         if len(queues) != 1:
             raise WrongState("the queue is being replaced already")
         return queues[0]
@@ -97,14 +97,14 @@ class Rotation:
         """Store a queue that was made, and tell the peer. Raises :class:`WrongState`."""
         old = self.check(connection_id)
         self._add_queue(connection_id, new)
-        self._store.set_rcv_replaces(self._store.rcv_queues(connection_id)[-1].id, old.id)
+        self._store.queues.set_rcv_replaces(self._store.queues.rcv_queues(connection_id)[-1].id, old.id)
         self._fire_rcv(old, RotationEvent.ASK)
 
     def abort(self, connection_id: int) -> None:
         """Let the old queue stay. Raises :class:`WrongState`: nothing is replaced, or the peer may use the new one."""
         self._store.connection(connection_id)
         old = next(
-            (queue for queue in self._store.rcv_queues(connection_id) if queue.rotation.value != "settled"), None
+            (queue for queue in self._store.queues.rcv_queues(connection_id) if queue.rotation.value != "settled"), None
         )
         if old is None or not self._fire_rcv(old, RotationEvent.ABORT):
             raise WrongState("the replacement of the queue cannot be stopped now")
@@ -116,7 +116,7 @@ class Rotation:
             RcvRotation.SECURING: RotationAction.SECURE_NEW,
             RcvRotation.USED: RotationAction.SEND_USE,
         }
-        for old in self._store.rcv_queues(connection_id):
+        for old in self._store.queues.rcv_queues(connection_id):
             action = actions.get(old.rotation)
             if action is not None:
                 self._do_rcv(action, old)
@@ -131,7 +131,7 @@ class Rotation:
         version = highest_common(CLIENT_VERSIONS, uri.versions)
         if version is None or uri.mode is QueueMode.CONTACT:
             raise RotationRefused("the new queue is of no kind that is known here")
-        queues = self._store.snd_queues(connection.id)
+        queues = self._store.queues.snd_queues(connection.id)
         if any(_is(queue, uri.address) for queue in queues):
             raise RotationRefused("the new queue is used by this connection already")
         old = next((queue for queue in queues if _is(queue, address)), None)
@@ -148,7 +148,7 @@ class Rotation:
     def keys(self, connection: Connection, message: envelopes.QueueKeys) -> None:
         """QKEY: the peer's key for our new queue."""
         info, sender_key = message.queues[0]
-        queues = self._store.rcv_queues(connection.id)
+        queues = self._store.queues.rcv_queues(connection.id)
         new = next((queue for queue in queues if queue.replaces is not None and _is(queue, info.address)), None)
         old = None if new is None else next((queue for queue in queues if queue.id == new.replaces), None)
         if new is None or old is None or info.version not in CLIENT_VERSIONS:
@@ -162,13 +162,13 @@ class Rotation:
             secret = BoxKey.agree(new.e2e_key, info.dh_key)
         except CryptoError:
             raise RotationRefused("the key for the new queue is not safe to use") from None
-        self._store.confirm_rcv_queue(new.id, secret, min(new.client_version, info.version), sender_key)
+        self._store.queues.confirm_rcv_queue(new.id, secret, min(new.client_version, info.version), sender_key)
         self._fire_rcv(old, RotationEvent.THEIR_KEY)
 
     def use(self, connection: Connection, message: envelopes.QueueUse) -> None:
         """QUSE: the peer secured its new queue."""
         address, _ = message.queues[0]
-        queues = self._store.snd_queues(connection.id)
+        queues = self._store.queues.snd_queues(connection.id)
         new = next((queue for queue in queues if queue.replaces is not None and _is(queue, address)), None)
         old = None if new is None else next((queue for queue in queues if queue.id == new.replaces), None)
         if old is None:
@@ -191,7 +191,9 @@ class Rotation:
     def _replaced(self, queue: RcvQueue) -> RcvQueue | None:
         if queue.replaces is None:
             return None
-        return next((one for one in self._store.rcv_queues(queue.connection_id) if one.id == queue.replaces), None)
+        return next(
+            (one for one in self._store.queues.rcv_queues(queue.connection_id) if one.id == queue.replaces), None
+        )
 
     def _require(self, connection: Connection) -> None:
         if connection.state is not ConnectionState.CONNECTED or not connection.ratchet_sync.allows_sending:
@@ -203,7 +205,7 @@ class Rotation:
         step = RCV_TRANSITIONS.get((old.rotation, event))
         if step is None:
             return False
-        self._store.set_rcv_rotation(old.id, step.state.value)
+        self._store.queues.set_rcv_rotation(old.id, step.state.value)
         for action in step.actions:
             self._do_rcv(action, old)
         self._lifecycle.emit(QueueSwitched(old.connection_id, QueueDirection.RECEIVING, step.phase))
@@ -211,7 +213,7 @@ class Rotation:
 
     def _do_rcv(self, action: RotationAction, old: RcvQueue) -> None:
         connection = self._store.connection(old.connection_id)
-        new = next((queue for queue in self._store.rcv_queues(connection.id) if queue.replaces == old.id), None)
+        new = next((queue for queue in self._store.queues.rcv_queues(connection.id) if queue.replaces == old.id), None)
         if new is None:
             return
         match action:
@@ -225,14 +227,14 @@ class Rotation:
             case RotationAction.SEND_USE:
                 self._outgoing.service(connection, envelopes.QueueUse(((_address(new), True),)))
             case RotationAction.DELETE_OLD:
-                self._store.set_rcv_replaces(new.id, None)
+                self._store.queues.set_rcv_replaces(new.id, None)
                 self._delete(old)
             case RotationAction.DELETE_NEW:
                 self._delete(new)
 
     def _delete(self, queue: RcvQueue) -> None:
-        self._store.add_deletion(queue.subscription, self._clock())
-        self._store.delete_rcv_queue(queue.id)
+        self._store.queues.add_deletion(queue.subscription, self._clock())
+        self._store.queues.delete_rcv_queue(queue.id)
         self._store.database.after_commit(lambda: self._forget([queue]))
 
     # the sending side
@@ -241,28 +243,30 @@ class Rotation:
         step = SND_TRANSITIONS.get((old.rotation, event))
         if step is None:
             return False
-        self._store.set_snd_rotation(old.id, step.state.value)
+        self._store.queues.set_snd_rotation(old.id, step.state.value)
         for action in step.actions:
-            new = next((queue for queue in self._store.snd_queues(old.connection_id) if queue.replaces == old.id), None)
+            new = next(
+                (queue for queue in self._store.queues.snd_queues(old.connection_id) if queue.replaces == old.id), None
+            )
             match action:
                 case RotationAction.SEND_KEY if send_key is not None:
                     send_key()
                 case RotationAction.SEND_TEST if new is not None:
-                    self._store.set_snd_usable(new.id)
+                    self._store.queues.set_snd_usable(new.id)
                     connection = self._store.connection(old.connection_id)
                     self._outgoing.test(connection, _address(new))
                 case RotationAction.DELETE_OLD if new is not None:
-                    self._store.set_snd_replaces(new.id, None)
-                    self._store.delete_snd_queue(old.id)
+                    self._store.queues.set_snd_replaces(new.id, None)
+                    self._store.queues.delete_snd_queue(old.id)
                 case RotationAction.DELETE_NEW if new is not None:
-                    self._store.delete_snd_queue(new.id)
+                    self._store.queues.delete_snd_queue(new.id)
         self._lifecycle.emit(QueueSwitched(old.connection_id, QueueDirection.SENDING, step.phase))
         return True
 
     def _send_key(self, connection: Connection, old: SndQueue, info: QueueInfo, e2e_key: X25519PrivateKey) -> None:
         auth_key = new_sender_key(self._random, sender_can_secure=info.sender_can_secure)
         try:
-            new = self._store.add_snd_queue(
+            new = self._store.queues.add_snd_queue(
                 connection.id,
                 info.server,
                 info.sender_id,
@@ -274,10 +278,11 @@ class Rotation:
             )
         except CryptoError:
             raise RotationRefused("the new queue's key is not safe to use") from None
-        self._store.set_snd_replaces(new.id, old.id)
+        self._store.queues.set_snd_replaces(new.id, old.id)
         public: PublicKey = auth_key.public
         answer = envelopes.QueueKeys(((replace(info, dh_key=e2e_key.public), public),))
-        self._outgoing.service(self._store.connection(connection.id), answer)
+        if not self._outgoing.answer(self._store.connection(connection.id), answer):
+            raise RotationRefused("too much waits for the peer already")
 
     # what the outbox tells (DeliveryListener)
 
@@ -287,7 +292,7 @@ class Rotation:
             case OutboxKind.SECURE_NEW:
                 self._settled(queue, item, RotationEvent.SECURED)
             case OutboxKind.QUEUE_TEST:
-                old = None if queue.replaces is None else self._store.snd_queue(queue.replaces)
+                old = None if queue.replaces is None else self._store.queues.snd_queue(queue.replaces)
                 if old is not None:
                     self._fire_snd(old, RotationEvent.TESTED)
             case _:
@@ -296,7 +301,7 @@ class Rotation:
     def _settled(self, queue: SndQueue, item: OutboxItem, event: RotationEvent) -> None:
         """Our new queue was secured, or will never be."""
         new_id, _ = item.secured
-        new = next((one for one in self._store.rcv_queues(queue.connection_id) if one.id == new_id), None)
+        new = next((one for one in self._store.queues.rcv_queues(queue.connection_id) if one.id == new_id), None)
         connection = self._store.connection(queue.connection_id)
         old = None if new is None else self._replaced(new)
         # otherwise it is done again when the ratchet is in step: see resume
@@ -312,8 +317,8 @@ class Rotation:
 
     def gone(self, queue: SndQueue, items: list[OutboxItem], reason: FailureReason) -> None:
         """The queue cannot be used any more: ``items`` is all that waited for it."""
-        current = self._store.snd_queue_of(queue.connection_id)
-        old = None if queue.replaces is None else self._store.snd_queue(queue.replaces)
+        current = self._store.queues.snd_queue_of(queue.connection_id)
+        old = None if queue.replaces is None else self._store.queues.snd_queue(queue.replaces)
         if current is None or queue.is_address or (old is None and current.id == queue.id):
             self._lifecycle.gone(queue, items, reason)
             return

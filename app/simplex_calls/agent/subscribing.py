@@ -36,7 +36,7 @@ class Subscribing:
 
     def _some(self, after: int) -> int | None:
         """Subscribe to the next queues after an id: the last one's id, or ``None`` when there are no more."""
-        queues = self._store.rcv_queues_after(after, AT_ONCE)
+        queues = self._store.queues.rcv_queues_after(after, AT_ONCE)
         for queue in queues:
             self._network.subscribe(queue.subscription)
         return queues[-1].id if len(queues) == AT_ONCE else None
