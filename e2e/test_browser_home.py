@@ -21,9 +21,12 @@ def dora(browser: Browser, artefacts: Path, tmp_path: Path, request: pytest.Fixt
     folder = tmp_path / "dora"
     folder.mkdir()
     person = Person("Dora", folder, None, browser, artefacts)
+    person.key_options = getattr(request, "param", person.key_options)
     person.launch()
     try:
-        person.open()
+        person.open_locked()
+        if person.key_options:
+            person.expect_ready()
         yield person
         failed = getattr(request.node, "rep_call", None)
         if failed is None or failed.failed:
@@ -168,6 +171,46 @@ def test_profiles_passphrase_and_backup(dora: Person, tmp_path: Path) -> None:
     dora.expect_ready()
     expect(dora.chat.locator("#me-name")).to_have_text("Dora")
     # and so does the next start
+    dora.stop()
+    dora.launch()
+    dora.open_locked()
+    expect(dora.chat.get_by_role("dialog", name="Unlock your profile")).to_be_visible()
+
+
+@pytest.mark.parametrize("dora", [()], indirect=True, ids=["no keyring"])
+def test_the_first_start_asks_where_the_key_is_kept(dora: Person) -> None:
+    dialog = dora.chat.get_by_role("dialog", name="Protect your profile")
+    expect(dialog).to_be_visible()
+    dora.chat.keyboard.press("Escape")
+    go = dialog.get_by_role("button", name="Continue")
+    go.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Choose a passphrase for the profile")
+    # the file is only used on the user's word, which shows what it means
+    in_file = dialog.get_by_role("checkbox", name="Keep the key in a file instead")
+    expect(in_file).not_to_be_checked()
+    expect(dialog).to_contain_text("whoever copies the folder reads everything")
+    look(dora, "protect")
+    in_file.check()
+    expect(dialog.get_by_label("Repeat the passphrase")).to_be_hidden()
+    in_file.uncheck()
+    dialog.get_by_label("Passphrase for the profile").fill(SECRET)
+    dialog.get_by_label("Repeat the passphrase").fill("something else")
+    go.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The two passphrases differ")
+    dialog.get_by_label("Repeat the passphrase").fill(SECRET)
+    go.click()
+    expect(dialog).to_be_hidden()
+    dora.expect_ready()
+    give_name(dora)
+    choose_relay(dora)
+    # another profile needs the same word
+    home = dora.open_settings("Profiles")
+    home.get_by_role("textbox", name="Name of the new profile").fill("Work")
+    home.get_by_role("button", name="Add profile").click()
+    expect(home.get_by_role("alert")).to_contain_text("Choose a passphrase for the profile")
+    home.get_by_role("checkbox", name="Keep the key in a file instead").first.check()
+    home.get_by_role("button", name="Add profile").click()
+    expect(home.get_by_text("Work was added.")).to_be_visible()
     dora.stop()
     dora.launch()
     dora.open_locked()

@@ -153,6 +153,34 @@ test("without servers the page asks for them, and for a passphrase before anythi
   assert.deepEqual(other.log, [["askPassphrase", locked]]);
 });
 
+test("where no keyring is, the page asks where the key is to be kept, and tells Python", async () => {
+  const first = { locked: null, profiles: [], isProtectionWanted: true, problem: "" };
+  const { controller, log, asked } = await bench({ state: first });
+  assert.deepEqual(log, [["askProtection", first]]);
+  await controller.settings.protectProfile({ passphrase: "", keyFile: true });
+  assert.deepEqual(asked.at(-1), ["protect_profile", { passphrase: "", keyFile: true }]);
+});
+
+test("what keeps the profile from being stored is told, at the start and when it happens", async () => {
+  const { controller, log } = await bench({}, { storageProblem: "damaged" });
+  assert.deepEqual(log.at(-1), ["toast", "bad", "damaged"]);
+  controller.receive({ event: "storage_failed", text: "full" });
+  assert.deepEqual(log.at(-1), ["toast", "bad", "full"]);
+});
+
+test("a backup shows how far it is, until it is done or was refused", async () => {
+  const answers = { profiles: [], keeps_keys: false, export_archive: { error: { code: "x", text: "no" } } };
+  const { controller, asked } = await bench(answers);
+  const saving = controller.settings.home("export_archive", { passphrase: "p" });
+  controller.receive({ event: "progress", task: "export", done: 5, total: 9 });
+  assert.deepEqual(controller.state.settings.progress, { task: "export", done: 5, total: 9 });
+  await controller.settings.cancelArchive();
+  assert.ok(asked.some(([method]) => method === "cancel_archive"));
+  await assert.rejects(saving);
+  assert.equal(controller.state.settings.progress, null);
+  assert.equal(controller.state.settings.keepsKeys, false);
+});
+
 test("without a name the page asks for one, and the next address is put in place", async () => {
   const { controller, log } = await bench({}, { profile: null });
   assert.deepEqual(log.at(-1), ["askName"]);

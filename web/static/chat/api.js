@@ -144,6 +144,7 @@
  * @property {Call[]} calls
  * @property {Server[]} servers
  * @property {boolean} isIpExposureConfirmed
+ * @property {string} [storageProblem]  what keeps the profile from being stored, for the user; empty if nothing does
  * @property {"window" | "browser"} mode
  */
 
@@ -156,13 +157,14 @@ const SLOW = new Set([
   "create_invitation",
   "delete_address",
   "delete_contact",
-  "export_archive",
-  "import_archive",
   "look_up_link",
   "switch_queue",
   "test_server",
 ]);
+/** Methods that show how far they are, and can be cancelled. */
+const LONG = new Set(["export_archive", "import_archive"]);
 const SLOW_MS = 150_000;
+const LONG_MS = 12 * 3_600_000;
 const FAST_MS = 30_000;
 
 /** A request that was refused, or had no answer; `text` is for the user and empty where there is none. */
@@ -214,7 +216,7 @@ export class Api {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimeout(
         () => this.#take(id)?.reject(new RequestFailed("timeout", "")),
-        SLOW.has(method) ? SLOW_MS : FAST_MS,
+        LONG.has(method) ? LONG_MS : SLOW.has(method) ? SLOW_MS : FAST_MS,
       );
       this.#waiting.set(id, { resolve, reject, timer });
       this.#send(params ? { id, method, params } : { id, method });

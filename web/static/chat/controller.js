@@ -13,6 +13,7 @@
  * @property {() => void} askName
  * @property {() => void} askServers
  * @property {(locked: import("./unlock-view.js").Locked) => void} askPassphrase
+ * @property {(locked: import("./unlock-view.js").Locked) => void} askProtection
  * @property {(name: string, act: "call" | "accept") => Promise<boolean>} askIp
  * @property {() => void} closeIp
  * @property {(question: import("./dialogs.js").Question) => Promise<{isConfirmed: boolean, isChosen: boolean}>} confirm
@@ -74,10 +75,12 @@ export class Controller {
     try {
       const snapshot = await store.request("state");
       if ("locked" in snapshot) {
-        this.#parts.view.askPassphrase(snapshot);
+        if (snapshot.isProtectionWanted) this.#parts.view.askProtection(snapshot);
+        else this.#parts.view.askPassphrase(snapshot);
         return;
       }
       store.set(model.loaded(store.state, snapshot));
+      if (snapshot.storageProblem) this.#parts.view.toast("bad", snapshot.storageProblem);
       this.askWhatIsMissing();
     } catch (error) {
       store.failed(error);
@@ -141,6 +144,9 @@ export class Controller {
         break;
       case "reload":
         reload();
+        break;
+      case "storage_failed":
+        view.toast("bad", event.text);
         break;
       case "contact_taken":
         view.toast("bad", t("chat.toast.taken"));

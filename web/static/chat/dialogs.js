@@ -27,7 +27,7 @@ import { showShare } from "./share.js";
 export class Refusal extends Error {}
 
 /** Dialogues that there is no way around. */
-const MANDATORY = new Set(["name-dialog", "start-dialog", "unlock-dialog"]);
+const MANDATORY = new Set(["name-dialog", "start-dialog", "unlock-dialog", "protect-dialog"]);
 
 const dialog = (/** @type {string} */ name) => /** @type {HTMLDialogElement} */ (find(`${name}-dialog`));
 

@@ -2,6 +2,7 @@
 /** Profiles of this machine, in the settings: switched, added, removed; their passphrase; backups. */
 import { busy, problem, Refusal } from "./dialogs.js";
 import { arrange, find, make, say, show } from "./dom.js";
+import { KeyChoice } from "./key-choice.js";
 
 /**
  * @typedef {import("./api.js").HomeProfile} HomeProfile
@@ -9,6 +10,7 @@ import { arrange, find, make, say, show } from "./dom.js";
  * @typedef {object} HomeActions
  * @property {(method: "change_passphrase" | "export_archive" | "import_archive" | "add_profile" | "remove_profile",
  *   params: Record<string, any>) => Promise<any>} home  rejected with Refusal
+ * @property {() => void} cancelArchive
  * @property {(id: string) => Promise<void>} switchProfile  rejected with Refusal
  * @property {(question: import("./dialogs.js").Question) => Promise<{isConfirmed: boolean, isChosen: boolean}>} confirm
  */
@@ -19,6 +21,8 @@ export class HomeView {
   #actions;
   #t;
   #key = "";
+  #addKey;
+  #importKey;
 
   /**
    * @param {HomeActions} actions
@@ -27,45 +31,64 @@ export class HomeView {
   constructor(actions, t) {
     this.#actions = actions;
     this.#t = t;
+    this.#addKey = new KeyChoice("home-add", t);
+    this.#importKey = new KeyChoice("home-import", t);
+    for (const id of ["home-export", "home-import"]) {
+      find(`${id}-cancel`).addEventListener("click", () => actions.cancelArchive());
+    }
     this.#form("home-add", async () => {
       const name = value("home-add-name").trim();
       if (!name) throw new Refusal(t("chat.first.empty"));
-      await actions.home("add_profile", { name });
+      await actions.home("add_profile", { name, ...this.#addKey.read() });
+      this.#addKey.clear();
       return t("chat.home.added", { name });
     });
     this.#form("home-passphrase", async () => {
       const [fresh, again] = [value("home-passphrase-new"), value("home-passphrase-again")];
       if (fresh !== again) throw new Refusal(t("chat.home.passphrase.differ"));
       const former = value("home-passphrase-old");
-      await actions.home("change_passphrase", { former, passphrase: fresh });
+      const keyFile = !fresh && /** @type {HTMLInputElement} */ (find("home-passphrase-file")).checked;
+      await actions.home("change_passphrase", { former, passphrase: fresh, keyFile });
+      if (keyFile) return t("chat.home.passphrase.in-file");
       return t(fresh ? "chat.home.passphrase.set" : "chat.home.passphrase.none");
     });
     this.#form("home-export", async () => {
       const [passphrase, again] = [value("home-export-new"), value("home-export-again")];
       if (passphrase !== again) throw new Refusal(t("chat.home.passphrase.differ"));
       if (!passphrase) throw new Refusal(t("chat.home.export.empty"));
-      const { path } = await actions.home("export_archive", { passphrase });
+      const { path } = await this.#long("home-export", () => actions.home("export_archive", { passphrase }));
       return t("chat.home.export.done", { path });
     });
     this.#form("home-import", async () => {
       const path = value("home-import-path").trim();
       if (!path) throw new Refusal(t("chat.home.import.empty"));
-      const { name } = await actions.home("import_archive", { path, passphrase: value("home-import-passphrase") });
+      const { passphrase: newPassphrase, keyFile } = this.#importKey.read();
+      const params = { path, passphrase: value("home-import-passphrase"), newPassphrase, keyFile };
+      const { name } = await this.#long("home-import", () => actions.home("import_archive", params));
+      this.#importKey.clear();
       return t("chat.home.import.done", { name });
     });
   }
 
   /** @param {import("./settings-model.js").Settings} settings */
-  render({ profiles }) {
+  render({ profiles, keepsKeys, progress }) {
     show(find("home-content"), profiles !== null);
     if (!profiles) return;
-    const key = JSON.stringify(profiles);
+    if (progress) {
+      const bar = /** @type {HTMLProgressElement} */ (find(`home-${progress.task}-bar`));
+      bar.value = progress.total > 0 ? Math.min(1, progress.done / progress.total) : 0;
+    }
+    const key = JSON.stringify([profiles, keepsKeys]);
     if (key === this.#key) return;
     this.#key = key;
     arrange(find("home-profiles"), profiles.map((profile) => this.#row(profile)));
     const open = profiles.find(({ isOpen }) => isOpen);
+    this.#addKey.need(!keepsKeys);
+    this.#importKey.need(!keepsKeys);
     show(find("home-passphrase-former"), Boolean(open?.hasPassphrase));
-    const kept = open?.hasPassphrase ? "on" : open?.hasReadableKey ? "file" : "off";
+    show(find("home-passphrase-file-part"), Boolean(open?.hasPassphrase) && !keepsKeys);
+    const on = keepsKeys ? "on" : "on.alone";
+    const kept = open?.hasPassphrase ? on : open?.hasReadableKey ? "file" : "off";
     say(find("home-passphrase-text"), this.#t(`chat.home.passphrase.${kept}`));
   }
 
@@ -118,6 +141,22 @@ export class HomeView {
       await act();
     } catch (error) {
       problem("home-problem", error);
+    }
+  }
+
+  /**
+   * Shows how far something is that takes its time.
+   *
+   * @param {string} id
+   * @param {() => Promise<any>} act
+   */
+  async #long(id, act) {
+    /** @type {HTMLProgressElement} */ (find(`${id}-bar`)).removeAttribute("value");
+    show(find(`${id}-progress`), true);
+    try {
+      return await act();
+    } finally {
+      show(find(`${id}-progress`), false);
     }
   }
 

@@ -216,6 +216,8 @@ export function happened(state, event) {
       return { ...state, requests: having(state.requests, event.request.id, event.request) };
     case "request_removed":
       return { ...state, requests: without(state.requests, event.requestId) };
+    case "progress":
+      return settingsCame(state, { progress: { task: event.task, done: event.done, total: event.total } });
     default:
       return state;
   }

@@ -26,7 +26,10 @@ export class SettingsController {
     const store = this.#store;
     try {
       if (section === "address") this.#came({ address: { value: await store.request("address") } });
-      else if (section === "home") this.#came({ profiles: await store.request("profiles") });
+      else if (section === "home") {
+        const [profiles, keepsKeys] = await Promise.all([store.request("profiles"), store.request("keeps_keys")]);
+        this.#came({ profiles, keepsKeys });
+      }
       else this.#came({ [section]: await store.request(section) });
     } catch (error) {
       store.failed(error);
@@ -158,9 +161,22 @@ export class SettingsController {
    * @param {Record<string, any>} params
    */
   async home(method, params) {
-    const answer = await this.#store.ask(method, params);
-    await this.load("home");
-    return answer;
+    try {
+      return await this.#store.ask(method, params);
+    } finally {
+      this.#came({ progress: null });
+      await this.load("home");
+    }
+  }
+
+  /** Ends the backup, or its restoration, that goes on. */
+  cancelArchive() {
+    return this.#store.do("cancel_archive");
+  }
+
+  /** Says where the key is to be kept; the page loads anew. @param {{passphrase: string, keyFile: boolean}} choice */
+  async protectProfile(choice) {
+    await this.#store.ask("protect_profile", choice);
   }
 
   /** Opens another profile: the page loads anew. @param {string} id @param {string} [passphrase] */

@@ -12,11 +12,13 @@
  * @property {import("./api.js").Network | null} network
  * @property {{value: import("./api.js").Address | null} | null} address
  * @property {import("./api.js").HomeProfile[] | null} profiles
+ * @property {boolean} keepsKeys  whether the system keeps keys without asking the user
+ * @property {{task: "export" | "import", done: number, total: number} | null} progress  bytes of a backup
  * @property {ReadonlyMap<string, Verdict | "testing">} verdicts  by the server's uri
  */
 
 /** @type {Settings} */
-export const NO_SETTINGS = { servers: null, network: null, address: null, profiles: null, verdicts: new Map() };
+export const NO_SETTINGS = { servers: null, network: null, address: null, profiles: null, keepsKeys: true, progress: null, verdicts: new Map() };
 
 // Servers
 

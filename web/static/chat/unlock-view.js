@@ -1,12 +1,13 @@
 // @ts-check
-/** The profile waits for its passphrase; another one can be opened instead. */
+/** The profile waits for its passphrase, or could not be opened; another one can be opened instead. */
 import { busy, problem, Refusal } from "./dialogs.js";
-import { find, make, sayWithNames, show } from "./dom.js";
+import { find, make, say, sayWithNames, show } from "./dom.js";
 
 /**
  * @typedef {object} Locked  what the method `state` gives without an open profile
  * @property {import("./api.js").HomeProfile | null} locked
  * @property {import("./api.js").HomeProfile[]} profiles
+ * @property {boolean} isProtectionWanted  it is to be said first where its key is to be kept, or that of a first one
  * @property {string} problem  why it could not be opened; empty if it only waits
  */
 
@@ -16,6 +17,7 @@ export class UnlockView {
   #dialog = /** @type {HTMLDialogElement} */ (find("unlock-dialog"));
   #field = /** @type {HTMLInputElement} */ (find("unlock-field"));
   #isNeeded = false;
+  #hasPassphrase = true;
   #id = "";
 
   /**
@@ -44,7 +46,12 @@ export class UnlockView {
     this.#isNeeded = true;
     this.#id = locked?.id ?? "";
     const name = locked?.name || this.#t("chat.home.unnamed");
-    sayWithNames(find("unlock-text"), this.#t, "chat.unlock.text", { name });
+    this.#hasPassphrase = locked?.hasPassphrase ?? false;
+    show(find("unlock-words"), this.#hasPassphrase);
+    if (!this.#hasPassphrase) say(find("unlock-title"), this.#t("chat.unlock.failed.title"));
+    say(find("unlock-go-text"), this.#word);
+    const words = this.#hasPassphrase ? "chat.unlock.text" : "chat.unlock.failed.text";
+    sayWithNames(find("unlock-text"), this.#t, words, { name });
     if (fault) problem("unlock-problem", new Refusal(fault));
     const others = profiles.filter(({ id }) => id !== this.#id);
     show(find("unlock-others-part"), others.length > 0);
@@ -58,7 +65,11 @@ export class UnlockView {
       }),
     );
     this.#dialog.showModal();
-    this.#field.focus();
+    (this.#hasPassphrase ? this.#field : find("unlock-go")).focus();
+  }
+
+  get #word() {
+    return this.#t(this.#hasPassphrase ? "chat.unlock.go" : "chat.unlock.again");
   }
 
   /** Nothing can be done any more. */
@@ -70,14 +81,14 @@ export class UnlockView {
   async #unlock() {
     const button = /** @type {HTMLButtonElement} */ (find("unlock-go"));
     if (button.disabled) return;
-    if (!this.#field.value) {
+    if (this.#hasPassphrase && !this.#field.value) {
       problem("unlock-problem", new Refusal(this.#t("chat.unlock.empty")));
       this.#field.focus();
       return;
     }
     const end = busy(button, find("unlock-go-text"), this.#t("chat.working"));
-    await this.#try(() => this.#switch(this.#id, this.#field.value));
-    end(this.#t("chat.unlock.go"));
+    await this.#try(() => (this.#hasPassphrase ? this.#switch(this.#id, this.#field.value) : this.#switch(this.#id)));
+    end(this.#word);
   }
 
   /** @param {() => Promise<void>} act */

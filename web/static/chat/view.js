@@ -8,6 +8,7 @@ import { Dialogs } from "./dialogs.js";
 import { find, say, sayWithNames, show } from "./dom.js";
 import { profileImage } from "./image.js";
 import { titleOf } from "./present.js";
+import { ProtectView } from "./protect-view.js";
 import { RequestsView } from "./requests-view.js";
 import { SettingsView } from "./settings-view.js";
 import { StartView } from "./start-view.js";
@@ -25,6 +26,7 @@ export class PageView {
   #calls;
   #details;
   #dialogs;
+  #protect;
   #requests;
   #settings;
   #start;
@@ -111,6 +113,7 @@ export class PageView {
       },
       t,
     );
+    this.#protect = new ProtectView((choice) => controller().settings.protectProfile(choice), t);
     this.#unlock = new UnlockView((id, passphrase) => controller().settings.switchProfile(id, passphrase), t);
     this.#settings = new SettingsView(
       {
@@ -127,6 +130,7 @@ export class PageView {
         testServer: (uri) => void controller().settings.testServer(uri),
         setRelay: (mode, host) => controller().settings.setRelay(mode, host),
         setNetwork: (values) => controller().settings.setNetwork(values),
+        cancelArchive: () => void controller().settings.cancelArchive(),
         home: (method, params) => controller().settings.home(method, params),
         switchProfile: (id) => controller().settings.switchProfile(id),
         confirm: (question) => this.#dialogs.confirm(question),
@@ -155,6 +159,7 @@ export class PageView {
     if (state.phase === "over") {
       this.#start.giveUp();
       this.#unlock.giveUp();
+      this.#protect.giveUp();
       this.#dialogs.closeAll();
     }
     find("app").toggleAttribute("inert", state.phase === "over");
@@ -195,6 +200,11 @@ export class PageView {
   /** @param {import("./unlock-view.js").Locked} locked */
   askPassphrase(locked) {
     this.#unlock.ask(locked);
+  }
+
+  /** @param {import("./unlock-view.js").Locked} locked */
+  askProtection(locked) {
+    this.#protect.ask(locked);
   }
 
   askServers() {
