@@ -14,6 +14,7 @@ def test_the_pages_files_are_found() -> None:
     assert find(web, "common/transport.js") == (web / "static/common/transport.js", "text/javascript")
     assert find(web, "common/base.css") == (web / "static/common/base.css", "text/css")
     assert find(web, "common/icon.svg") == (web / "static/common/icon.svg", "image/svg+xml")
+    assert find(web, "vendor/jsqr.js") == (web / VENDORED["vendor/jsqr.js"], "text/javascript")
     assert find(web, "vendor/lz-string.min.js") == (web / VENDORED["vendor/lz-string.min.js"], "text/javascript")
 
 

@@ -19,7 +19,10 @@ CONTENT_TYPES = {
 
 MAX_PATH_LENGTH = 200
 
-VENDORED = {"vendor/lz-string.min.js": "node_modules/lz-string/libs/lz-string.min.js"}
+VENDORED = {
+    "vendor/lz-string.min.js": "node_modules/lz-string/libs/lz-string.min.js",
+    "vendor/jsqr.js": "node_modules/jsqr/dist/jsQR.js",
+}
 """Files that come from elsewhere than ``static``."""
 
 
@@ -33,7 +36,7 @@ def web_folder() -> Path:
     for folder in (package / "web", package.parents[1] / "web"):
         if (folder / "templates").is_dir():
             if not all((folder / path).is_file() for path in VENDORED.values()):
-                raise PagesMissingError(f"{folder}: lz-string is not installed (npm --prefix {folder} ci)")
+                raise PagesMissingError(f"{folder}: npm packages are not installed (npm --prefix {folder} ci)")
             return folder
     raise PagesMissingError("the pages are not in this installation: install it again")
 
