@@ -1,12 +1,12 @@
 """The agent: duplex connections over simplex queues, kept across restarts. This file is its shell.
 
-It makes queues and links, hands what arrives to :mod:`.receiving`, and starts what the database says is to be done.
+It makes queues and links, and starts what the database says is to be done; what the network tells it leaves to
+:mod:`.listening`.
 What a connection may do is decided by the table in :mod:`.connection`.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,21 +18,13 @@ from simplex_calls.agent.connection import ConnectionEvent, ConnectionState
 from simplex_calls.agent.delivery import Delivery, DeliveryConfig
 from simplex_calls.agent.details import ConnectionDetails, LinkPreview
 from simplex_calls.agent.errors import AgentError, UnknownConnection, UnknownRequest, WrongState
-from simplex_calls.agent.events import (
-    AgentEvent,
-    FailureReason,
-    MessageRejected,
-    RatchetSync,
-    RejectionReason,
-    ServerConnected,
-    ServerDisconnected,
-    SubscriptionTaken,
-)
+from simplex_calls.agent.events import AgentEvent, RatchetSync
 from simplex_calls.agent.joining import Joining, check_info
 from simplex_calls.agent.kem_stock import KemStock
 from simplex_calls.agent.lifecycle import Cause, Lifecycle
 from simplex_calls.agent.link_store import LinkStore
 from simplex_calls.agent.links import ConnectionLink
+from simplex_calls.agent.listening import Listening
 from simplex_calls.agent.outgoing import Outgoing
 from simplex_calls.agent.own_links import OwnLinks
 from simplex_calls.agent.port import NetworkPort
@@ -47,15 +39,11 @@ from simplex_calls.agent.store import Store
 from simplex_calls.agent.subscribing import Subscribing
 from simplex_calls.agent.versions import CLIENT_VERSIONS, agent_message_length, supports_pq
 from simplex_calls.crypto import KemSource, Random
-from simplex_calls.database import Database, is_storage_failure
+from simplex_calls.database import Database
 from simplex_calls.servers import preset_servers
 from simplex_calls.smp.address import ServerAddress
-from simplex_calls.smp.errors import BrokerError, ErrorCode, SMPError
-from simplex_calls.smp.messages import Msg
 from simplex_calls.smp.network import Network
-from simplex_calls.smp.queues import NetworkConfig, NetworkHandler, RecipientQueue
-
-_log = logging.getLogger(__name__)
+from simplex_calls.smp.queues import NetworkConfig, NetworkHandler
 
 _JOIN_KEY_LIFETIME = 30 * 86_400.0
 
@@ -109,7 +97,7 @@ class Agent:
             clock=clock,
             random=random,
         )
-        self._receiver = Receiver(
+        receiver = Receiver(
             self._store,
             self._lifecycle,
             self._outgoing,
@@ -128,7 +116,7 @@ class Agent:
         self._subscribing = Subscribing(self._store, self._network)
         self._links = LinkStore(database)
         self._queues = QueueMaker(
-            self._store, self._network, self._delivery, servers, tell=self._tell, clock=clock, random=random
+            self._store, self._network, self._delivery, servers, tell=self._lifecycle.tell, clock=clock, random=random
         )
         self._own_links = OwnLinks(
             self._store, self._links, self._network, self._queues, presets=presets, kem=self._kem, random=random
@@ -144,6 +132,22 @@ class Agent:
             clock=clock,
             random=random,
         )
+        listening = Listening(
+            self._store,
+            self._lifecycle,
+            receiver,
+            self._rotation,
+            self._delivery,
+            self._acknowledging,
+            self._own_links,
+        )
+        # as a NetworkHandler
+        self.message = listening.message
+        self.subscribed = listening.subscribed
+        self.subscription_failed = listening.subscription_failed
+        self.ended = listening.ended
+        self.connected = listening.connected
+        self.disconnected = listening.disconnected
 
     def use_servers(self, servers: Sequence[ServerAddress]) -> None:
         """Make new connections on these servers of ours; those that there are stay where they are."""
@@ -416,79 +420,7 @@ class Agent:
         """Where a connection stands; raises :class:`UnknownConnection`."""
         return self._store.connection(connection_id).state
 
-    # what the network tells (NetworkHandler)
-
-    def message(self, server: ServerAddress, recipient_id: bytes, message: Msg) -> None:
-        """Process a message in one transaction, then acknowledge it."""
-        queue = self._store.queues.rcv_queue(server, recipient_id)
-        if queue is None:
-            _log.info("a message came for a queue that was deleted")
-            return
-        committed: list[bool] = []
-        try:
-            with self._database.transaction():
-                self._database.after_commit(lambda: committed.append(True))
-                taken = self._receiver.receive(queue, message)
-            if not taken:
-                self._acknowledging.later(queue, lambda: self.message(server, recipient_id, message))
-                return
-        except Exception as error:  # noqa: BLE001 - no message may block its queue for good
-            if is_storage_failure(error) and not committed:
-                _log.critical("a message cannot be stored and stays on its server: %s", type(error).__name__)
-                self._acknowledging.later(queue, lambda: self.message(server, recipient_id, message))
-                return
-            _log.error("a message could not be processed: %s", type(error).__name__)
-            if not committed:
-                with self._database.transaction():
-                    self._store.queues.set_last_message(queue.id, message.message_id)
-                    self._lifecycle.emit(MessageRejected(queue.connection_id, RejectionReason.NOT_PROCESSED))
-        self._acknowledging.start(queue, message.message_id)
-
-    def subscribed(self, queues: Sequence[RecipientQueue]) -> None:
-        """Queues deliver (again)."""
-        by_server: dict[ServerAddress, set[int]] = {}
-        for queue in queues:
-            stored = self._store.queues.rcv_queue(queue.server, queue.recipient_id)
-            if stored is not None:
-                by_server.setdefault(queue.server, set()).add(stored.connection_id)
-        for server, ids in by_server.items():
-            self._tell(ServerConnected(server, tuple(sorted(ids))))
-
-    def subscription_failed(self, queue: RecipientQueue, error: SMPError) -> None:
-        """The server refused a subscription: if it knows the queue no more, so do we."""
-        stored = self._store.queues.rcv_queue(queue.server, queue.recipient_id)
-        _log.warning("a subscription failed: %s", error)
-        if stored is None or not isinstance(error, BrokerError):
-            return
-        if error.error.code in (ErrorCode.AUTH, ErrorCode.BLOCKED):
-            with self._database.transaction():
-                if self._rotation.subscription_lost(stored):
-                    return
-                cause = Cause(reason=FailureReason.QUEUE_GONE)
-                self._lifecycle.fire(stored.connection_id, ConnectionEvent.FAIL, cause)
-
-    def ended(self, queue: RecipientQueue) -> None:
-        """Another client subscribed to a queue of ours."""
-        stored = self._store.queues.rcv_queue(queue.server, queue.recipient_id)
-        if stored is not None:
-            self._tell(SubscriptionTaken(stored.connection_id))
-
-    def connected(self, server: ServerAddress) -> None:
-        """Send at once what waits for this server."""
-        self._delivery.server_connected(server)
-        self._own_links.send_waiting(server)
-
-    def disconnected(self, server: ServerAddress) -> None:
-        """The network is connecting again (or did not manage to yet)."""
-        ids = self._store.queues.connections_of_server(server)
-        if ids:
-            self._tell(ServerDisconnected(server, ids))
-
     # inside
-
-    def _tell(self, event: AgentEvent) -> None:
-        with self._database.transaction():
-            self._lifecycle.emit(event)
 
     @contextmanager
     def _atomic(self) -> Iterator[None]:

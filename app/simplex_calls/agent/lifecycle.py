@@ -67,6 +67,11 @@ class Lifecycle:
             return False
         return True
 
+    def tell(self, event: AgentEvent) -> None:
+        """Hand ``event`` to the floor above, in a transaction of its own."""
+        with self._store.database.transaction():
+            self.emit(event)
+
     def fire(self, connection_id: int, event: ConnectionEvent, cause: Cause = _NOTHING) -> bool:
         """Let ``event`` happen; False if the connection's state does not allow it (nothing changes then)."""
         connection = self._store.connection(connection_id)
