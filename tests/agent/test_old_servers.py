@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ from simplex_calls.smp.encoding import VersionRange
 from simplex_calls.smp.handshake import ClientHello
 from simplex_calls.smp.network import Network
 from simplex_calls.smp.probe import probe_server
-from simplex_calls.smp.queues import NetworkHandler
+from simplex_calls.smp.queues import NetworkHandler, PrivateRouting
 from simplex_calls.smp.sender_keys import decode_sender_key
 from simplex_calls.smp.transmission import Session
 from tests.agent.test_over_relay import QUICK, Side
@@ -192,3 +193,37 @@ async def test_queues_move_between_servers_of_different_versions(
             await say(alice, from_alice, bob, b"moved")
             await say(bob, from_bob, alice, b"moved, too")
             assert versions.agreed == {old.address.fingerprint: {before}, new.address.fingerprint: {after}}
+
+
+@pytest.mark.parametrize(
+    ("newest", "routing"),
+    [(8, PrivateRouting.UNKNOWN), (9, PrivateRouting.UNKNOWN), (6, PrivateRouting.NEVER)],
+)
+async def test_people_on_servers_of_their_own(
+    newest: int, routing: PrivateRouting, versions: Versions, tmp_path: Path
+) -> None:
+    """From version 8 on a server forwards, and is forwarded to; with an older one it has to go directly."""
+    config = replace(QUICK, private_routing=routing)
+    async with Relay(RelayConfig(port=0)) as old, Relay(RelayConfig(port=0)) as new:
+        versions.limit(old, newest)
+        alice, bob = (
+            Side(relay.address, tmp_path / f"{relay.address.port}.db", lambda to: Network(handler=to, config=config))
+            for relay in (old, new)
+        )
+        await alice.start()
+        await bob.start()
+        try:
+            from_alice, link = await alice.agent.create_connection()
+            from_bob = await bob.agent.join_connection(str(link), b"from the joiner")
+            for side in (alice, bob):
+                await side.until(lambda side=side: side.count(Connected) == 1)  # type: ignore[misc]
+            await bob.stop()
+            await bob.start()
+            await say(alice, from_alice, bob, b"one")
+            await say(bob, from_bob, alice, b"two")
+            assert sender_keys(alice) == [True]
+            assert sender_keys(bob) == [newest >= 9]
+            assert versions.agreed == {old.address.fingerprint: {newest}, new.address.fingerprint: {18}}
+        finally:
+            await alice.stop()
+            await bob.stop()
