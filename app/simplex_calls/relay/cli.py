@@ -15,7 +15,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from simplex_calls.catalogue import text
-from simplex_calls.relay.server import Relay, RelayConfig, RelayError
+from simplex_calls.relay.config import RelayConfig, RelayError
+from simplex_calls.relay.server import Relay
 from simplex_calls.smp.address import DEFAULT_PORT, ServerAddress
 from simplex_calls.smp.errors import SMPError
 

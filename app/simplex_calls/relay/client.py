@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from simplex_calls.crypto import X25519PrivateKey, pad
 from simplex_calls.relay.certificates import Identity
+from simplex_calls.relay.wire import Wire
 from simplex_calls.smp.blocks import BLOCK_SIZE, BlockCipher
 from simplex_calls.smp.certificates import sign_key
-from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.errors import DecodeError, NetworkError
 from simplex_calls.smp.handshake import (
     ALPN,
@@ -24,20 +24,18 @@ from simplex_calls.smp.handshake import (
 )
 from simplex_calls.smp.transmission import Session, pack_blocks
 
-_AT_ONCE = 8
-
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
     """How much of one client is kept in memory, and how patient the relay is."""
 
-    blocks_in: int = 16
+    blocks_in: int = 4
     """Blocks that may wait to be carried out; then nothing more is read from the client."""
     blocks_out: int = 256
     """Blocks that may wait for the client to read them; then nothing more is read from it."""
     handshake_seconds: float = 30.0
     stalled_seconds: float = 60.0
-    """A client that does not read what it is sent for so long is disconnected."""
+    """A client that takes, or finishes, no block for so long is disconnected."""
     idle_seconds: float = 6 * 3600.0
     """A client without subscriptions that sends nothing for so long is disconnected."""
 
@@ -45,21 +43,16 @@ class ClientLimits:
 class Client:
     """A client on ``connection``. ``clock`` gives seconds; it is read whenever a block comes in."""
 
-    def __init__(self, connection: Connection, limits: ClientLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, connection: Wire, limits: ClientLimits, clock: Callable[[], float]) -> None:
         self._connection = connection
         self._limits = limits
         self._clock = clock
         self._cipher: BlockCipher | None = None
         self._closed = False
         self._unfinished = 0
-        self._outbox: list[bytes] = []
-        self._has_output = asyncio.Event()
-        self._may_read = asyncio.Event()
-        self._may_read.set()
-        self._flushed = asyncio.Event()
-        self._flushed.set()
-        self.on_drained: Callable[[], None] = _nothing
-        """Called when the client has read what it was sent."""
+        self._submit: Callable[[bytes], None] = _ignore
+        self._has_drained: Callable[[], None] = _nothing
+        self._flushed: asyncio.Event | None = None
         self.active_at = clock()
         """When the last block came."""
 
@@ -93,18 +86,15 @@ class Client:
         self._cipher = session.cipher
         return session, answer
 
-    async def receive(self, submit: Callable[[bytes], None]) -> None:
-        """Hand every block to ``submit``, as fast as they are carried out, until the connection is closed."""
-        try:
-            while not self._closed:
-                block = await self._connection.read_block()
-                self.active_at = self._clock()
-                self._unfinished += 1
-                self._update()
-                submit(block)
-                await self._may_read.wait()
-        except NetworkError:
-            return
+    def receive(
+        self, submit: Callable[[bytes], None], on_lost: Callable[[], None], on_drained: Callable[[], None]
+    ) -> None:
+        """Hand every block to ``submit``, as fast as they are carried out, until the connection is closed.
+
+        Then ``on_lost`` is called. ``on_drained`` is called when the client has taken what waited for it.
+        """
+        self._submit, self._has_drained = submit, on_drained
+        self._connection.receive(self._on_block, on_lost, self._on_drained)
 
     def finished(self) -> None:
         """A submitted block is being carried out."""
@@ -115,53 +105,28 @@ class Client:
         """Queue encoded transmissions for sending, in as few blocks as they fit in."""
         if self._closed:
             return
-        blocks = pack_blocks(transmissions, self._cipher)
-        if self._flushed.is_set() and self._connection.takes_more:
-            while blocks and self._connection.takes_more:
-                self._connection.write_block(blocks.pop(0))
-            if not blocks and self._connection.takes_more:
-                self.on_drained()
-                return
-        self._outbox += blocks
-        self._has_output.set()
-        self._flushed.clear()
-        self._update()
+        for block in pack_blocks(transmissions, self._cipher):
+            self._connection.write_block(block)
+        if self._connection.backlog:
+            self._update()
 
-    async def write(self) -> None:
-        """Write what :meth:`send` could not write at once, until the connection is closed.
-
-        Closes the connection of a client that does not read.
-        """
-        try:
-            while True:
-                await self._has_output.wait()
-                while self._has_output.is_set():
-                    self._has_output.clear()
-                    # few at a time: the time limit is one for a slow client too
-                    blocks, self._outbox = self._outbox[:_AT_ONCE], self._outbox[_AT_ONCE:]
-                    for block in blocks:
-                        self._connection.write_block(block)
-                    async with asyncio.timeout(self._limits.stalled_seconds):
-                        await self._connection.drain()
-                    if self._outbox:
-                        self._has_output.set()
-                    self._update()
-                self._flushed.set()
-                self.on_drained()
-        except (NetworkError, TimeoutError):
-            self.close()
+    @property
+    def backlog(self) -> int:
+        """Blocks that the client has not taken yet."""
+        return self._connection.backlog
 
     async def flush(self) -> None:
         """Wait until all that was sent is written or the connection is closed."""
-        await self._flushed.wait()
+        if not self._closed and self._connection.backlog:
+            self._flushed = asyncio.Event()
+            await self._flushed.wait()
 
     def close(self) -> None:
-        """Close the connection; :meth:`receive` ends."""
-        self._closed = True
-        self._outbox.clear()
-        self._connection.close()
-        self._flushed.set()
-        self._may_read.set()
+        """Close the connection; what waits for the client is dropped."""
+        if not self._closed:
+            self._closed = True
+            self._connection.close()
+            self._on_drained()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is released."""
@@ -171,12 +136,35 @@ class Client:
         """Whether nothing came for too long."""
         return now - self.active_at > self._limits.idle_seconds
 
+    def is_stuck(self, now: float) -> bool:
+        """Whether a block has been on its way, in or out, for too long; ``now`` is the loop's time."""
+        return self._connection.stuck_for(now) > self._limits.stalled_seconds
+
+    def _on_block(self, block: bytes) -> None:
+        self.active_at = self._clock()
+        self._unfinished += 1
+        if self._unfinished >= self._limits.blocks_in:
+            self._connection.pause()
+        self._submit(block)
+
+    def _on_drained(self) -> None:
+        if self._flushed is not None:
+            self._flushed.set()
+        if not self._closed:
+            self._update()
+            self._has_drained()
+
     def _update(self) -> None:
-        room = self._unfinished < self._limits.blocks_in and len(self._outbox) < self._limits.blocks_out
-        if room or self._closed:
-            self._may_read.set()
+        if self._closed:
+            return
+        if self._unfinished < self._limits.blocks_in and self._connection.backlog < self._limits.blocks_out:
+            self._connection.resume()
         else:
-            self._may_read.clear()
+            self._connection.pause()
+
+
+def _ignore(_block: bytes) -> None:
+    """Before anybody wants it."""
 
 
 def _nothing() -> None:

@@ -177,7 +177,7 @@ class RelayCore:
 
     def recover(self) -> None:
         """Forget all that was not stored: after a failed write, or a failure in between."""
-        self._store.take()
+        self._store.discard()
         lost = self._unconfirmed | self._touched
         self._unconfirmed, self._touched = {}, {}
         stored = {queue.number: queue for queue in self._store.load(lost)}
@@ -661,7 +661,7 @@ class RelayCore:
         if subscription.delivered is None:
             message = self._next(session, subscription, now)
             if message is not None:
-                outgoing.append(Outgoing(session, b"", subscription.queue.recipient_id, message))
+                outgoing.append(Outgoing(session, b"", subscription.queue.recipient_id, message, early=True))
 
     def _encrypted(self, queue: Queue, message: StoredMessage) -> Msg:
         if message.is_quota:

@@ -80,8 +80,9 @@ class Outgoing:
     entity_id: bytes = field(repr=False)
     message: BrokerMessage = field(repr=False)
     early: bool = False
-    """It may leave before the changes are stored: the next message, in answer to ACK. If the deletion of the one before
-    is lost with the relay, that one is delivered again, which clients expect after any lost connection."""
+    """It may leave before the changes are stored: a message. If the relay dies before it has stored it, its sender was
+    told nothing and sends it again; if before it has stored the deletion of the message before, that one is delivered
+    again. Clients expect either after any lost connection."""
     patient: bool = False
     """Nobody is kept waiting by it: OK to ACK."""
 

@@ -1,11 +1,12 @@
 """The relay's queues and messages in SQLite, written in groups.
 
 Changes are collected in memory (:meth:`Store.add_message` and the others), taken as one group (:meth:`Store.take`) and
-written in one transaction (:meth:`Store.write`, the only part that waits for the disk; it may run in another thread
-while nothing else uses the store). What was added but not yet written can already be read; a message that is deleted
-before it was written never reaches the disk.
+written in one transaction (:meth:`Store.write`, the only part that waits for the disk; it may run in another thread).
+What was added but not yet written can already be read; a message that is deleted before it was taken never reaches the
+disk.
 
-Of a message only its number, id and time stay in memory; bodies are read when they are delivered.
+Of a message only its number, id and time stay in memory for long; the bodies of the newest are kept, older ones are
+read when they are delivered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -60,6 +62,8 @@ _RESERVE = 12 << 20
 """Bytes that are kept for ACK and DEL on a full disk."""
 _ROOM = 8 << 20
 """What must be left beside the reserve, so that a disk is not full again at once."""
+_KEPT_BODIES = 8 << 20
+"""Bytes of the newest messages' bodies that are kept in memory."""
 _CHECKPOINT_PAGES = 500  # of 8 kB: what the log takes on the disk, the reserve must hold once more
 
 
@@ -148,6 +152,13 @@ class Store:
         self._path = path
         self._reserve = None if path is None else path.with_suffix(".reserve")
         self._changes = Changes()
+        self._taken: Changes | None = None
+        """The group that is being written."""
+        self._bodies: dict[int, tuple[bool, bytes]] = {}
+        """Flags and bodies of the newest messages, by their numbers, the oldest first."""
+        self._bodies_size = 0
+        self._lock = threading.Lock()
+        """Held by whoever uses the database's connection."""
         try:
             if path is not None:
                 path.touch(mode=0o600)
@@ -259,10 +270,14 @@ class Store:
 
     def link(self, queue: Queue) -> LinkData | None:
         """The data of ``queue``'s short link; raises :class:`StoreError`."""
-        if queue.number in self._changes.links:
-            return self._changes.links[queue.number]
+        for changes in (self._changes, self._taken):
+            if changes is not None and queue.number in changes.links:
+                return changes.links[queue.number]
         try:
-            row = self._connection.execute("SELECT fixed, user FROM links WHERE queue = ?", (queue.number,)).fetchone()
+            with self._lock:
+                row = self._connection.execute(
+                    "SELECT fixed, user FROM links WHERE queue = ?", (queue.number,)
+                ).fetchone()
         except sqlite3.Error as error:
             raise self._explain(error) from None
         return None if row is None else LinkData(*row)
@@ -288,25 +303,41 @@ class Store:
             body,
         )
 
+        self._bodies[message.number] = (notify, body)
+        self._bodies_size += len(body)
+        while self._bodies_size > _KEPT_BODIES:
+            self._forget_body(next(iter(self._bodies)))
+
     def delete_message(self, message: StoredMessage) -> None:
         """Delete ``message``."""
+        self._forget_body(message.number)
         if self._changes.messages.pop(message.number, None) is None:
             self._changes.deleted_messages.append(message.number)
 
     def content(self, message: StoredMessage) -> tuple[bool, bytes]:
         """The notification flag and the body of ``message``; raises :class:`StoreError`."""
-        row = self._changes.messages.get(message.number)
-        if row is not None:
-            return bool(row[5]), row[6]
+        kept = self._bodies.get(message.number)
+        if kept is not None:
+            return kept
+        for changes in (self._changes, self._taken):
+            row = None if changes is None else changes.messages.get(message.number)
+            if row is not None:
+                return bool(row[5]), row[6]
         try:
-            stored = self._connection.execute(
-                "SELECT notify, body FROM messages WHERE number = ?", (message.number,)
-            ).fetchone()
+            with self._lock:
+                stored = self._connection.execute(
+                    "SELECT notify, body FROM messages WHERE number = ?", (message.number,)
+                ).fetchone()
         except sqlite3.Error as error:
             raise self._explain(error) from None
         if stored is None:
             raise StoreError(f"{self._path} lacks a message that it should have")
         return bool(stored[0]), stored[1]
+
+    def _forget_body(self, number: int) -> None:
+        kept = self._bodies.pop(number, None)
+        if kept is not None:
+            self._bodies_size -= len(kept[1])
 
     @property
     def has_changes(self) -> bool:
@@ -314,9 +345,15 @@ class Store:
         return bool(self._changes)
 
     def take(self) -> Changes:
-        """The changes since the last call, as one group for :meth:`write` (or to be dropped)."""
-        changes, self._changes = self._changes, Changes()
-        return changes
+        """The changes since the last call, as one group for :meth:`write`; the group before must be written."""
+        self._taken, self._changes = self._changes, Changes()
+        return self._taken
+
+    def discard(self) -> None:
+        """Forget all changes that are not written."""
+        self._taken, self._changes = None, Changes()
+        self._bodies.clear()
+        self._bodies_size = 0
 
     def write(self, changes: Changes) -> None:
         """Write a group in one transaction; when this returns, it is on the disk.
@@ -325,41 +362,43 @@ class Store:
         """
         if not changes:
             return
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.executemany(
-                    _PUT,
-                    changes.queues.values(),
-                )
-                for number, link in changes.links.items():
-                    if link is None:
-                        connection.execute("DELETE FROM links WHERE queue = ?", (number,))
-                    else:
-                        connection.execute(
-                            "INSERT OR REPLACE INTO links VALUES (?, ?, ?)", (number, link.fixed, link.user)
-                        )
-                connection.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", changes.messages.values())
-                connection.executemany(
-                    "DELETE FROM messages WHERE number = ?", ((number,) for number in changes.deleted_messages)
-                )
-                connection.executemany(
-                    "DELETE FROM queues WHERE number = ?", ((number,) for number in changes.deleted_queues)
-                )
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            with self._lock:
+                self._write(changes)
         except sqlite3.Error as error:
             raise self._explain(error) from None
+        if self._taken is changes:
+            self._taken = None
+
+    def _write(self, changes: Changes) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_PUT, changes.queues.values())
+            for number, link in changes.links.items():
+                if link is None:
+                    connection.execute("DELETE FROM links WHERE queue = ?", (number,))
+                else:
+                    connection.execute("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", (number, link.fixed, link.user))
+            connection.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", changes.messages.values())
+            connection.executemany(
+                "DELETE FROM messages WHERE number = ?", ((number,) for number in changes.deleted_messages)
+            )
+            connection.executemany(
+                "DELETE FROM queues WHERE number = ?", ((number,) for number in changes.deleted_queues)
+            )
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def shrink(self) -> None:
         """Give space that deleted messages left back to the file system."""
         try:
             # a script, because `execute` stops after the first page
-            self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+            with self._lock:
+                self._connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise self._explain(error) from None
 
