@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from simplex_calls.agent.security_code import is_same_code, security_code
+from simplex_calls.agent.security_code import code_digest, is_same_code, security_code
 from tests.agent.test_ratchet import SCENARIOS, set_up
 from tests.agent.test_ratchet_properties import parties
 
@@ -17,6 +17,7 @@ def test_the_digits() -> None:
     *groups, last = code.split(" ")
     assert {len(group) for group in groups} == {5}
     assert 1 <= len(last) <= 5
+    assert code_digest(code) == hashlib.sha256(associated).digest()
 
 
 def test_digits_of_a_known_text() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -8,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.calls.pages import CAPABILITIES, OFFER, ScriptedPage
+from tests.chat.fake_agent import Person, Wire, befriend
 
 from simplex_calls.calls import attached
 from simplex_calls.calls.attached import MAX_COMMANDS, MAX_NONSENSE
@@ -31,8 +34,6 @@ from simplex_calls.chat.events import CallMessageReceived
 from simplex_calls.chat.history import CallDetails, CallStatus
 from simplex_calls.chat.messages import CallEnd, CallInvitation, CallMedia
 from simplex_calls.database import Database
-from tests.calls.pages import CAPABILITIES, OFFER, ScriptedPage
-from tests.chat.fake_agent import Person, Wire, befriend
 
 NOW = 1_800_000_000.0
 
@@ -193,6 +194,28 @@ async def test_a_call_from_the_first_ring_to_the_history(world: World) -> None:
     assert alice.page.closed
     assert alice.page.shown()["reason"] == "ended"
     assert [event.call.state for event in alice.told if isinstance(event, CallChanged)][:2] == [CallPhase.CALLING] * 2
+
+
+async def test_pages_learn_each_others_features(world: World) -> None:
+    capabilities = {"encryption": True, "features": ["channel", "of alice"]}
+    world.alice.answers |= {"capabilities": {"type": "capabilities", "capabilities": capabilities}}
+    world.bob.answers |= {"start": OFFER | {"capabilities": {"encryption": True, "features": ["channel", "code"]}}}
+    await world.connect()
+    start = next(command for command in world.bob.page.commands if command["type"] == "start")
+    offer = next(command for command in world.alice.page.commands if command["type"] == "offer")
+    assert start["features"] == ["channel"]  # a name has no spaces
+    assert offer["features"] == ["channel", "code"]
+    assert start["binding"] == offer["binding"]
+    assert len(base64.urlsafe_b64decode(start["binding"])) == 32
+
+
+async def test_an_official_app_says_no_features_and_gets_none(world: World) -> None:
+    world.alice.answers |= {
+        "capabilities": {"type": "capabilities", "capabilities": {"encryption": True, "features": ["channel"]}}
+    }
+    await world.connect()
+    offer = next(command for command in world.alice.page.commands if command["type"] == "offer")
+    assert set(offer) == {"type", "offer", "iceCandidates", "media", "aesKey", "iceServers", "relay"}
 
 
 async def test_candidates_travel_both_ways(world: World) -> None:

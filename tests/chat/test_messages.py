@@ -77,6 +77,35 @@ def test_the_smallest_bodies_are_understood() -> None:
     assert end == ChatMessage(CallEnd(b"\xff\xef"))
 
 
+def call_offer(capabilities: object) -> bytes:
+    session = {"rtcSession": "a", "rtcIceCandidates": "b"}
+    offer = {"callType": {"media": "audio", "capabilities": capabilities}, "rtcSession": session}
+    return json.dumps({"event": "x.call.offer", "params": {"callId": "AAAA", "offer": offer}}).encode()
+
+
+def test_features_of_call_pages() -> None:
+    session = RtcSession("a", "b")
+    told = CallOffer(bytes(3), CallMedia.AUDIO, encryption=True, session=session, features=("channel", "code"))
+    body = encode_message(ChatMessage(told))
+    assert b'"capabilities":{"encryption":true,"features":["channel","code"]}' in body
+    assert decode_message(body).event == told
+    invitation = CallInvitation(bytes(3), CallMedia.AUDIO, encryption=False, features=("channel",))
+    assert decode_message(encode_message(ChatMessage(invitation))).event == invitation
+
+
+@pytest.mark.parametrize("features", [None, "channel", {}, [1, None, "", "a b", "é", "x" * 33]])
+def test_what_is_no_feature_is_passed_over(features: object) -> None:
+    event = decode_message(call_offer({"encryption": True, "features": features})).event
+    assert isinstance(event, CallOffer)
+    assert event.features == ()
+
+
+def test_features_are_bounded() -> None:
+    event = decode_message(call_offer({"encryption": True, "features": [f"f{n}" for n in range(100)]})).event
+    assert isinstance(event, CallOffer)
+    assert event.features == tuple(f"f{n}" for n in range(16))
+
+
 def test_what_we_send_is_compact_and_tells_our_versions() -> None:
     message = ChatMessage(NewMessage(Content('é"')), b"abc", SUPPORTED_VERSIONS)
     assert encode_message(message).decode() == (

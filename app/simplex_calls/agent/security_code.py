@@ -19,6 +19,11 @@ def security_code(state: RatchetState) -> str:
     return " ".join(digits[start : start + _GROUP] for start in range(0, len(digits), _GROUP))
 
 
+def code_digest(code: str) -> bytes:
+    """The 32 bytes that a code's digits stand for."""
+    return int("".join(code.split())).to_bytes(32, "big")
+
+
 def is_same_code(one: str, other: str) -> bool:
     """Whether two codes are the same, however they are spaced."""
     return bool(one.strip()) and "".join(one.split()) == "".join(other.split())

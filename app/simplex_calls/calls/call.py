@@ -82,6 +82,10 @@ class Call:
     """When the server took the other side's invitation."""
     keys: CallKeyPair | None = None
     frame_key: FrameKey | None = None
+    features: tuple[str, ...] = ()
+    """What our page can do beyond the official one, once it has said it."""
+    peer_features: tuple[str, ...] = ()
+    """What the other side's can."""
     encrypted: bool | None = None
     """``None`` until both sides have said it."""
     offer: CallOffer | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import os
 import time
@@ -67,6 +68,9 @@ class CallChat(Protocol):
 
     def send_call_message(self, contact_id: int, message: CallMessage) -> None:
         """Send a message in the current transaction; raises :class:`ChatError`."""
+
+    def call_binding(self, contact_id: int) -> bytes | None:
+        """What the contact's keys are known by, 32 bytes that are the same on both sides; raises :class:`ChatError`."""
 
     def put_call_item(
         self, contact_id: int, direction: Direction, call: CallDetails, *, sent_at: datetime | None = None
@@ -384,11 +388,21 @@ class CallManager:
                     self._handler(PageWanted(call_id))
                 case PageCommand(call_id, fields, needs_servers) if call_id in self._pages:
                     servers = self._ice().to_page() if needs_servers else {}
-                    self._pages[call_id].command({**fields, **servers})
+                    binding = self._binding(call_id) if "features" in fields else {}
+                    self._pages[call_id].command({**fields, **servers, **binding})
                 case EndPage(call_id, keep) if call_id in self._pages:
                     self._pages[call_id].finish(keep=keep)
                 case _:
                     pass
+
+    def _binding(self, call_id: str) -> dict[str, str]:
+        """What ties the call's code to the contact's keys, where the other side knows of such a code."""
+        call = self._board.calls.get(call_id)
+        try:
+            digest = self._chat.call_binding(call.contact_id) if call is not None else None
+        except ChatError:
+            return {}
+        return {"binding": base64.urlsafe_b64encode(digest).decode("ascii")} if digest is not None else {}
 
     def _forget_item(self, call_id: str) -> None:
         stored, number = self._stored(), max(self._steps)

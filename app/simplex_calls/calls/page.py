@@ -3,7 +3,8 @@
 A page (ours, the official apps', or a script) gets ``{"corrId": n, "command": {"type": …}}`` and sends
 ``{"corrId": n, "resp": {"type": …}, "command": …}`` (``call.ts`` of the official page). Descriptions and candidates are
 LZ-compressed base64 texts that are passed on unread. What only our page knows: the command ``call``, the responses
-``stats``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; and what a call without
+``stats``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; in ``start`` and ``offer``
+the other side's ``features`` with ``binding`` (what ties the call to the contact's keys); and what a call without
 SimpleX needs: the command ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey`` in
 ``answer``, the responses ``pasteStart`` and ``paste``.
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from simplex_calls.chat.messages import CallMedia
+from simplex_calls.chat.messages import CallMedia, feature_names
 
 MAX_TEXT_LENGTH = 15_000
 """Most characters of a description or of candidates: what fits into a chat message."""
@@ -25,7 +26,6 @@ MAX_PASTED_LENGTH = 4 * MAX_TEXT_LENGTH
 """Most characters of a pasted text; what we write is far below."""
 
 MAX_ERROR_LENGTH = 300
-MAX_FEATURES = 16
 _MAX_NUMBER = 2**53
 _SIGNALLING = ("capabilities", "offer", "answer", "ice")
 
@@ -346,13 +346,6 @@ def _encryption(resp: Mapping[str, Any]) -> bool:
 def _features(resp: Mapping[str, Any]) -> tuple[str, ...]:
     capabilities = resp.get("capabilities")
     return feature_names(capabilities.get("features") if isinstance(capabilities, Mapping) else None)
-
-
-def feature_names(value: object) -> tuple[str, ...]:
-    """The names of features in whatever came; what is none is passed over."""
-    names = value if isinstance(value, list) else []
-    known = [name for name in names if isinstance(name, str) and re.fullmatch(r"[\x21-\x7e]{1,32}", name)]
-    return tuple(known[:MAX_FEATURES])
 
 
 def _source(value: Mapping[str, Any]) -> MediaSource:

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from simplex_calls.calls.page import MAX_PASTED_LENGTH, MAX_TEXT_LENGTH, feature_names
-from simplex_calls.chat.messages import CallMedia, RtcSession
+from simplex_calls.calls.page import MAX_PASTED_LENGTH, MAX_TEXT_LENGTH
+from simplex_calls.chat.messages import CallMedia, RtcSession, feature_names
 from simplex_calls.crypto import CryptoError, X25519PublicKey
 from simplex_calls.smp.encoding import base64url, from_base64url
 from simplex_calls.smp.errors import DecodeError

@@ -161,7 +161,7 @@ class Turn:
             case Action.ASK_CAPABILITIES:
                 self._command(call, type="capabilities", media=call.media.value)
             case Action.PAGE_START:
-                self._command(call, needs_servers=True, type="start", media=call.media.value, **_key(call.frame_key))
+                self._command(call, needs_servers=True, type="start", media=call.media.value, **_agreed(call))
             case Action.PAGE_TAKE_OFFER if call.offer is not None:
                 self._command(
                     call,
@@ -170,7 +170,7 @@ class Turn:
                     offer=call.offer.session.description,
                     iceCandidates=call.offer.session.candidates,
                     media=call.media.value,
-                    **_key(call.frame_key),
+                    **_agreed(call),
                 )
             case Action.PAGE_TAKE_ANSWER if session is not None:
                 self._command(call, type="answer", answer=session.description, iceCandidates=session.candidates)
@@ -181,10 +181,15 @@ class Turn:
                 keep = call.failure in {*FAULTS.values(), CallFailure.CONNECTION_LOST}
                 self.effects.append(EndPage(call.id, keep))
             case Action.SEND_INVITATION if call.keys is not None:
-                self._send(call, CallInvitation(call.wire_id, call.media, encryption=True, dh_key=call.keys.public))
+                self._send(
+                    call,
+                    CallInvitation(
+                        call.wire_id, call.media, encryption=True, dh_key=call.keys.public, features=call.features
+                    ),
+                )
             case Action.SEND_OFFER if session is not None:
                 key = call.keys.public if call.frame_key is not None and call.keys is not None else None
-                self._send(call, CallOffer(call.wire_id, call.media, key is not None, session, key))
+                self._send(call, CallOffer(call.wire_id, call.media, key is not None, session, key, call.features))
             case Action.SEND_ANSWER if session is not None:
                 self._send(call, CallAnswer(call.wire_id, session))
             case Action.SEND_CANDIDATES:
@@ -245,6 +250,7 @@ class Turn:
             clock_at=self._now,
             sent_at=sent_at,
             encrypted=False,
+            peer_features=message.features,
         )
         if past or waited > INVITATION_SECONDS:
             self.apply(call, CallEvent.INVITATION_TOO_OLD)
@@ -300,6 +306,7 @@ class Turn:
             encrypted=True,
             sent_at=sent_at,
             yielded=yielded,
+            peer_features=message.features,
         )
 
     def _agree(self, keys: CallKeyPair | None, peer: X25519PublicKey | None) -> FrameKey | None:
@@ -347,6 +354,7 @@ class Turn:
             self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_DESCRIPTION)
             return
         changes |= {"frame_key": frame_key, "encrypted": True, "offer": message, "offer_at": sent_at}
+        changes |= {"peer_features": message.features}
         self.apply(call, event, **changes)
 
     def answer(self, contact_id: int, message: CallAnswer) -> None:
@@ -388,10 +396,11 @@ class Turn:
         match response:
             case Capabilities(encryption) | PageOffer(encryption=encryption) if must_encrypt and not encryption:
                 self.apply(call, CallEvent.FAILURE, failure=CallFailure.NO_ENCRYPTION)
-            case Capabilities():
-                self.apply(call, CallEvent.PAGE_CAPABILITIES)
-            case PageOffer(description, candidates):
-                self.apply(call, CallEvent.PAGE_OFFER, session=RtcSession(description, candidates))
+            case Capabilities(features=features):
+                self.apply(call, CallEvent.PAGE_CAPABILITIES, features=features)
+            case PageOffer(description, candidates, features=features):
+                session = RtcSession(description, candidates)
+                self.apply(call, CallEvent.PAGE_OFFER, session=session, features=features)
             case PageAnswer(description, candidates):
                 self.apply(call, CallEvent.PAGE_ANSWER, session=RtcSession(description, candidates))
             case PageCandidates(candidates):
@@ -426,5 +435,8 @@ def _is_session_bounded(session: RtcSession) -> bool:
     return is_bounded(session.description) and is_bounded(session.candidates)
 
 
-def _key(key: FrameKey | None) -> dict[str, str]:
-    return {"aesKey": key.text} if key is not None else {}
+def _agreed(call: Call) -> dict[str, Any]:
+    """What the page is told of the agreement with the other side's."""
+    key = {"aesKey": call.frame_key.text} if call.frame_key is not None else {}
+    # an official app says no features: its calls look to the page as they always did
+    return key | ({"features": list(call.peer_features)} if call.peer_features else {})

@@ -17,6 +17,7 @@ from simplex_calls.agent.details import LinkPreview
 from simplex_calls.agent.errors import AgentError, LargeMessage, RatchetNotReady, UnknownConnection
 from simplex_calls.agent.events import AgentEvent, FailureReason
 from simplex_calls.agent.links import ConnectionLink
+from simplex_calls.agent.security_code import code_digest
 from simplex_calls.chat.addresses import Addresses, is_address
 from simplex_calls.chat.arrivals import Arrivals
 from simplex_calls.chat.batch import compressed, joined
@@ -492,6 +493,16 @@ class Chat:
         number = self._send(contact, message, self._random(_MESSAGE_ID_LENGTH))
         key = (contact.id, number)
         self._database.after_commit(lambda: self._call_messages.update({key: (message.call_id, type(message))}))
+
+    def call_binding(self, contact_id: int) -> bytes | None:
+        """The 32 bytes behind the connection's security code: what a call's code is bound to."""
+        contact = self._connected(contact_id)
+        assert contact.connection_id is not None  # noqa: S101 - a connected contact has one
+        try:
+            code = self._agent.security_code(contact.connection_id)
+        except UnknownConnection:
+            return None
+        return None if code is None else code_digest(code)
 
     def put_call_item(
         self, contact_id: int, direction: Direction, call: CallDetails, *, sent_at: datetime | None = None

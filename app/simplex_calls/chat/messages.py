@@ -57,6 +57,16 @@ class CallMedia(Enum):
     VIDEO = "video"
 
 
+MAX_FEATURES = 16
+_FEATURE = re.compile(r"[\x21-\x7e]{1,32}")
+
+
+def feature_names(value: object) -> tuple[str, ...]:
+    """The names of features in whatever came; what is none is passed over."""
+    names = value if isinstance(value, list) else []
+    return tuple([name for name in names if isinstance(name, str) and _FEATURE.fullmatch(name)][:MAX_FEATURES])
+
+
 class ContentType(Enum):
     """Kinds of message content; all have a text, only ``TEXT`` and ``LINK`` are complete without a file."""
 
@@ -164,6 +174,8 @@ class CallInvitation:
     media: CallMedia
     encryption: bool
     dh_key: X25519PublicKey | None = field(default=None, repr=False)
+    features: tuple[str, ...] = ()
+    """What the sender's call page can do beyond the official one, by name; official apps know no such field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,8 @@ class CallOffer:
     encryption: bool
     session: RtcSession
     dh_key: X25519PublicKey | None = field(default=None, repr=False)
+    features: tuple[str, ...] = ()
+    """As in the invitation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +308,10 @@ def _encode_content(content: Content) -> dict[str, Any]:
 
 
 def _call_type(event: CallInvitation | CallOffer) -> dict[str, Any]:
-    value: dict[str, Any] = {"callType": {"media": event.media.value, "capabilities": {"encryption": event.encryption}}}
+    capabilities: dict[str, Any] = {"encryption": event.encryption}
+    if event.features:
+        capabilities["features"] = list(event.features)
+    value: dict[str, Any] = {"callType": {"media": event.media.value, "capabilities": capabilities}}
     if event.dh_key is not None:
         value["callDhPubKey"] = base64url(event.dh_key.der)
     return value
@@ -420,13 +437,15 @@ def _content(params: dict[str, Any]) -> Content:
 _CONTENT_TYPES = {kind.value for kind in ContentType} - {ContentType.OTHER.value}
 
 
-def _media_and_encryption(value: dict[str, Any]) -> tuple[CallMedia, bool]:
+def _read_call_type(value: dict[str, Any]) -> tuple[CallMedia, bool, tuple[str, ...]]:
+    """Media, encryption, features."""
     call_type = _get(value, "callType", dict)
     try:
         media = CallMedia(_get(call_type, "media", str))
     except ValueError:
         raise MessageError("media is neither audio nor video") from None
-    return media, _get(_get(call_type, "capabilities", dict), "encryption", bool)
+    capabilities = _get(call_type, "capabilities", dict)
+    return media, _get(capabilities, "encryption", bool), feature_names(capabilities.get("features"))
 
 
 def _dh_key(value: dict[str, Any]) -> X25519PublicKey | None:
@@ -445,13 +464,14 @@ def _session(value: dict[str, Any]) -> RtcSession:
 
 def _call_invitation(params: dict[str, Any]) -> CallInvitation:
     invitation = _get(params, "invitation", dict)
-    return CallInvitation(_get_id(params, "callId"), *_media_and_encryption(invitation), _dh_key(invitation))
+    media, encryption, features = _read_call_type(invitation)
+    return CallInvitation(_get_id(params, "callId"), media, encryption, _dh_key(invitation), features)
 
 
 def _call_offer(params: dict[str, Any]) -> CallOffer:
     offer = _get(params, "offer", dict)
-    media, encryption = _media_and_encryption(offer)
-    return CallOffer(_get_id(params, "callId"), media, encryption, _session(offer), _dh_key(offer))
+    media, encryption, features = _read_call_type(offer)
+    return CallOffer(_get_id(params, "callId"), media, encryption, _session(offer), _dh_key(offer), features)
 
 
 def _call_extra(params: dict[str, Any]) -> CallExtra:
