@@ -18,7 +18,7 @@ from simplex_calls.agent.events import AgentEvent, RatchetSync
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.security_code import is_same_code
 from simplex_calls.archive import export_archive
-from simplex_calls.calls.call import CallFailure
+from simplex_calls.calls.call import CallFailure, CallProgress
 from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
 from simplex_calls.calls.manager import CallManager
 from simplex_calls.calls.page import MediaPath, MediaSource, Page, PageStats
@@ -30,6 +30,7 @@ from simplex_calls.chat.errors import ChatError, ImageError
 from simplex_calls.chat.events import (
     CallMessageDelivered,
     CallMessageFailed,
+    CallMessageReached,
     CallMessageReceived,
     ChatEvent,
     ContactUpdated,
@@ -47,7 +48,7 @@ from simplex_calls.chat.history import (
     NoticeDetails,
     TextDetails,
 )
-from simplex_calls.chat.messages import CallMedia, Profile
+from simplex_calls.chat.messages import CallInvitation, CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.requests import Request
 from simplex_calls.client_errors import ClientError, user_errors
@@ -70,6 +71,7 @@ __all__ = [
     "CallPermission",
     "CallPhase",
     "CallState",
+    "CallProgress",
     "CallStatus",
     "CallView",
     "ChatItem",
@@ -665,8 +667,13 @@ class Client:
                 manager.message_received(contact_id, message, broker_time, waited)
             case CallMessageFailed(contact_id, call_id, message_type):
                 manager.message_failed(contact_id, call_id, message_type)
-            case CallMessageDelivered():
-                pass
+            case CallMessageDelivered(contact_id, call_id, message_type) | CallMessageReached(
+                contact_id, call_id, message_type
+            ):
+                if message_type is CallInvitation:
+                    is_there = isinstance(event, CallMessageReached)
+                    progress = CallProgress.RINGING if is_there else CallProgress.SENT
+                    manager.invitation_progressed(contact_id, call_id, progress)
             case ServerStateChanged(server, connected, contact_ids):
                 self._server_status[server] = connected
                 change = ServerConnected if connected else ServerDisconnected

@@ -9,12 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.calls.pages import CAPABILITIES, OFFER, ScriptedPage
-from tests.chat.fake_agent import Person, Wire, befriend
 
 from simplex_calls.calls import attached
 from simplex_calls.calls.attached import MAX_COMMANDS, MAX_NONSENSE
-from simplex_calls.calls.call import CallFailure
+from simplex_calls.calls.call import CallFailure, CallProgress
 from simplex_calls.calls.ice import IceConfig, IceServer
 from simplex_calls.calls.manager import CallManager, _Stored
 from simplex_calls.calls.page import MediaSource
@@ -34,6 +32,8 @@ from simplex_calls.chat.events import CallMessageReceived
 from simplex_calls.chat.history import CallDetails, CallStatus
 from simplex_calls.chat.messages import CallEnd, CallInvitation, CallMedia
 from simplex_calls.database import Database
+from tests.calls.pages import CAPABILITIES, OFFER, ScriptedPage
+from tests.chat.fake_agent import Person, Wire, befriend
 
 NOW = 1_800_000_000.0
 
@@ -237,6 +237,34 @@ async def test_nobody_answers(world: World) -> None:
     assert world.alice.history() == [CallDetails(CallMedia.AUDIO, CallStatus.NO_ANSWER)]
     assert world.bob.history() == [CallDetails(CallMedia.AUDIO, CallStatus.MISSED)]
     assert all(timer.is_cancelled for timer in world.alice.timers)
+
+
+@pytest.mark.parametrize(
+    ("progress", "gives_receipts", "reason"),
+    [
+        (CallProgress.SENT, True, EndReason.UNREACHABLE),
+        (CallProgress.RINGING, True, EndReason.NO_ANSWER),
+        (CallProgress.SENT, False, EndReason.NO_ANSWER),
+    ],
+)
+async def test_not_reached_or_not_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch, progress: CallProgress, gives_receipts: bool, reason: EndReason
+) -> None:
+    alice = world.alice
+    monkeypatch.setattr(alice.person.chat, "gives_receipts", lambda _: gives_receipts)
+    alice.manager.start_call(alice.friend_id, CallMedia.AUDIO)
+    await world.until(lambda: world.bob.manager.calls())
+    (call,) = alice.manager._board.calls.values()
+    alice.manager.invitation_progressed(alice.friend_id, b"another call", CallProgress.RINGING)
+    assert alice.call.progress is CallProgress.NONE
+    alice.manager.invitation_progressed(alice.friend_id, call.wire_id, progress)
+    alice.manager.invitation_progressed(alice.friend_id, call.wire_id, CallProgress.SENT)
+    assert alice.call.progress is progress
+    alice.let_time_pass()
+    assert alice.call.end_reason is reason
+    # the history knows of no difference
+    assert alice.history() == [CallDetails(CallMedia.AUDIO, CallStatus.NO_ANSWER)]
+    await world.until(lambda: world.bob.call.state is CallPhase.ENDED)
 
 
 async def test_a_call_is_rejected(world: World) -> None:

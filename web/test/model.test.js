@@ -62,6 +62,12 @@ test("why a call ended is said in its own words", () => {
   assert.equal(status("anything"), "call.status.ended");
 });
 
+test("it rings once the contact's device has the call", () => {
+  assert.equal(present(snapshot({ phase: "waiting", call: { progress: "sent" } })).status, "call.status.calling");
+  assert.equal(present(snapshot({ phase: "waiting", call: { progress: "ringing" } })).status, "call.status.ringing");
+  assert.equal(present(snapshot({ phase: "connecting", call: { progress: "ringing" } })).status, "call.status.connecting");
+});
+
 test("Python's own words for the state stand until the call is connected", () => {
   const description = { state: "Ringing at Ada's", description: "" };
   assert.equal(present(snapshot({ phase: "waiting", description })).description, "Ringing at Ada's");

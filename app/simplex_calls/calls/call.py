@@ -54,6 +54,16 @@ TIMEOUT_FAILURES = {
 """What it means when a state lasted too long (the other states end without a failure)."""
 
 
+class CallProgress(Enum):
+    """How far our invitation is known to have come."""
+
+    NONE = "none"
+    SENT = "sent"
+    """The other side's server has it."""
+    RINGING = "ringing"
+    """The other side's program has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Yielded:
     """Our own invitation that gave way to the other side's."""
@@ -96,6 +106,7 @@ class Call:
     """Our candidates that the other side cannot take yet."""
     held_extra: tuple[str, ...] = field(default=(), repr=False)
     """Their candidates that our page cannot take yet."""
+    progress: CallProgress = CallProgress.NONE
     connected_at: float | None = None
     ended_at: float | None = None
     reason: EndReason | None = None

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from simplex_calls.calls.attached import AttachedPage
-from simplex_calls.calls.call import Call, CallFailure
+from simplex_calls.calls.call import Call, CallFailure, CallProgress
 from simplex_calls.calls.effects import EndPage, PageCommand, SendMessage, WantPage
 from simplex_calls.calls.ice import IceConfig
 from simplex_calls.calls.page import (
@@ -28,7 +28,7 @@ from simplex_calls.calls.page import (
     RejectOther,
     Response,
 )
-from simplex_calls.calls.state import CallEvent, CallState, transition
+from simplex_calls.calls.state import CallEvent, CallState, EndReason, transition
 from simplex_calls.calls.store import CallStore
 from simplex_calls.calls.switchboard import (
     CallMissingError,
@@ -68,6 +68,9 @@ class CallChat(Protocol):
 
     def send_call_message(self, contact_id: int, message: CallMessage) -> None:
         """Send a message in the current transaction; raises :class:`ChatError`."""
+
+    def gives_receipts(self, contact_id: int) -> bool:
+        """Whether the contact's program is known to say what it received."""
 
     def call_binding(self, contact_id: int) -> bytes | None:
         """What the contact's keys are known by, 32 bytes that are the same on both sides; raises :class:`ChatError`."""
@@ -240,6 +243,10 @@ class CallManager:
         self._change(
             lambda board: board.message(contact_id, message, sent_at, self._clock(), self._random, waited=waited)
         )
+
+    def invitation_progressed(self, contact_id: int, wire_id: bytes, progress: CallProgress) -> None:
+        """Our invitation has come so far."""
+        self._change(lambda board: board.progressed(contact_id, wire_id, progress, self._clock()))
 
     def message_failed(self, contact_id: int, wire_id: bytes, message_type: type[CallMessage]) -> None:
         """A message of ours will never arrive."""
@@ -439,7 +446,12 @@ class CallManager:
 
     def _view(self, call: Call) -> CallView:
         items = self._stored().items
-        return view(call, self._name(call.contact_id), items.get(call.id), has_page=call.id in self._pages)
+        seen = view(call, self._name(call.contact_id), items.get(call.id), has_page=call.id in self._pages)
+        has_rung = not call.outgoing or call.progress is CallProgress.RINGING
+        # a program that sends no receipts may have rung all the same
+        if call.reason is EndReason.NO_ANSWER and not has_rung and self._chat.gives_receipts(call.contact_id):
+            return replace(seen, end_reason=EndReason.UNREACHABLE)
+        return seen
 
     def _name(self, contact_id: int) -> str:
         try:
@@ -456,6 +468,7 @@ def _page_call(call: CallView) -> dict[str, Any]:
         "state": call.state.value,
         "direction": call.direction.value,
         "encrypted": call.encrypted,
+        "progress": call.progress.value,
         "connectedAt": round(call.connected_at.timestamp() * 1000) if call.connected_at else None,
         "reason": call.end_reason.value if call.end_reason else None,
         "failure": call.failure.value if call.failure else None,

@@ -115,6 +115,8 @@ class EndReason(Enum):
     """Somebody hung up."""
     DECLINED = "declined"
     NO_ANSWER = "no answer"
+    UNREACHABLE = "unreachable"
+    """No answer, and the other side's program is not known to have got the call; only views say so."""
     MISSED = "missed"
     BUSY = "busy"
     """It came while another call was active, and was not taken."""

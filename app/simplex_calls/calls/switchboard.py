@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from simplex_calls.calls.call import TIMEOUT_FAILURES, Call, CallFailure
+from simplex_calls.calls.call import TIMEOUT_FAILURES, Call, CallFailure, CallProgress
 from simplex_calls.calls.effects import Effect
 from simplex_calls.calls.keys import CallKeyPair
 from simplex_calls.calls.page import Response
@@ -163,6 +163,16 @@ class Switchboard:
                 turn.candidates(contact_id, message)
             case CallEnd():
                 turn.peer_end(contact_id, message.call_id)
+        return _step(turn)
+
+    def progressed(self, contact_id: int, wire_id: bytes, progress: CallProgress, now: float) -> Step:
+        """Our invitation has come so far; what is known of it never goes back."""
+        turn = Turn(self.calls, self.past, now)
+        order = list(CallProgress)
+        for call in self.of_contact(contact_id):
+            is_news = order.index(progress) > order.index(call.progress)
+            if call.wire_id == wire_id and call.outgoing and call.state is CallState.CALLING and is_news:
+                turn.put(replace(call, progress=progress))
         return _step(turn)
 
     # the page

@@ -103,6 +103,11 @@ class Turn:
 
     # one call
 
+    def put(self, call: Call) -> None:
+        """Change what is known of a call; its state stays."""
+        self.calls[call.id] = call
+        self.changed[call.id] = call
+
     def apply(
         self,
         call: Call,

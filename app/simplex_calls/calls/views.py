@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 
-from simplex_calls.calls.call import Call, CallFailure
+from simplex_calls.calls.call import Call, CallFailure, CallProgress
 from simplex_calls.calls.page import MediaSource, PageStats
 from simplex_calls.calls.state import CallState, EndReason
 from simplex_calls.chat.history import CallDetails, CallStatus
@@ -70,6 +70,8 @@ class CallView:
     end_reason: EndReason | None = None
     failure: CallFailure | None = None
     """With ``EndReason.FAILED``: what went wrong; its text is ``client.failure.<value>`` of the catalogue."""
+    progress: CallProgress = CallProgress.NONE
+    """How far our invitation is known to have come."""
     item_id: int | None = None
     """Its entry in the history."""
     has_page: bool = False
@@ -136,6 +138,7 @@ def view(call: Call, contact_name: str, item_id: int | None, *, has_page: bool) 
         ended_at=_moment(call.ended_at) if call.ended_at is not None else None,
         end_reason=call.reason,
         failure=call.failure,
+        progress=call.progress,
         item_id=item_id,
         has_page=has_page,
         detail=call.state,

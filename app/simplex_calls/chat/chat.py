@@ -15,7 +15,7 @@ from typing import Any
 from simplex_calls.agent import events as agent_events
 from simplex_calls.agent.details import LinkPreview
 from simplex_calls.agent.errors import AgentError, LargeMessage, RatchetNotReady, UnknownConnection
-from simplex_calls.agent.events import AgentEvent, FailureReason
+from simplex_calls.agent.events import AgentEvent
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.security_code import code_digest
 from simplex_calls.chat.addresses import Addresses, is_address
@@ -30,8 +30,6 @@ from simplex_calls.chat.contacts import (
 )
 from simplex_calls.chat.errors import ChatError, ImageError, KeysNeededError, NotConnectedError, TooLargeError
 from simplex_calls.chat.events import (
-    CallMessageDelivered,
-    CallMessageFailed,
     ChatEvent,
     ContactAdded,
     ContactRemoved,
@@ -77,6 +75,7 @@ from simplex_calls.chat.messages import (
 )
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.schema import MIGRATIONS
+from simplex_calls.chat.sent_calls import SentCalls
 from simplex_calls.crypto import Random
 from simplex_calls.database import Database
 
@@ -143,14 +142,15 @@ class Chat:
         self._random = random
         self._tasks: set[asyncio.Task[None]] = set()
         # what is on its way: a call does not outlive the process, so neither does this
-        self._call_messages: dict[tuple[int, int], tuple[bytes, type[CallMessage]]] = {}
+        self._sent_calls = SentCalls(database, self._emit)
         self._inbox = Inbox(
             self._contacts,
             self._history,
             Outlets(
                 emit=self._emit,
                 call_message=handler,
-                call_message_settled=self._call_message_settled,
+                call_message_settled=self._sent_calls.settled,
+                call_message_reached=self._sent_calls.reached,
                 allow=self._allow,
                 confirm=self._confirm,
                 end_call=lambda contact, call_id: self._try_send(contact, CallEnd(call_id)),
@@ -491,8 +491,11 @@ class Chat:
         """
         contact = self._connected(contact_id)
         number = self._send(contact, message, self._random(_MESSAGE_ID_LENGTH))
-        key = (contact.id, number)
-        self._database.after_commit(lambda: self._call_messages.update({key: (message.call_id, type(message))}))
+        self._sent_calls.sent(contact.id, number, message)
+
+    def gives_receipts(self, contact_id: int) -> bool:
+        """Whether the contact's program is known to say what it received."""
+        return self._history.gives_receipts(contact_id)
 
     def call_binding(self, contact_id: int) -> bytes | None:
         """The 32 bytes behind the connection's security code: what a call's code is bound to."""
@@ -619,18 +622,3 @@ class Chat:
     def _confirm(self, connection_id: int, number: int) -> None:
         if self.sends_receipts:
             self._agent.send_receipt(connection_id, number)
-
-    def _call_message_settled(self, contact: Contact, number: int, failure: FailureReason | None) -> None:
-        key = (contact.id, number)
-        if key not in self._call_messages:
-            return
-        call_id, message_type = self._call_messages[key]
-
-        def forget() -> None:
-            self._call_messages.pop(key, None)
-
-        self._database.after_commit(forget)
-        if failure:
-            self._emit(CallMessageFailed(contact.id, call_id, message_type, failure))
-        else:
-            self._emit(CallMessageDelivered(contact.id, call_id, message_type))

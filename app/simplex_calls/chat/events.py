@@ -108,6 +108,15 @@ class CallMessageDelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class CallMessageReached:
+    """The other side's program says that it has a call message of ours (of this run): so for invitations only."""
+
+    contact_id: int
+    call_id: bytes = field(repr=False)
+    message_type: type[CallMessage]
+
+
+@dataclass(frozen=True, slots=True)
 class CallMessageFailed:
     """A call message of ours (of this run of the program) will never be delivered."""
 
@@ -147,6 +156,7 @@ ChatEvent = (
     | HistoryCleared
     | CallMessageReceived
     | CallMessageDelivered
+    | CallMessageReached
     | CallMessageFailed
     | ServerStateChanged
     | ContactTakenElsewhere

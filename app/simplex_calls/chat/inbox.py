@@ -88,8 +88,10 @@ class Outlets:
     """Tell the floor above after the commit."""
     call_message: Callable[[CallMessageReceived], None]
     """Tell the floor above at once, inside the transaction."""
-    call_message_settled: Callable[[Contact, int, FailureReason | None], None]
+    call_message_settled: Callable[[int, int, FailureReason | None], None]
     """The agent delivered, or gave up, the message with this number: perhaps a call message."""
+    call_message_reached: Callable[[int, int], None]
+    """The other side has the message with this number: perhaps a call message."""
     allow: Callable[[Contact], None]
     """Accept who used our link."""
     confirm: Callable[[int, int], None]
@@ -153,8 +155,11 @@ class Inbox:
                 self._settled(contact, number, None)
             case agent_events.MessageReceiptReceived(number=number, is_good=is_good):
                 if is_good:
-                    for item in self._history.received(contact.id, number):
+                    items = self._history.received(contact.id, number)
+                    for item in items:
                         self._outlets.emit(ItemUpdated(item))
+                    if not items:
+                        self._outlets.call_message_reached(contact.id, number)
                 else:
                     logger.warning("contact %d received another message than ours", contact.id)
             case agent_events.MessageFailed(number=number, reason=reason):
@@ -219,7 +224,7 @@ class Inbox:
         for item in items:
             self._outlets.emit(ItemUpdated(item))
         if not items:
-            self._outlets.call_message_settled(contact, number, failure)
+            self._outlets.call_message_settled(contact.id, number, failure)
 
     # Messages
 

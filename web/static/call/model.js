@@ -40,6 +40,7 @@ const STATUS = {
 const REASONS = {
   declined: "call.status.declined",
   "no answer": "call.status.no-answer",
+  unreachable: "call.status.unreachable",
   missed: "call.status.missed",
   busy: "call.status.busy",
   failed: "call.status.failed",
@@ -84,7 +85,7 @@ export function present(snapshot) {
   const canToggle = phase !== "idle" && !isOver;
   return {
     name: call.contactName ?? "",
-    status: (phase === "ended" && REASONS[call.reason ?? ""]) || STATUS[phase],
+    status: statusOf(snapshot),
     showsTimer: phase === "connected",
     description: isLive || isOver ? null : snapshot.description?.state || null,
     mood: isOver ? "over" : isLive ? "calm" : "waiting",
@@ -109,6 +110,12 @@ export function present(snapshot) {
     notice: snapshot.notice && `call.notice.${snapshot.notice}`,
     failure: phase === "failed" ? failureTexts(snapshot.error) : phase === "ended" ? reportedFailure(call.failure) : null,
   };
+}
+
+/** @param {Snapshot} snapshot */
+function statusOf({ phase, call }) {
+  if (phase === "ended") return REASONS[call.reason ?? ""] ?? STATUS.ended;
+  return phase === "waiting" && call.progress === "ringing" ? "call.status.ringing" : STATUS[phase];
 }
 
 /** @param {string | null} code */

@@ -67,6 +67,7 @@ export function callInfo(call) {
     state: text(call.state),
     direction: text(call.direction),
     reason: text(call.reason),
+    progress: text(call.progress),
     failure: text(call.failure),
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
   };
