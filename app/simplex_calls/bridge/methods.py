@@ -90,9 +90,9 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     ``notice``: ``notice`` (a word; ``chat.notice.<word>`` is its text), ``count, text``
 *call*
     ``id, contactId, contactName, media, direction`` (``incoming, outgoing``), ``state`` (``calling, ringing,
-    connecting, connected, ended``), ``isActive, hasPage, encrypted?, startedAt, connectedAt?, endedAt?, endReason?,
-    failure?, itemId?, duration?`` (seconds); ``client.state.<state>``, ``client.end.<endReason>`` and
-    ``client.failure.<failure>`` are texts of the catalogue
+    connecting, connected, ended``), ``progress`` (of our invitation: ``none, sent, ringing``), ``isActive, hasPage,
+    encrypted?, startedAt, connectedAt?, endedAt?, endReason?, failure?, itemId?, duration?`` (seconds);
+    ``client.state.<state>``, ``client.end.<endReason>`` and ``client.failure.<failure>`` are texts of the catalogue
 *server* (of a *state*)
     ``server`` (host name), ``isConnected``
 *invitation*

@@ -117,6 +117,7 @@ def call_json(call: CallView) -> Json:
         "endReason": _word(call.end_reason),
         "failure": _word(call.failure),
         "itemId": call.item_id,
+        "progress": call.progress.value,
         "duration": call.duration,
     }
 
