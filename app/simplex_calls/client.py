@@ -132,6 +132,8 @@ class ContactDetails:
     contact_id: int
     is_quantum_resistant: bool = False
     """Whether post-quantum encryption is on in both directions."""
+    wants_quantum_resistance: bool = False
+    """Whether it is turned on here, with this contact."""
     security_code: str | None = field(default=None, repr=False)
     """Digits that the contact's app shows too, unless somebody is in between; ``None`` until there are keys."""
     is_verified: bool = False
@@ -139,6 +141,8 @@ class ContactDetails:
     """Whether both sides' keys fit together, or :meth:`Client.synchronize` is needed or under way."""
     is_switching: bool = False
     """Whether a queue is being replaced, ours or theirs."""
+    can_abort_switching: bool = False
+    """Whether ours is, and can stay: :meth:`Client.abort_switching_queue`."""
     rcv_servers: tuple[str, ...] = ()
     snd_servers: tuple[str, ...] = ()
 
@@ -477,11 +481,13 @@ class Client:
             return ContactDetails(
                 contact.id,
                 is_quantum_resistant=self._agent.is_quantum_resistant(contact.connection_id),
+                wants_quantum_resistance=self._agent.wants_pq(contact.connection_id),
                 security_code=code,
                 # a mark for other keys is none
                 is_verified=code is not None and contact.verified_code == code,
                 ratchet_sync=self._agent.ratchet_sync(contact.connection_id),
                 is_switching=self._agent.is_switching(contact.connection_id),
+                can_abort_switching=self._agent.can_abort_switching(contact.connection_id),
                 rcv_servers=tuple(server.hosts[0] for server in receiving),
                 snd_servers=tuple(server.hosts[0] for server in sending),
             )

@@ -52,6 +52,8 @@ async def test_calls_of_a_contact(alice: Client, bob: Client, agents: Agents) ->
 async def test_quantum_resistance_is_switched(alice: Client, bob: Client) -> None:
     assert await ask(alice, "set_quantum_resistance", contactId=1, isOn=False) is None
     assert (await ask(alice, "details", contactId=1))["isQuantumResistant"] is False
+    assert (await ask(alice, "details", contactId=1))["wantsQuantumResistance"] is False
+    assert (await ask(bob, "details", contactId=1))["wantsQuantumResistance"] is True
 
 
 async def test_the_picture_of_the_profile(alice: Client, bob: Client, agents: Agents) -> None:
@@ -69,7 +71,10 @@ async def test_the_receiving_address_is_changed(alice: Client, bob: Client, agen
     assert await ask(alice, "switch_queue", contactId=1) is None
     assert (await ask(alice, "details", contactId=1))["isSwitching"] is True
     assert await ask(alice, "switch_queue", contactId=1) == "client.error.connection"
-    alice.abort_switching_queue(1)
+    assert (await ask(alice, "details", contactId=1))["canAbortSwitching"] is True
+    assert await ask(alice, "abort_switching", contactId=1) is None
+    assert await ask(alice, "abort_switching", contactId=1) == "client.error.connection"
+    assert (await ask(alice, "details", contactId=1))["canAbortSwitching"] is False
     assert (await ask(alice, "details", contactId=1))["isSwitching"] is False
     agents.made[0].sync[1] = RatchetSync.REQUIRED
     assert await ask(alice, "switch_queue", contactId=1) == "client.error.keys-needed"

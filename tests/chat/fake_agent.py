@@ -105,6 +105,9 @@ class FakeAgent:
     def is_quantum_resistant(self, connection_id: int) -> bool:
         return self.pq.get(connection_id, True)
 
+    def wants_pq(self, connection_id: int) -> bool:
+        return self.pq.get(connection_id, True)
+
     def set_pq(self, connection_id: int, *, on: bool) -> None:
         self.pq[connection_id] = on
 
@@ -220,6 +223,9 @@ class FakeAgent:
             raise WrongState("nothing is replaced")
         self.switching.remove(connection_id)
         self.tell(QueueSwitched(connection_id, QueueDirection.RECEIVING, SwitchPhase.ABORTED))
+
+    def can_abort_switching(self, connection_id: int) -> bool:
+        return connection_id in self.switching
 
     def is_switching(self, connection_id: int) -> bool:
         return connection_id in self.switching

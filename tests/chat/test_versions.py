@@ -260,9 +260,31 @@ async def test_replaced_queues_are_told_once_they_are_used(friends: Friends) -> 
         alice.agent.tell(QueueSwitched(contact.connection_id, direction, SwitchPhase.COMPLETED))
         assert alice.chat.history(friends.bob_id)[-1].details == NoticeDetails(notice)
         assert ContactUpdated(contact) in alice.take_events()
-    for event in (QueueFull(contact.connection_id), QueueDrained(contact.connection_id)):
-        alice.agent.tell(event)
-        assert alice.take_events() == [ContactUpdated(contact)]
+    alice.agent.tell(QueueDrained(contact.connection_id))
+    assert alice.take_events() == [ContactUpdated(contact)]
+
+
+async def test_a_full_queue_is_told_once(friends: Friends) -> None:
+    alice = friends.alice
+    contact = alice.chat.contact(friends.bob_id)
+    assert contact.connection_id is not None
+
+    def notices() -> int:
+        details = [item.details for item in alice.chat.history(friends.bob_id)]
+        return sum(isinstance(it, NoticeDetails) and it.notice is Notice.QUEUE_FULL for it in details)
+
+    alice.chat.send_text(friends.bob_id, "waits")
+    alice.agent.tell(QueueFull(contact.connection_id))
+    assert notices() == 1
+    assert ContactUpdated(contact) in alice.take_events()
+    # started again while it lasts, and written more
+    alice.chat.send_text(friends.bob_id, "waits, too")
+    alice.agent.tell(QueueFull(contact.connection_id))
+    assert notices() == 1
+    # what was written since was delivered: another time
+    friends.wire.run()
+    alice.agent.tell(QueueFull(contact.connection_id))
+    assert notices() == 2
 
 
 async def test_nothing_is_sent_before_there_are_new_keys(friends: Friends) -> None:

@@ -334,6 +334,11 @@ class Agent:
         self._store.connection(connection_id)
         return self._rotation.is_switching(connection_id)
 
+    def can_abort_switching(self, connection_id: int) -> bool:
+        """Whether :meth:`abort_switching_queue` would do something; raises :class:`UnknownConnection`."""
+        self._store.connection(connection_id)
+        return self._rotation.can_abort(connection_id)
+
     def ratchet_sync(self, connection_id: int) -> RatchetSync:
         """Whether both sides' ratchets fit together; raises :class:`UnknownConnection`."""
         return self._store.connection(connection_id).ratchet_sync
@@ -355,6 +360,10 @@ class Agent:
         with self._database.transaction():
             self._store.connection(connection_id)
             self._store.set_pq(connection_id, wanted=on)
+
+    def wants_pq(self, connection_id: int) -> bool:
+        """Whether post-quantum encryption is wanted on our side; raises :class:`UnknownConnection`."""
+        return self._store.connection(connection_id).pq_wanted
 
     def is_quantum_resistant(self, connection_id: int) -> bool:
         """Whether post-quantum encryption is on in both directions; raises :class:`UnknownConnection`."""

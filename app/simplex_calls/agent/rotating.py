@@ -79,6 +79,11 @@ class Rotation:
         replaced = [queue.replaces for queue in receiving] + [queue.replaces for queue in sending]
         return any(queue_id is not None for queue_id in replaced)
 
+    def can_abort(self, connection_id: int) -> bool:
+        """Whether a queue of ours is being replaced and may stay yet."""
+        queues = self._store.queues.rcv_queues(connection_id)
+        return any((queue.rotation, RotationEvent.ABORT) in RCV_TRANSITIONS for queue in queues)
+
     # what the user asks for
 
     def check(self, connection_id: int) -> RcvQueue:

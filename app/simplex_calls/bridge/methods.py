@@ -17,12 +17,15 @@ method                       params                                            r
 ``invitation``               ``contactId``                                     *invitation*, ``null`` once it was used
 ``look_up_link`` →           ``link``                                          *preview*: what ``connect`` would do
 ``connect`` →                ``link``                                          *contact*
-``delete_contact`` →         ``contactId, isQuiet?`` (not telling them)``null``
+``delete_contact`` →         ``contactId, isQuiet?`` (not telling them)        ``null``
 ``details``                  ``contactId``                                     *details*
 ``verify``                   ``contactId, code?`` (none: takes the mark away)  *details* with ``isSame``
 ``set_calls_allowed``        ``contactId, isAllowed?`` (none: as in profile)   *contact*
 ``set_quantum_resistance``   ``contactId, isOn``                               ``null``
+``synchronize``              ``contactId``                                     ``null``: new keys are agreed on
 ``switch_queue`` →           ``contactId``                                     ``null``: the details tell the rest
+``abort_switching``          ``contactId``                                     ``null``: the former queue stays
+``mark_read``                ``contactId``                                     ``null``: ``unread`` is 0
 ``history``                  ``contactId, limit?`` (1 … 200, 50), ``before?``  list of *item*, the oldest first
 ``clear_history``            ``contactId``                                     ``null``
 ``send_text``                ``contactId, text``                               *item*
@@ -76,15 +79,16 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     gone``), ``isConnected`` (texts and calls can go), ``isVerified, callsAllowed`` (by both sides), ``callPermission``
     (``both, they-refuse, we-refuse``), ``failure?`` (a word), ``createdAt, lastItem?`` (*item*)
 *details*
-    ``contactId, isQuantumResistant, securityCode?`` (groups of digits), ``qr?`` (of the code), ``isVerified,
+    ``contactId, isQuantumResistant`` (in both directions), ``wantsQuantumResistance`` (is turned on here),
+    ``securityCode?`` (groups of digits), ``qr?`` (of the code, as official apps show and scan it), ``isVerified,
     ratchetSync`` (``ok, allowed, required, started, agreed``), ``isSwitching`` (a queue is being replaced),
-    ``receivingServers, sendingServers, ownCallsAllowed?`` (the user's wish for this contact; ``null``: as in
-    the profile)
+    ``canAbortSwitching`` (it is ours, and may stay), ``receivingServers, sendingServers, ownCallsAllowed?`` (the
+    user's wish for this contact; ``null``: as in the profile)
 *item*
     ``id, contactId, kind, direction`` (``sent, received``), ``createdAt, sentAt?, delivery?`` (``sending, sent,
     received, failed``), ``failure?`` and by ``kind``:
     ``text``: ``text, content`` (``text, link, image, …``: other than the first two had a file that is not shown),
-    ``edited, deleted``;
+    ``preview?`` (a small picture of it: a ``data:`` URL, checked), ``edited, deleted``;
     ``call``: ``media, status`` (``ringing, active, ended, declined, no-answer, cancelled, missed, busy, failed``),
     ``duration?`` (seconds);
     ``notice``: ``notice`` (a word; ``chat.notice.<word>`` is its text), ``count, text``

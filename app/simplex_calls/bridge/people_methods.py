@@ -27,6 +27,7 @@ class PeopleMethods:
             "set_quantum_resistance": self._set_quantum_resistance,
             "synchronize": self._synchronize,
             "switch_queue": self._switch_queue,
+            "abort_switching": self._abort_switching,
             "mark_read": self._mark_read,
         }
 
@@ -73,6 +74,9 @@ class PeopleMethods:
 
     async def _switch_queue(self, params: Params) -> None:
         await self._client.switch_queue(params.number("contactId"))
+
+    async def _abort_switching(self, params: Params) -> None:
+        self._client.abort_switching_queue(params.number("contactId"))
 
     async def _mark_read(self, params: Params) -> None:
         self._client.mark_read(params.number("contactId"))

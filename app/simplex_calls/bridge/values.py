@@ -55,6 +55,7 @@ def item_json(item: ChatItem) -> Json:
         return common | {
             "text": details.readable,
             "content": details.content.value,
+            "preview": details.preview,
             "edited": details.edited,
             "deleted": details.deleted,
         }
@@ -88,11 +89,13 @@ def details_json(contact: Contact, details: ContactDetails) -> Json:
     return {
         "contactId": details.contact_id,
         "isQuantumResistant": details.is_quantum_resistant,
+        "wantsQuantumResistance": details.wants_quantum_resistance,
         "securityCode": code,
         "qr": None if code is None else qr_json(code),
         "isVerified": details.is_verified,
         "ratchetSync": details.ratchet_sync.value,
         "isSwitching": details.is_switching,
+        "canAbortSwitching": details.can_abort_switching,
         "receivingServers": list(details.rcv_servers),
         "sendingServers": list(details.snd_servers),
         "ownCallsAllowed": contact.own_calls_allowed,

@@ -14,6 +14,7 @@ from simplex_calls.database import Database
 
 MAX_PAGE = 1000
 _MAX_COUNT = 2**31 - 1
+_MAX_WAITING = 200
 
 
 class Direction(Enum):
@@ -77,6 +78,8 @@ class Notice(Enum):
     """We receive from the contact in another queue now."""
     CONTACT_CHANGED_ADDRESS = "contact-changed-address"
     """The contact receives from us in another queue now."""
+    QUEUE_FULL = "queue-full"
+    """The contact has not fetched messages for so long that their server takes no more; they wait here."""
     CONTACT_DELETED = "contact-deleted"
     """The other side deleted us."""
 
@@ -91,6 +94,8 @@ class TextDetails:
     deleted: bool = False
     quote: str = field(default="", repr=False)
     """The beginning of the text that this one answers."""
+    preview: str | None = field(default=None, repr=False)
+    """A small picture of what is not taken, as a ``data:`` URL."""
 
     @property
     def readable(self) -> str:
@@ -206,6 +211,7 @@ class History:
             content=content.kind.value,
             edited=edited,
             quote=content.quote,
+            preview=content.preview,
         )
 
     def add_call(
@@ -245,6 +251,15 @@ class History:
             text=text,
         ), True
 
+    def waits(self, contact_id: int, notice: Notice) -> bool:
+        """Whether nothing but own texts that are on their way came after this notice."""
+        for item in reversed(self.page(contact_id, limit=_MAX_WAITING, before=None)):
+            if isinstance(item.details, NoticeDetails) and item.details.notice is notice:
+                return True
+            if item.delivery is not Delivery.SENDING:
+                return False
+        return False
+
     def ends_with(self, contact_id: int, notice: Notice) -> bool:
         """Whether the newest item is this notice."""
         newest = self.page(contact_id, limit=1, before=None)
@@ -261,8 +276,8 @@ class History:
     def edit(self, item_id: int, content: Content, agent_number: int | None = None) -> ChatItem:
         """Give a text other words; an own one is on its way again, under ``agent_number``."""
         self._database.execute(
-            "UPDATE chat_items SET text = ?, content = ?, edited = 1 WHERE id = ? AND kind = ?",
-            (content.text, content.kind.value, item_id, ItemKind.TEXT.value),
+            "UPDATE chat_items SET text = ?, content = ?, preview = ?, edited = 1 WHERE id = ? AND kind = ?",
+            (content.text, content.kind.value, content.preview, item_id, ItemKind.TEXT.value),
         )
         if agent_number is not None:
             self._database.execute(
@@ -274,7 +289,7 @@ class History:
     def mark_deleted(self, item_id: int) -> ChatItem:
         """Take the words out of a text and leave its place."""
         self._database.execute(
-            "UPDATE chat_items SET text = '', quote = '', deleted = 1 WHERE id = ? AND kind = ?",
+            "UPDATE chat_items SET text = '', quote = '', preview = NULL, deleted = 1 WHERE id = ? AND kind = ?",
             (item_id, ItemKind.TEXT.value),
         )
         return self._reload(item_id)
@@ -359,7 +374,12 @@ def _details(row: sqlite3.Row) -> TextDetails | CallDetails | NoticeDetails:
     match ItemKind(row["kind"]):
         case ItemKind.TEXT:
             return TextDetails(
-                row["text"], ContentType(row["content"]), bool(row["edited"]), bool(row["deleted"]), row["quote"]
+                row["text"],
+                ContentType(row["content"]),
+                bool(row["edited"]),
+                bool(row["deleted"]),
+                row["quote"],
+                row["preview"],
             )
         case ItemKind.CALL:
             return CallDetails(CallMedia(row["call_media"]), CallStatus(row["call_status"]), row["call_duration"])

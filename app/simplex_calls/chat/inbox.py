@@ -176,11 +176,13 @@ class Inbox:
                 if phase is SwitchPhase.COMPLETED:
                     self._notice(contact, _MOVED[direction])
                 self._outlets.emit(ContactUpdated(contact))
+            case agent_events.QueueFull():
+                # once, however long it lasts and however often the program is started meanwhile
+                if not self._history.waits(contact.id, Notice.QUEUE_FULL):
+                    self._notice(contact, Notice.QUEUE_FULL)
+                self._outlets.emit(ContactUpdated(contact))
             case (
-                agent_events.RatchetOutOfStep()
-                | agent_events.QuantumResistanceChanged()
-                | agent_events.QueueFull()
-                | agent_events.QueueDrained()
+                agent_events.RatchetOutOfStep() | agent_events.QuantumResistanceChanged() | agent_events.QueueDrained()
             ):
                 # the contact's details tell
                 self._outlets.emit(ContactUpdated(contact))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
+from simplex_calls.chat.pictures import preview_of
 from simplex_calls.crypto import CryptoError, X25519PublicKey
 from simplex_calls.smp.encoding import VersionRange, base64url, from_base64url
 from simplex_calls.smp.errors import DecodeError
@@ -114,6 +115,8 @@ class Content:
     kind: ContentType = ContentType.TEXT
     quote: str = field(default="", repr=False)
     """The beginning of the text that this one answers."""
+    preview: str | None = field(default=None, repr=False)
+    """A small picture of the picture or video, as a ``data:`` URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +434,8 @@ def _content(params: dict[str, Any]) -> Content:
     kind = ContentType(name) if name in _CONTENT_TYPES else ContentType.OTHER
     if kind is ContentType.OTHER and content.get("text") is None:
         return Content("", kind)
-    return Content(_get(content, "text", str), kind)
+    has_preview = kind in (ContentType.IMAGE, ContentType.VIDEO)
+    return Content(_get(content, "text", str), kind, preview=preview_of(content.get("image")) if has_preview else None)
 
 
 _CONTENT_TYPES = {kind.value for kind in ContentType} - {ContentType.OTHER.value}

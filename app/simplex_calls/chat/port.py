@@ -69,6 +69,9 @@ class AgentPort(Protocol):
     def abort_switching_queue(self, connection_id: int) -> None:
         """Let the old queue stay."""
 
+    def can_abort_switching(self, connection_id: int) -> bool:
+        """Whether our old queue can stay."""
+
     def is_switching(self, connection_id: int) -> bool:
         """Whether a queue is being replaced, on either side."""
 
@@ -91,6 +94,9 @@ class AgentPort(Protocol):
 
     def is_quantum_resistant(self, connection_id: int) -> bool:
         """Whether post-quantum encryption is on in both directions."""
+
+    def wants_pq(self, connection_id: int) -> bool:
+        """Whether post-quantum encryption is wanted on our side."""
 
     def set_pq(self, connection_id: int, *, on: bool) -> None:
         """Turn post-quantum encryption on or off."""

@@ -81,4 +81,7 @@ MIGRATIONS = (
     );
     CREATE INDEX chat_requests_asked ON chat_requests (address_id, contact_req_id);
     """,
+    """
+    ALTER TABLE chat_items ADD COLUMN preview TEXT;
+    """,
 )
