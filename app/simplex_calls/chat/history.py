@@ -305,6 +305,15 @@ class History:
             contact_id, agent_number, Delivery.DELIVERED_TO_CONTACT, None, from_=(Delivery.SENDING, Delivery.SENT)
         )
 
+    def gives_receipts(self, contact_id: int) -> bool:
+        """Whether the contact's program confirmed any of the latest entries."""
+        row = self._database.execute(
+            "SELECT 1 FROM (SELECT delivery FROM chat_items WHERE contact_id = ? ORDER BY id DESC LIMIT 100)"
+            " WHERE delivery = ? LIMIT 1",
+            (contact_id, Delivery.DELIVERED_TO_CONTACT.value),
+        ).fetchone()
+        return row is not None
+
     def _settle(
         self,
         contact_id: int,
@@ -320,15 +329,6 @@ class History:
         ).fetchall()
         ids = [row["id"] for row in rows if row["delivery"] in {before.value for before in from_}]
         for item_id in ids:
-    def gives_receipts(self, contact_id: int) -> bool:
-        """Whether the contact's program confirmed any of the latest entries."""
-        row = self._database.execute(
-            "SELECT 1 FROM (SELECT delivery FROM chat_items WHERE contact_id = ? ORDER BY id DESC LIMIT 100)"
-            " WHERE delivery = ? LIMIT 1",
-            (contact_id, Delivery.DELIVERED_TO_CONTACT.value),
-        ).fetchone()
-        return row is not None
-
             self._database.execute(
                 "UPDATE chat_items SET delivery = ?, failure = ? WHERE id = ?",
                 (state.value, failure.value if failure else None, item_id),
