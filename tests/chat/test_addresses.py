@@ -21,7 +21,7 @@ from simplex_calls.chat.requests import MAX_REQUESTS
 from simplex_calls.smp.encoding import VersionRange
 from tests.chat.fake_agent import Person, Wire
 
-IMAGE = "data:image/jpg;base64,/9j/4AAQ"
+IMAGE = "data:image/jpg;base64,/9j/wAALCAABAAEBAREA"
 IDENTITY = bytes(range(16))
 
 
@@ -163,7 +163,7 @@ def test_link_data_as_official_clients_have_them() -> None:
         "profile": {"displayName": "a", "fullName": "b"},
         "business": False,
     }
-    large = Profile("a", image="data:image/png;base64," + "A" * 12_000)
+    large = Profile("a", image=IMAGE + "A" * 12_000)
     assert encode_link_data(large)[:1] == b"X"
     assert decode_link_data(encode_link_data(large)) == large
 

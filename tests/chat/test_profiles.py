@@ -14,12 +14,12 @@ from simplex_calls.chat.history import Notice, NoticeDetails
 from simplex_calls.chat.messages import MAX_IMAGE_LENGTH, MAX_INFO_LENGTH, CallInvitation, CallMedia, is_image
 from tests.chat.conftest import Friends
 
-IMAGE = "data:image/jpg;base64,/9j/4AAQ"
+IMAGE = "data:image/jpg;base64,/9j/wAALCAABAAEBAREA"
 
 
 def picture(length: int) -> str:
     """A picture that does not get smaller."""
-    head = "data:image/jpg;base64,"
+    head = IMAGE
     return head + base64.b64encode(secrets.token_bytes((length - len(head)) // 4 * 3)).decode()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import os
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 from simplex_calls.agent import events as agent_events
 from simplex_calls.agent.details import LinkPreview
-from simplex_calls.agent.errors import AgentError, LargeMessage, RatchetNotReady, UnknownConnection
+from simplex_calls.agent.errors import AgentError, LargeMessage, UnknownConnection
 from simplex_calls.agent.events import AgentEvent
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.security_code import code_digest
@@ -22,13 +21,11 @@ from simplex_calls.chat.addresses import Addresses, is_address
 from simplex_calls.chat.arrivals import Arrivals
 from simplex_calls.chat.batch import compressed, joined
 from simplex_calls.chat.contacts import (
-    MAX_FULL_NAME_LENGTH,
     Contact,
     Contacts,
     ContactStatus,
-    clean_name,
 )
-from simplex_calls.chat.errors import ChatError, ImageError, KeysNeededError, NotConnectedError, TooLargeError
+from simplex_calls.chat.errors import ChatError
 from simplex_calls.chat.events import (
     ChatEvent,
     ContactAdded,
@@ -49,57 +46,30 @@ from simplex_calls.chat.history import (
     TextDetails,
 )
 from simplex_calls.chat.inbox import Inbox, Outlets
-from simplex_calls.chat.link_data import decode_link_data, encode_link_data
+from simplex_calls.chat.link_data import decode_link_data
 from simplex_calls.chat.messages import (
-    MAX_IMAGE_LENGTH,
-    MAX_INFO_LENGTH,
     MAX_MESSAGE_LENGTH,
-    SUPPORTED_VERSIONS,
     CallEnd,
     CallMessage,
-    ChatMessage,
     ContactDeleted,
-    ContactRequest,
     Content,
     DeleteMessage,
-    Event,
-    Info,
-    MessageError,
-    MessageTooLargeError,
     NewMessage,
     Profile,
     UpdateMessage,
-    encode_message,
-    is_image,
-    notifies,
 )
+from simplex_calls.chat.own_profile import OwnProfile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.schema import MIGRATIONS
+from simplex_calls.chat.sending import Sending
 from simplex_calls.chat.sent_calls import SentCalls
 from simplex_calls.crypto import Random
 from simplex_calls.database import Database
 
 logger = logging.getLogger(__name__)
 
-_MESSAGE_ID_LENGTH = 12
-_REQUEST_ID_LENGTH = 16
-COMPRESSION_VERSION = 8
-"""The chat version from which on compressed messages are understood."""
-
 BATCH_VERSION = 9
 """The chat version from which on several texts can come in one body."""
-
-
-def _call_preferences(allowed: bool) -> dict[str, Any] | None:  # noqa: FBT001 - a value
-    """The preferences that say so: calls are welcome where nothing is said."""
-    return None if allowed else {"calls": {"allow": "no"}}
-
-
-def _with_preferences(profile: Profile, *, calls_allowed: bool) -> Profile:
-    """The profile as it is sent: official apps offer their users nothing that we would not show."""
-    refused = ("files", "fullDelete", "reactions", "sessions", "timedMessages", "voice")
-    preferences = {"calls": {"allow": "yes" if calls_allowed else "no"}} | {name: {"allow": "no"} for name in refused}
-    return dataclasses.replace(profile, preferences=preferences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +102,10 @@ class Chat:
         self._database = database
         self._contacts = Contacts(database)
         self._history = History(database)
+        self._sending = Sending(database, self._contacts, lambda: self._agent, random=random)
+        self._own = OwnProfile(
+            database, self._contacts, self._sending, emit=self._emit, changed=self._profile_changed, random=random
+        )
         self._handler = handler
         self._clock = clock
         self._arrivals = Arrivals(clock, elapsed)
@@ -139,7 +113,6 @@ class Chat:
         """Whether new connections are to be encrypted against quantum computers, too."""
         self.sends_receipts = True
         """Whether contacts are told that their texts and calls were received."""
-        self._random = random
         self._tasks: set[asyncio.Task[None]] = set()
         # what is on its way: a call does not outlive the process, so neither does this
         self._sent_calls = SentCalls(database, self._emit)
@@ -153,7 +126,7 @@ class Chat:
                 call_message_reached=self._sent_calls.reached,
                 allow=self._allow,
                 confirm=self._confirm,
-                end_call=lambda contact, call_id: self._try_send(contact, CallEnd(call_id)),
+                end_call=lambda contact, call_id: self._sending.try_send(contact, CallEnd(call_id)),
                 close_later=lambda contact: database.after_commit(lambda: self._spawn(self._close(contact))),
                 now=self._now,
                 waited=lambda connection_id, taken_at: self._arrivals.arrived(connection_id, taken_at.timestamp()),
@@ -184,56 +157,21 @@ class Chat:
     @property
     def profile(self) -> Profile | None:
         """The local profile; none before :meth:`set_profile` was called the first time."""
-        row = self._database.execute("SELECT * FROM profile").fetchone()
-        if row is None:
-            return None
-        return Profile(row["display_name"], row["full_name"], _call_preferences(row["calls_allowed"]), row["image"])
+        return self._own.stored
 
     def set_profile(
         self, display_name: str, full_name: str = "", image: str | None = None, *, calls_allowed: bool = True
     ) -> Profile:
         """Choose or change the local profile; all connected contacts are told."""
-        if image is not None and (not is_image(image) or len(image) > MAX_IMAGE_LENGTH):
-            raise ImageError("a profile's picture must be a small JPEG or PNG as a data: URL")
-        full_name = clean_name(full_name, MAX_FULL_NAME_LENGTH)
-        profile = Profile(clean_name(display_name), full_name, _call_preferences(calls_allowed), image)
-        if not profile.display_name:
-            raise ChatError("a profile needs a name with at least one visible character")
-        with self._database.transaction():
-            before, contacts = self.profile, {contact.id: contact for contact in self._contacts.all()}
-            if profile == before:
-                return profile
-            self._database.execute(
-                "INSERT OR REPLACE INTO profile (id, display_name, full_name, image, calls_allowed)"
-                " VALUES (1, ?, ?, ?, ?)",
-                (profile.display_name, profile.full_name, image, calls_allowed),
-            )
-            for contact in self._contacts.all():
-                if contact != contacts.get(contact.id):
-                    self._emit(ContactUpdated(contact))
-                if contact.is_connected:
-                    self._try_send(contact, Info(self._profile_for(contact, profile)))
-            if before is not None and self._agent.addresses():
-                self._database.after_commit(lambda: self._spawn(self.addresses.show(self._link_data())))
-        return profile
-
-    @staticmethod
-    def _profile_for(contact: Contact, profile: Profile) -> Profile:
-        """What a contact is told of the profile: with what is meant for them."""
-        own = contact.own_calls_allowed
-        return _with_preferences(profile, calls_allowed=profile.calls_allowed if own is None else own)
+        return self._own.change(display_name, full_name, image, calls_allowed=calls_allowed)
 
     def set_calls_allowed(self, contact_id: int, allowed: bool | None) -> Contact:  # noqa: FBT001 - a value
         """Welcome a contact's calls, or not; ``None``: as in the profile. They are told."""
-        with self._database.transaction():
-            before = self.contact(contact_id)
-            contact = self._contacts.set_own_calls_allowed(before, allowed)
-            profile = self.profile
-            if contact != before:
-                self._emit(ContactUpdated(contact))
-            if contact.is_connected and profile is not None:
-                self._try_send(contact, Info(self._profile_for(contact, profile)))
-        return contact
+        return self._own.set_calls_allowed(contact_id, allowed)
+
+    def _profile_changed(self) -> None:
+        if self._agent.addresses():
+            self._database.after_commit(lambda: self._spawn(self.addresses.show(self._own.link_data())))
 
     def set_verified_code(self, contact_id: int, code: str | None) -> Contact:
         """Keep the security code that the user has compared with the contact's."""
@@ -242,33 +180,11 @@ class Chat:
             self._emit(ContactUpdated(contact))
         return contact
 
-    def _own_info(self) -> bytes:
-        profile = self.profile
-        if profile is None:
-            raise ChatError("choose a name for your profile first")
-        info = Info(_with_preferences(profile, calls_allowed=profile.calls_allowed))
-        return encode_message(ChatMessage(info, versions=SUPPORTED_VERSIONS), MAX_INFO_LENGTH)
-
-    def _own_request(self) -> bytes:
-        profile = self.profile
-        if profile is None:
-            raise ChatError("choose a name for your profile first")
-        profile = _with_preferences(profile, calls_allowed=profile.calls_allowed)
-        asked = ContactRequest(profile, self._random(_REQUEST_ID_LENGTH))
-        return encode_message(ChatMessage(asked, versions=SUPPORTED_VERSIONS), MAX_INFO_LENGTH)
-
-    def _link_data(self) -> bytes:
-        """What our links show of us."""
-        profile = self.profile
-        if profile is None:
-            raise ChatError("choose a name for your profile first")
-        return encode_link_data(_with_preferences(profile, calls_allowed=profile.calls_allowed))
-
     def _allow(self, contact: Contact) -> None:
         """Accept who used our link, and tell who we are."""
         if contact.connection_id is None:
             return
-        info = self._own_info()
+        info = self._own.info()
         try:
             self._agent.allow_connection(contact.connection_id, info)
         except LargeMessage:
@@ -279,7 +195,7 @@ class Chat:
     async def create_invitation(self) -> Invitation:
         """Make a link for one person, and a pending contact for them."""
         connection_id, link = await self._agent.create_connection(
-            created=self._adder(ContactStatus.PENDING), user_data=self._link_data(), pq=self.wants_pq
+            created=self._adder(ContactStatus.PENDING), user_data=self._own.link_data(), pq=self.wants_pq
         )
         with self._database.transaction():
             contact = self._made(connection_id)
@@ -306,7 +222,7 @@ class Chat:
     async def connect(self, link: str) -> Contact:
         """Use somebody's link; their name comes with :class:`ContactUpdated`."""
         link, created = link.strip(), self._adder(ContactStatus.CONNECTING)
-        info = self._own_request() if is_address(link) else self._own_info()
+        info = self._own.request() if is_address(link) else self._own.info()
         try:
             connection_id = await self._agent.join_connection(link, info, created=created, pq=self.wants_pq)
         except LargeMessage:
@@ -334,16 +250,13 @@ class Chat:
 
     def contact(self, contact_id: int) -> Contact:
         """One contact; raises :class:`ChatError` when there is none."""
-        contact = self._contacts.get(contact_id)
-        if contact is None:
-            raise ChatError(f"contact {contact_id} does not exist: it was removed or never made")
-        return contact
+        return self._sending.contact(contact_id)
 
     async def delete_contact(self, contact_id: int, *, tell: bool = True) -> None:
         """Remove a contact with its whole history and connection; the other side is told if it is to be and can."""
         contact = self.contact(contact_id)
         with self._database.transaction():
-            farewell = self._try_send(contact, ContactDeleted()) if tell and contact.is_connected else None
+            farewell = self._sending.try_send(contact, ContactDeleted()) if tell and contact.is_connected else None
             self._inbox.forget(contact.id)
             self._history.clear(contact.id)
             self._contacts.hide(contact, farewell)
@@ -369,21 +282,21 @@ class Chat:
 
     async def create_address(self) -> ConnectionLink:
         """Make our address, by which anybody can ask to connect; the one that there is, if there is."""
-        return await self.addresses.create(self._link_data())
+        return await self.addresses.create(self._own.link_data())
 
     async def accept_request(self, request_id: int) -> Contact:
         """Connect with who asked through our address."""
-        return self._made(await self.addresses.accept(request_id, self._own_info(), pq=self.wants_pq))
+        return self._made(await self.addresses.accept(request_id, self._own.info(), pq=self.wants_pq))
 
     # Texts and history
 
     def send_text(self, contact_id: int, text: str) -> ChatItem:
         """Store a text and send it; its delivery comes with :class:`ItemUpdated`."""
         self._check_text(text)
-        contact = self._connected(contact_id)
-        message_id = self._random(_MESSAGE_ID_LENGTH)
+        contact = self._sending.connected(contact_id)
+        message_id = self._sending.new_message_id()
         with self._database.transaction():
-            number = self._send(contact, NewMessage(Content(text)), message_id)
+            number = self._sending.send(contact, NewMessage(Content(text)), message_id)
             item = self._history.add_sent(contact.id, text, message_id, number, self._now())
             self._emit(ItemAdded(item))
         return item
@@ -392,7 +305,7 @@ class Chat:
         """Store several texts and send them, in as few messages as the contact's program takes."""
         for text in texts:
             self._check_text(text)
-        contact = self._connected(contact_id)
+        contact = self._sending.connected(contact_id)
         if contact.chat_version < BATCH_VERSION:
             with self._database.transaction():
                 return [self.send_text(contact_id, text) for text in texts]
@@ -404,8 +317,8 @@ class Chat:
         groups: list[list[tuple[str, bytes, bytes]]] = []
         room = 0
         for text in texts:
-            message_id = self._random(_MESSAGE_ID_LENGTH)
-            body = self._encode(NewMessage(Content(text)), message_id)
+            message_id = self._sending.new_message_id()
+            body = self._sending.encode(NewMessage(Content(text)), message_id)
             if not groups or len(body) + 1 > room:
                 groups.append([])
                 room = MAX_MESSAGE_LENGTH - 1
@@ -414,7 +327,7 @@ class Chat:
         return groups
 
     def _send_group(self, contact: Contact, group: Sequence[tuple[str, bytes, bytes]]) -> list[ChatItem]:
-        number = self._send_encoded(contact, joined([body for _, _, body in group]), notify=True)
+        number = self._sending.send_encoded(contact, joined([body for _, _, body in group]), notify=True)
         items = [self._history.add_sent(contact.id, text, id_, number, self._now()) for text, id_, _ in group]
         for item in items:
             self._emit(ItemAdded(item))
@@ -428,9 +341,9 @@ class Chat:
             raise ChatError("only your own texts can be edited")
         if isinstance(item.details, TextDetails) and item.details.deleted:
             raise ChatError("a deleted text cannot be edited")
-        contact = self._connected(item.contact_id)
+        contact = self._sending.connected(item.contact_id)
         with self._database.transaction():
-            number = self._send(contact, UpdateMessage(item.message_id, Content(text)))
+            number = self._sending.send(contact, UpdateMessage(item.message_id, Content(text)))
             item = self._history.edit(item_id, Content(text), number)
             self._emit(ItemUpdated(item))
         return item
@@ -442,7 +355,7 @@ class Chat:
             if for_everyone:
                 if item.direction is not Direction.SENT or item.message_id is None:
                     raise ChatError("only your own texts can be deleted for everyone")
-                self._send(self._connected(item.contact_id), DeleteMessage(item.message_id))
+                self._sending.send(self._sending.connected(item.contact_id), DeleteMessage(item.message_id))
             self._history.remove(item_id)
             self._database.erase(soon=False)
             self._emit(ItemRemoved(item.contact_id, item_id))
@@ -489,8 +402,8 @@ class Chat:
         Raises :class:`TooLargeError` for descriptions that do not fit, :class:`NotConnectedError`. Who catches these
         and goes on with the same transaction, calls this in a ``savepoint()``.
         """
-        contact = self._connected(contact_id)
-        number = self._send(contact, message, self._random(_MESSAGE_ID_LENGTH))
+        contact = self._sending.connected(contact_id)
+        number = self._sending.send(contact, message, self._sending.new_message_id())
         self._sent_calls.sent(contact.id, number, message)
 
     def gives_receipts(self, contact_id: int) -> bool:
@@ -499,7 +412,7 @@ class Chat:
 
     def call_binding(self, contact_id: int) -> bytes | None:
         """The 32 bytes behind the connection's security code: what a call's code is bound to."""
-        contact = self._connected(contact_id)
+        contact = self._sending.connected(contact_id)
         assert contact.connection_id is not None  # noqa: S101 - a connected contact has one
         try:
             code = self._agent.security_code(contact.connection_id)
@@ -533,56 +446,7 @@ class Chat:
             self._emit(ItemUpdated(item))
         return item
 
-    # Sending
-
-    def _connected(self, contact_id: int) -> Contact:
-        contact = self.contact(contact_id)
-        if not contact.is_connected:
-            raise NotConnectedError(f"contact {contact_id} is {contact.status.value}: nothing can be sent")
-        return contact
-
-    def _send(self, contact: Contact, event: Event, message_id: bytes | None = None) -> int:
-        body = self._encode(event, message_id or self._random(_MESSAGE_ID_LENGTH))
-        return self._send_encoded(contact, body, notify=notifies(event))
-
-    @staticmethod
-    def _encode(event: Event, message_id: bytes) -> bytes:
-        try:
-            return encode_message(ChatMessage(event, message_id, SUPPORTED_VERSIONS))
-        except MessageTooLargeError as error:
-            raise TooLargeError(f"this cannot be sent: {error}") from None
-        except MessageError as error:
-            raise ChatError(f"this cannot be sent: {error}") from None
-
-    def _send_encoded(self, contact: Contact, body: bytes, *, notify: bool) -> int:
-        if contact.connection_id is None:
-            raise NotConnectedError(f"contact {contact.id} has no connection: nothing can be sent")
-        try:
-            return self._send_body(contact, contact.connection_id, body, notify=notify)
-        except LargeMessage as error:
-            raise TooLargeError(f"this cannot be sent: {error}") from None
-        except RatchetNotReady as error:
-            raise KeysNeededError(f"nothing can be sent to contact {contact.id}: {error}") from None
-        except AgentError as error:
-            raise NotConnectedError(f"nothing can be sent to contact {contact.id}: {error}") from None
-
-    def _send_body(self, contact: Contact, connection_id: int, body: bytes, *, notify: bool) -> int:
-        try:
-            return self._agent.send(connection_id, body, notify=notify)
-        except LargeMessage:
-            # where post-quantum keys take their room, less is left than a message may have
-            if contact.chat_version < COMPRESSION_VERSION:
-                raise
-            return self._agent.send(connection_id, compressed(body), notify=notify)
-
-    def _try_send(self, contact: Contact, event: Event) -> int | None:
-        """Send, or not: the transaction goes on."""
-        try:
-            with self._database.savepoint():
-                return self._send(contact, event)
-        except ChatError as error:
-            logger.info("%s is not sent to contact %d: %s", type(event).__name__, contact.id, type(error).__name__)
-            return None
+    # Inside
 
     def _emit(self, event: ChatEvent) -> None:
         self._database.after_commit(lambda: self._tell(event))
