@@ -57,7 +57,7 @@ async def test_quantum_resistance_is_switched(alice: Client, bob: Client) -> Non
 
 
 async def test_the_picture_of_the_profile(alice: Client, bob: Client, agents: Agents) -> None:
-    image = "data:image/jpg;base64,/9j/4AAQ"
+    image = "data:image/jpg;base64,/9j/wAALCAABAAEBAREA"
     profile = await ask(alice, "set_profile", displayName="Alice", image=image, callsAllowed=False)
     assert (profile["image"], profile["callsAllowed"]) == (image, False)
     agents.wire.run()

@@ -127,7 +127,7 @@ async def test_the_address_shows_the_profile(wire: Wire, alice: Person, bob: Per
     assert profile.display_name == "alice"
     alice.chat.set_profile("Alicia", calls_allowed=False)
     await alice.chat.stop()  # waits for what it has begun
-    await alice.chat.addresses.show(alice.chat._link_data())
+    await alice.chat.addresses.show(alice.chat._own.link_data())
     _, profile, _ = await bob.chat.look_up_link(link)
     assert profile is not None
     assert (profile.display_name, profile.calls_allowed) == ("Alicia", False)

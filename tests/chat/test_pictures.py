@@ -48,6 +48,7 @@ def test_small_pictures_are_shown_by_what_they_are() -> None:
         "data:image/png;base64,AAA",
         url(jpeg(9, 9)) + "\n",
         url(jpeg(4097, 9)),
+        url(jpeg(2000, 2000)),
         url(jpeg(0, 9)),
         url(png(60_000, 60_000), "png"),
         url(png(9, 9)[:20], "png"),

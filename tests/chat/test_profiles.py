@@ -41,8 +41,8 @@ async def test_the_largest_picture_fits_beside_post_quantum_keys(friends: Friend
     friends.alice.agent.limit = 13_380
     image = picture(MAX_IMAGE_LENGTH)
     friends.alice.chat.set_profile("A" * 50, "B" * 100, image)
-    assert len(friends.alice.chat._own_info()) <= MAX_INFO_LENGTH
-    assert len(compressed(friends.alice.chat._own_info())) <= 10_706
+    assert len(friends.alice.chat._own.info()) <= MAX_INFO_LENGTH
+    assert len(compressed(friends.alice.chat._own.info())) <= 10_706
     friends.wire.run()
     assert friends.bob.chat.contact(friends.alice_id).image == image
 

@@ -82,12 +82,11 @@ class ContentType(Enum):
 
 MAX_IMAGE_LENGTH = 12_500
 """Most characters of a profile's picture: official apps make theirs no larger."""
-_IMAGE = re.compile(r"data:image/(?:jpg|jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
 
 
 def is_image(value: object) -> TypeGuard[str]:
     """Whether a value can be shown as a profile's picture; others are passed over, the profile is not."""
-    return isinstance(value, str) and len(value) <= MAX_MESSAGE_LENGTH and _IMAGE.fullmatch(value) is not None
+    return preview_of(value) is not None
 
 
 @dataclass(frozen=True, slots=True)

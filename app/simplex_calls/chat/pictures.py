@@ -1,4 +1,4 @@
-"""Previews of pictures that come with a message: checked before anything shows them. Pure.
+"""Pictures of people, and previews that come with messages: checked before anything shows them. Pure.
 
 Official apps send ``image`` and ``video`` contents with a small picture as a ``data:`` URL (simplex-chat,
 ``docs/protocol/simplex-chat.md``, "Message content"); theirs have at most 14,000 characters.
@@ -14,7 +14,8 @@ MAX_LENGTH = 15_602
 """Most characters of a preview: no message of before compression could hold more."""
 
 MAX_SIDE = 4096
-"""Most pixels of a side: a few bytes may claim a picture that fills the memory."""
+MAX_PIXELS = 1 << 20
+"""Most pixels of a side, and of a picture: a few bytes may claim one that fills the memory."""
 
 _URL = re.compile(r"data:image/(?:jpg|jpeg|png);base64,([A-Za-z0-9+/]+={0,2})")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -37,7 +38,7 @@ def preview_of(value: object) -> str | None:
         kind, size = "png", _png_size(data)
     else:
         kind, size = "jpeg", _jpeg_size(data)
-    if size is None or not all(1 <= side <= MAX_SIDE for side in size):
+    if size is None or not all(1 <= side <= MAX_SIDE for side in size) or size[0] * size[1] > MAX_PIXELS:
         return None
     return f"data:image/{kind};base64,{match[1]}"
 
