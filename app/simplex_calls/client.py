@@ -51,7 +51,8 @@ from simplex_calls.chat.history import (
 from simplex_calls.chat.messages import CallInvitation, CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.requests import Request
-from simplex_calls.client_errors import ClientError, user_errors
+from simplex_calls.client_calling import CallSettings, store_calling, stored_calling
+from simplex_calls.client_errors import ClientError, storage_error, user_errors
 from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
 from simplex_calls.database import PLAIN, Database, DatabaseKey, Plain
@@ -72,6 +73,8 @@ __all__ = [
     "CallPhase",
     "CallState",
     "CallProgress",
+    "CallSettings",
+    "CallState",
     "CallStatus",
     "CallView",
     "ChatItem",
@@ -286,6 +289,18 @@ class Client:
     def profile(self) -> Profile | None:
         """What contacts see of the user; ``None`` until there is a name."""
         with user_errors():
+    @property
+    def storage_problem(self) -> str:
+        """What keeps the profile's file from being read or written, for the user; empty if nothing is known to.
+
+        Damage at its beginning is found at the start; what is met later, :class:`StorageFailed` tells.
+        """
+        fault = self._opened().fault
+        return "" if fault is None else str(storage_error(fault))
+
+    def _storage_failed(self, fault: StorageFault) -> None:
+        self._emit(StorageFailed(fault, str(storage_error(fault))))
+
             return self._chat.profile
 
     def set_profile(
@@ -381,6 +396,19 @@ class Client:
 
     def server_status(self) -> list[ServerStatus]:
         """The servers that contacts are on, as far as they were heard of since the start."""
+    @property
+    def call_settings(self) -> CallSettings:
+        """How calls ring."""
+        database = self._opened()
+        with user_errors():
+            return stored_calling(database)
+
+    def set_call_settings(self, settings: CallSettings) -> None:
+        """Change how calls ring, from the next one on."""
+        database = self._opened()
+        with user_errors():
+            store_calling(database, settings)
+
         return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
 
     # contacts
@@ -627,10 +655,13 @@ class Client:
         with user_errors():
             return self._manager.start_call(contact.id, media)
 
-    async def accept(self, call_id: str) -> CallView:
-        """Take a call that rings; an active one ends. :class:`PageWanted` follows: attach a page."""
+    async def accept(self, call_id: str, *, audio_only: bool = False) -> CallView:
+        """Take a call that rings; an active one ends. :class:`PageWanted` follows: attach a page.
+
+        ``audio_only``: our camera stays off, also in a video call; the user can turn it on later.
+        """
         with user_errors():
-            return self._manager.accept(call_id)
+            return self._manager.accept(call_id, audio_only=audio_only)
 
     async def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""

@@ -11,11 +11,11 @@ from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
 from simplex_calls.chat.messages import Profile
 from simplex_calls.chat.requests import Request
-from simplex_calls.client import Client
+from simplex_calls.client import CallDirection, CallMedia, CallPhase, CallSettings, CallView, Client
 from simplex_calls.desktop.homes import SingleHome
 from simplex_calls.desktop.notifications import Notifications, Ring
 from simplex_calls.desktop.program import Program, follow
-from simplex_calls.events import ContactRequestAdded, ContactRequestRemoved
+from simplex_calls.events import CallChanged, ContactRequestAdded, ContactRequestRemoved
 from tests.bridge.people import FakeShell
 
 DORA = Request(7, "Dora", Profile("Dora"), datetime(2026, 11, 22, tzinfo=UTC))
@@ -70,6 +70,32 @@ async def test_who_asks_to_connect_is_told_and_answered(
             assert await answers.get() == ("reject", 7)
             alice._emit(ContactRequestRemoved(7))
             assert await notifications.withdrawn.get() == ring.call_id
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_whoever_is_not_to_be_disturbed_gets_no_notification_of_calls(alice: Client, bridge: Bridge) -> None:
+    notifications = FakeNotifications()
+    task = asyncio.create_task(program_of(alice, bridge, notifications).run())
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+
+    def rings(call_id: str) -> CallChanged:
+        incoming = CallDirection.INCOMING
+        return CallChanged(
+            CallView(call_id, 1, "Bob", CallMedia.AUDIO, incoming, CallPhase.RINGING, False, None, moment)
+        )
+
+    try:
+        async with asyncio.timeout(10):
+            alice.set_call_settings(CallSettings(do_not_disturb=True))
+            alice._emit(rings("quiet"))
+            # events are taken in order
+            alice._emit(ContactRequestAdded(DORA))
+            assert (await notifications.rings.get()).title == "Dora"
+            alice.set_call_settings(CallSettings())
+            alice._emit(rings("loud"))
+            assert (await notifications.rings.get()).call_id == "loud"
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from simplex_calls.bridge.params import Method, Params, RequestError
 from simplex_calls.bridge.shell import Shell
-from simplex_calls.bridge.values import Json, call_json
+from simplex_calls.bridge.values import Json, call_json, call_settings_json
 from simplex_calls.client import Client
 
 
@@ -25,6 +28,8 @@ class CallMethods:
             "hang_up": self._hang_up,
             "show_call": self._show_call,
             "paste_call": self._paste_call,
+            "call_settings": self._call_settings,
+            "set_call_settings": self._set_call_settings,
         }
 
     async def _confirm_ip_exposure(self, _: Params) -> None:
@@ -36,7 +41,8 @@ class CallMethods:
 
     async def _accept(self, params: Params) -> Json:
         self._check_ip_exposure()
-        return call_json(await self._client.accept(params.text("callId")))
+        audio_only = params.optional_flag("audioOnly") or False
+        return call_json(await self._client.accept(params.text("callId"), audio_only=audio_only))
 
     def _check_ip_exposure(self) -> None:
         if not self._client.is_ip_exposure_confirmed:
@@ -55,3 +61,21 @@ class CallMethods:
         if any(call.is_active for call in self._client.calls()):
             raise RequestError("bridge.error.call-active")
         await self._shell.paste_call()
+
+    async def _call_settings(self, _: Params) -> Json:
+        return call_settings_json(self._client.call_settings)
+
+    async def _set_call_settings(self, params: Params) -> Json:
+        changes: dict[str, Any] = {}
+        if params.has("ringVolume"):
+            changes["ring_volume"] = params.number("ringVolume")
+        if params.has("isSilent"):
+            changes["is_silent"] = params.flag("isSilent")
+        if params.has("doNotDisturb"):
+            changes["do_not_disturb"] = params.flag("doNotDisturb")
+        try:
+            settings = dataclasses.replace(self._client.call_settings, **changes)
+        except ValueError:
+            raise RequestError("bridge.error.request") from None
+        self._client.set_call_settings(settings)
+        return call_settings_json(settings)

@@ -32,11 +32,13 @@ method                       params                                            r
 ``edit_text``                ``itemId, text``                                  *item*
 ``delete_item``              ``itemId, forEveryone?``                          ``null``
 ``start_call``               ``contactId, media`` (``audio``, ``video``)       *call*
-``accept``                   ``callId``                                        *call*
+``accept``                   ``callId, audioOnly?``                            *call*
 ``reject``                   ``callId``                                        *call*
 ``hang_up``                  ``callId``                                        *call*
 ``show_call``                ``callId``                                        ``null``: its page comes to the front
 ``paste_call``                                                                 ``null``: a page for it opens
+``call_settings``                                                              *call settings*
+``set_call_settings``        any of *call settings*                            *call settings*
 ``servers``                                                                    *servers*
 ``set_servers``              ``servers``: list of ``{uri, isOn}``              *servers*
 ``test_server`` →            ``uri``                                           *verdict*
@@ -71,7 +73,8 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
 
 *state*
     ``profile?, contacts, requests, hasServers`` (new contacts can be made), ``calls, servers, isIpExposureConfirmed,
-    mode`` (``window``: calls open in windows of their own; ``browser``: the page opens them, see ``page_wanted``)
+    storageProblem`` (what keeps the profile from being stored, for the user; empty if nothing does),
+    ``mode`` (``window``: calls open in windows of their own; ``browser``: the page opens them, see ``page_wanted``)
 *profile*
     ``displayName, fullName, image?`` (a ``data:`` URL), ``callsAllowed``
 *contact*
@@ -97,6 +100,8 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     connecting, connected, ended``), ``progress`` (of our invitation: ``none, sent, ringing``), ``isActive, hasPage,
     encrypted?, startedAt, connectedAt?, endedAt?, endReason?, failure?, itemId?, duration?`` (seconds);
     ``client.state.<state>``, ``client.end.<endReason>`` and ``client.failure.<failure>`` are texts of the catalogue
+*call settings*
+    ``ringVolume`` (percent), ``isSilent`` (no sound), ``doNotDisturb`` (neither sound nor notification)
 *server* (of a *state*)
     ``server`` (host name), ``isConnected``
 *invitation*

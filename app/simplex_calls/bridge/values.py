@@ -11,7 +11,16 @@ import segno
 from simplex_calls.chat.contacts import MAX_FULL_NAME_LENGTH, clean_name
 from simplex_calls.chat.history import CallDetails, TextDetails
 from simplex_calls.chat.requests import Request
-from simplex_calls.client import CallView, ChatItem, ConnectionLink, Contact, ContactDetails, LinkPreview, Profile
+from simplex_calls.client import (
+    CallSettings,
+    CallView,
+    ChatItem,
+    ConnectionLink,
+    Contact,
+    ContactDetails,
+    LinkPreview,
+    Profile,
+)
 
 Json = dict[str, Any]
 
@@ -138,6 +147,15 @@ def request_json(request: Request) -> Json:
         "fullName": request.profile.full_name,
         "image": request.profile.image,
         "createdAt": _moment(request.created_at),
+    }
+
+
+def call_settings_json(settings: CallSettings) -> Json:
+    """How calls ring."""
+    return {
+        "ringVolume": settings.ring_volume,
+        "isSilent": settings.is_silent,
+        "doNotDisturb": settings.do_not_disturb,
     }
 
 

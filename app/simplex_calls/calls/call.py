@@ -83,7 +83,7 @@ class Call:
     """``callId`` of the messages."""
     outgoing: bool
     media: CallMedia
-    """What our page starts with."""
+    """What was called with; our page starts with it, too, unless ``camera_off``."""
     state: CallState
     started_at: float
     clock_at: float
@@ -106,6 +106,8 @@ class Call:
     """Our candidates that the other side cannot take yet."""
     held_extra: tuple[str, ...] = field(default=(), repr=False)
     """Their candidates that our page cannot take yet."""
+    camera_off: bool = False
+    """The user took the call with audio only."""
     progress: CallProgress = CallProgress.NONE
     connected_at: float | None = None
     ended_at: float | None = None

@@ -196,9 +196,9 @@ class CallManager:
         self._change(dial)
         return self.call(call_ids[0])
 
-    def accept(self, call_id: str) -> CallView:
-        """Take a call that rings; ends the active one."""
-        self._change(lambda board: board.accept(call_id, self._clock()))
+    def accept(self, call_id: str, *, audio_only: bool = False) -> CallView:
+        """Take a call that rings; ends the active one. ``audio_only``: with our camera off."""
+        self._change(lambda board: board.accept(call_id, self._clock(), audio_only=audio_only))
         return self.call(call_id)
 
     def reject(self, call_id: str) -> CallView:

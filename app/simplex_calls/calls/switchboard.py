@@ -113,14 +113,17 @@ class Switchboard:
         turn.apply(call, CallEvent.DIAL)
         return _step(turn), call.id
 
-    def accept(self, call_id: str, now: float) -> Step:
-        """Take a call that rings; ends the active one. Raises :class:`CallMissingError`, :class:`CallStateError`."""
+    def accept(self, call_id: str, now: float, *, audio_only: bool = False) -> Step:
+        """Take a call that rings; ends the active one. ``audio_only``: our page starts without the camera.
+
+        Raises :class:`CallMissingError`, :class:`CallStateError`.
+        """
         if not self.get(call_id).is_ringing:
             raise CallStateError("the call does not ring")
         turn = Turn(self.calls, self.past, now)
         if (active := self.active) is not None:
             turn.apply(active, CallEvent.HANG_UP)
-        turn.apply(turn.calls[call_id], CallEvent.ACCEPT)
+        turn.apply(turn.calls[call_id], CallEvent.ACCEPT, camera_off=audio_only)
         return _step(turn)
 
     def end(self, call_id: str, event: CallEvent, now: float, failure: CallFailure | None = None) -> Step:

@@ -30,6 +30,7 @@ from simplex_calls.chat.messages import (
     CallEnd,
     CallExtra,
     CallInvitation,
+    CallMedia,
     CallMessage,
     CallOffer,
     RtcSession,
@@ -166,7 +167,8 @@ class Turn:
             case Action.ASK_CAPABILITIES:
                 self._command(call, type="capabilities", media=call.media.value)
             case Action.PAGE_START:
-                self._command(call, needs_servers=True, type="start", media=call.media.value, **_agreed(call))
+                media = CallMedia.AUDIO if call.camera_off else call.media
+                self._command(call, needs_servers=True, type="start", media=media.value, **_agreed(call))
             case Action.PAGE_TAKE_OFFER if call.offer is not None:
                 self._command(
                     call,

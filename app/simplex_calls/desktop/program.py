@@ -81,6 +81,8 @@ class Program:
         if call.state is not CallPhase.RINGING:
             notifications.withdraw(call.id)
             return
+        if self._client.call_settings.do_not_disturb:
+            return
         notifications.ring(
             Ring(
                 call.id,

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simplex_calls.bridge.methods import ChatMethods
+from simplex_calls.client import PLAIN, CallMedia, CallSettings, Client
+from tests.bridge.people import FakeShell
+from tests.calls.pages import ScriptedPage
+from tests.linked import SERVER, Agents
+
+
+async def ring(alice: Client, agents: Agents, media: str) -> asyncio.Task[None]:
+    call = await alice.start_call(alice.contacts()[0].id, media)
+    task = asyncio.create_task(alice.attach_page(call.id, ScriptedPage()))
+    while not agents.wire.moving:
+        await asyncio.sleep(0)
+    agents.wire.run()
+    return task
+
+
+@pytest.mark.parametrize(("audio_only", "media"), [(True, "audio"), (False, "video")])
+async def test_a_video_call_taken_with_audio_only(
+    alice: Client, bob: Client, agents: Agents, *, audio_only: bool, media: str
+) -> None:
+    task = await ring(alice, agents, "video")
+    call = await bob.accept(bob.calls()[0].id, audio_only=audio_only)
+    # it stays a video call: the camera may be turned on, and the other's is shown
+    assert call.media is CallMedia.VIDEO
+    page = ScriptedPage()
+    attached = asyncio.create_task(bob.attach_page(call.id, page))
+    while not any(command["type"] == "start" for command in page.commands):
+        await asyncio.sleep(0)
+    (start,) = [command for command in page.commands if command["type"] == "start"]
+    assert start["media"] == media
+    await bob.hang_up(call.id)
+    agents.wire.run()
+    await asyncio.gather(task, attached)
+
+
+async def test_how_calls_ring_is_stored(tmp_path: Path, agents: Agents) -> None:
+    async with Client(tmp_path / "a", "A", [SERVER], key=PLAIN) as client:
+        assert client.call_settings == CallSettings()
+        client.set_call_settings(CallSettings(ring_volume=30, is_silent=True, do_not_disturb=True))
+    async with Client(tmp_path / "a", "A", [SERVER], key=PLAIN) as client:
+        assert client.call_settings == CallSettings(ring_volume=30, is_silent=True, do_not_disturb=True)
+    with pytest.raises(ValueError, match="volume"):
+        CallSettings(ring_volume=101)
+
+
+async def test_pages_change_how_calls_ring(alice: Client) -> None:
+    methods = ChatMethods(alice, FakeShell(), None)
+
+    async def ask(method: str, **params: Any) -> Any:
+        answer = await methods.answer({"id": 1, "method": method, "params": params})
+        assert answer is not None
+        return answer.get("result") or answer["error"]["code"]
+
+    assert await ask("call_settings") == {"ringVolume": 80, "isSilent": False, "doNotDisturb": False}
+    assert await ask("set_call_settings", ringVolume=0, doNotDisturb=True) == {
+        "ringVolume": 0,
+        "isSilent": False,
+        "doNotDisturb": True,
+    }
+    assert alice.call_settings == CallSettings(ring_volume=0, do_not_disturb=True)
+    assert await ask("set_call_settings", ringVolume=101) == "bridge.error.request"
+    assert await ask("set_call_settings", isSilent="yes") == "bridge.error.request"
+    assert alice.call_settings.ring_volume == 0
