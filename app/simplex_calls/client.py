@@ -52,7 +52,7 @@ from simplex_calls.chat.messages import CallInvitation, CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.requests import Request
 from simplex_calls.client_calling import CallSettings, store_calling, stored_calling
-from simplex_calls.client_errors import ClientError, storage_error, user_errors
+from simplex_calls.client_errors import ClientError, user_errors
 from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
 from simplex_calls.database import PLAIN, Database, DatabaseKey, Plain
@@ -71,7 +71,6 @@ __all__ = [
     "CallMedia",
     "CallPermission",
     "CallPhase",
-    "CallState",
     "CallProgress",
     "CallSettings",
     "CallState",
@@ -289,18 +288,6 @@ class Client:
     def profile(self) -> Profile | None:
         """What contacts see of the user; ``None`` until there is a name."""
         with user_errors():
-    @property
-    def storage_problem(self) -> str:
-        """What keeps the profile's file from being read or written, for the user; empty if nothing is known to.
-
-        Damage at its beginning is found at the start; what is met later, :class:`StorageFailed` tells.
-        """
-        fault = self._opened().fault
-        return "" if fault is None else str(storage_error(fault))
-
-    def _storage_failed(self, fault: StorageFault) -> None:
-        self._emit(StorageFailed(fault, str(storage_error(fault))))
-
             return self._chat.profile
 
     def set_profile(
@@ -396,6 +383,8 @@ class Client:
 
     def server_status(self) -> list[ServerStatus]:
         """The servers that contacts are on, as far as they were heard of since the start."""
+        return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
+
     @property
     def call_settings(self) -> CallSettings:
         """How calls ring."""
@@ -408,8 +397,6 @@ class Client:
         database = self._opened()
         with user_errors():
             store_calling(database, settings)
-
-        return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
 
     # contacts
 
