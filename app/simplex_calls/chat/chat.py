@@ -19,7 +19,7 @@ from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.security_code import code_digest
 from simplex_calls.chat.addresses import Addresses, is_address
 from simplex_calls.chat.arrivals import Arrivals
-from simplex_calls.chat.batch import compressed, joined
+from simplex_calls.chat.batch import compressed
 from simplex_calls.chat.contacts import (
     Contact,
     Contacts,
@@ -33,7 +33,6 @@ from simplex_calls.chat.events import (
     ContactUpdated,
     HistoryCleared,
     ItemAdded,
-    ItemRemoved,
     ItemUpdated,
     ServerStateChanged,
 )
@@ -43,33 +42,25 @@ from simplex_calls.chat.history import (
     Direction,
     History,
     ItemKind,
-    TextDetails,
 )
 from simplex_calls.chat.inbox import Inbox, Outlets
 from simplex_calls.chat.link_data import decode_link_data
 from simplex_calls.chat.messages import (
-    MAX_MESSAGE_LENGTH,
     CallEnd,
     CallMessage,
     ContactDeleted,
-    Content,
-    DeleteMessage,
-    NewMessage,
     Profile,
-    UpdateMessage,
 )
 from simplex_calls.chat.own_profile import OwnProfile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.schema import MIGRATIONS
 from simplex_calls.chat.sending import Sending
 from simplex_calls.chat.sent_calls import SentCalls
+from simplex_calls.chat.texts import Texts
 from simplex_calls.crypto import Random
 from simplex_calls.database import Database
 
 logger = logging.getLogger(__name__)
-
-BATCH_VERSION = 9
-"""The chat version from which on several texts can come in one body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +97,7 @@ class Chat:
         self._own = OwnProfile(
             database, self._contacts, self._sending, emit=self._emit, changed=self._profile_changed, random=random
         )
+        self._texts = Texts(database, self._history, self._sending, emit=self._emit, now=self._now)
         self._handler = handler
         self._clock = clock
         self._arrivals = Arrivals(clock, elapsed)
@@ -292,73 +284,19 @@ class Chat:
 
     def send_text(self, contact_id: int, text: str) -> ChatItem:
         """Store a text and send it; its delivery comes with :class:`ItemUpdated`."""
-        self._check_text(text)
-        contact = self._sending.connected(contact_id)
-        message_id = self._sending.new_message_id()
-        with self._database.transaction():
-            number = self._sending.send(contact, NewMessage(Content(text)), message_id)
-            item = self._history.add_sent(contact.id, text, message_id, number, self._now())
-            self._emit(ItemAdded(item))
-        return item
+        return self._texts.send(contact_id, text)
 
     def send_texts(self, contact_id: int, texts: Sequence[str]) -> list[ChatItem]:
         """Store several texts and send them, in as few messages as the contact's program takes."""
-        for text in texts:
-            self._check_text(text)
-        contact = self._sending.connected(contact_id)
-        if contact.chat_version < BATCH_VERSION:
-            with self._database.transaction():
-                return [self.send_text(contact_id, text) for text in texts]
-        with self._database.transaction():
-            return [item for group in self._groups(texts) for item in self._send_group(contact, group)]
-
-    def _groups(self, texts: Sequence[str]) -> list[list[tuple[str, bytes, bytes]]]:
-        """The texts with their message ids and bodies, as they fit together."""
-        groups: list[list[tuple[str, bytes, bytes]]] = []
-        room = 0
-        for text in texts:
-            message_id = self._sending.new_message_id()
-            body = self._sending.encode(NewMessage(Content(text)), message_id)
-            if not groups or len(body) + 1 > room:
-                groups.append([])
-                room = MAX_MESSAGE_LENGTH - 1
-            groups[-1].append((text, message_id, body))
-            room -= len(body) + 1
-        return groups
-
-    def _send_group(self, contact: Contact, group: Sequence[tuple[str, bytes, bytes]]) -> list[ChatItem]:
-        number = self._sending.send_encoded(contact, joined([body for _, _, body in group]), notify=True)
-        items = [self._history.add_sent(contact.id, text, id_, number, self._now()) for text, id_, _ in group]
-        for item in items:
-            self._emit(ItemAdded(item))
-        return items
+        return self._texts.send_several(contact_id, texts)
 
     def edit_text(self, item_id: int, text: str) -> ChatItem:
         """Change an own text, here and at the contact's."""
-        self._check_text(text)
-        item = self._text_item(item_id, "edited")
-        if item.direction is not Direction.SENT or item.message_id is None:
-            raise ChatError("only your own texts can be edited")
-        if isinstance(item.details, TextDetails) and item.details.deleted:
-            raise ChatError("a deleted text cannot be edited")
-        contact = self._sending.connected(item.contact_id)
-        with self._database.transaction():
-            number = self._sending.send(contact, UpdateMessage(item.message_id, Content(text)))
-            item = self._history.edit(item_id, Content(text), number)
-            self._emit(ItemUpdated(item))
-        return item
+        return self._texts.edit(item_id, text)
 
     def delete_item(self, item_id: int, *, for_everyone: bool = False) -> None:
         """Remove a text or notice here, and an own text at the contact's too if it is to go ``for_everyone``."""
-        item = self._text_item(item_id, "deleted")
-        with self._database.transaction():
-            if for_everyone:
-                if item.direction is not Direction.SENT or item.message_id is None:
-                    raise ChatError("only your own texts can be deleted for everyone")
-                self._sending.send(self._sending.connected(item.contact_id), DeleteMessage(item.message_id))
-            self._history.remove(item_id)
-            self._database.erase(soon=False)
-            self._emit(ItemRemoved(item.contact_id, item_id))
+        self._texts.delete(item_id, for_everyone=for_everyone)
 
     def history(self, contact_id: int, *, limit: int = 50, before: int | None = None) -> list[ChatItem]:
         """The newest ``limit`` items (of those with ids below ``before``), the oldest of them first."""
@@ -378,21 +316,6 @@ class Chat:
         with self._database.transaction():
             if self._contacts.mark_read(contact.id):
                 self._emit(ContactUpdated(self.contact(contact.id)))
-
-    @staticmethod
-    def _check_text(text: str) -> None:
-        if not text.strip():
-            raise ChatError("there is no text to send")
-
-    def _text_item(self, item_id: int, what: str) -> ChatItem:
-        item = self._history.get(item_id)
-        if item is None:
-            raise ChatError(f"item {item_id} does not exist: it was removed or never made")
-        if item.kind is ItemKind.CALL:
-            raise ChatError(f"calls cannot be {what}: they go with the whole conversation")
-        if item.kind is ItemKind.NOTICE and what == "edited":
-            raise ChatError("only your own texts can be edited")
-        return item
 
     # Calls
 
