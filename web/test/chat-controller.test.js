@@ -56,11 +56,30 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     api, view,
     tabs: new CallTabs(() => (parts.isBlocked ? null : opener()), clock),
     ringtone: { start: () => log.push(["ring"]), stop: () => log.push(["silence"]) },
-    t: (/** @type {string} */ id) => id, copyText: async () => true, replaceUrl: (/** @type {string} */ url) => log.push(["url", url]), reload: () => log.push(["reload"]),
+    t: (/** @type {string} */ id) => id, copyText: async () => true, openUrl: (/** @type {string} */ url) => log.push(["open", url]), replaceUrl: (/** @type {string} */ url) => log.push(["url", url]), reload: () => log.push(["reload"]),
   });
   await controller.start();
   return { controller, asked, log, clock, parts, tab: () => tab, refuseIp: () => { isIpAccepted = false; } };
 }
+
+test("an address of a text is opened after a question that shows it", async () => {
+  const { controller, log } = await bench();
+  controller.conversation.open(1);
+  await controller.conversation.openLink("https://a.example/");
+  const [asking, opened] = log.filter(([kind]) => kind === "confirm" || kind === "open");
+  assert.deepEqual([asking?.[1].name, asking?.[1].isHarmless], ["https://a.example/", true]);
+  assert.deepEqual(opened, ["open", "https://a.example/"]);
+});
+
+test("a change of the receiving address is stopped, and the panel told anew", async () => {
+  const { controller, asked } = await bench({ details: { contactId: 1 } });
+  controller.conversation.open(1);
+  controller.details.open();
+  await controller.details.keepQueue();
+  assert.deepEqual(asked.slice(-2), [["abort_switching", { contactId: 1 }], ["details", { contactId: 1 }]]);
+  await controller.details.setQuantumResistance(false);
+  assert.deepEqual(asked.slice(-2), [["set_quantum_resistance", { contactId: 1, isOn: false }], ["details", { contactId: 1 }]]);
+});
 
 test("the first call asks about the address, and opens its tab within the click", async () => {
   const { controller, asked, tab } = await bench({ start_call: { ...RINGING, state: "calling", direction: "outgoing", isActive: true } });

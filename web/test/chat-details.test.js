@@ -16,7 +16,7 @@ const BOB = {
 /** @param {Partial<import("../static/chat/api.js").Details>} [changes] @returns {import("../static/chat/api.js").Details} */
 const details = (changes) => ({
   contactId: 1, isQuantumResistant: true, securityCode: "12345 67890 1", qr: null, isVerified: false, ratchetSync: "ok",
-  isSwitching: false, receivingServers: ["a"], sendingServers: ["b"], ownCallsAllowed: null, ...changes,
+  isSwitching: false, wantsQuantumResistance: true, canAbortSwitching: false, receivingServers: ["a"], sendingServers: ["b"], ownCallsAllowed: null, ...changes,
 });
 
 const begin = () =>
@@ -34,9 +34,22 @@ test("the panel's words", () => {
   assert.deepEqual(detailsPanel(BOB, details(), "other", t).compared, { tone: "bad", text: "chat.details.compared.other" });
 });
 
+test("the wish for quantum resistance, and what came of it", () => {
+  const words = (/** @type {boolean} */ wantsQuantumResistance, /** @type {boolean} */ isQuantumResistant) => {
+    const { isOn, text } = detailsPanel(BOB, details({ wantsQuantumResistance, isQuantumResistant }), "", t).protection;
+    assert.equal(isOn, wantsQuantumResistance);
+    return text.split(".").at(-1);
+  };
+  assert.deepEqual([words(true, true), words(true, false), words(false, true), words(false, false)], ["on", "wanted", "leaving", "off"]);
+});
+
 test("the receiving address is changed once at a time", () => {
-  const moving = detailsPanel(BOB, details({ isSwitching: true }), "", t);
-  assert.deepEqual([moving.canMove, moving.moving], [false, "chat.details.switching"]);
+  const ours = details({ isSwitching: true, canAbortSwitching: true, receivingServers: ["a", "c"] });
+  const moving = detailsPanel(BOB, ours, "", t);
+  assert.deepEqual([moving.canMove, moving.canStay, moving.moving], [false, true, "chat.details.switching"]);
+  const used = detailsPanel(BOB, { ...ours, canAbortSwitching: false }, "", t);
+  assert.deepEqual([used.canStay, used.moving], [false, "chat.details.switching.soon"]);
+  assert.equal(detailsPanel(BOB, details({ isSwitching: true }), "", t).moving, "chat.details.switching.theirs");
   assert.deepEqual([detailsPanel(BOB, details(), "", t).canMove, detailsPanel(BOB, details(), "", t).moving], [true, ""]);
   assert.equal(detailsPanel({ ...BOB, isConnected: false }, details(), "", t).canMove, false);
 });

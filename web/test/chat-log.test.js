@@ -127,6 +127,24 @@ test("every status of a call has words, in both directions and media", () => {
   }
 });
 
+test("pictures come with their preview, and words that say what it is", () => {
+  const preview = "data:image/jpeg;base64,AAAA";
+  const items = [
+    item(1, { content: "image", preview }),
+    item(2, { content: "image" }),
+    item(3, { content: "video", preview }),
+    item(4, { content: "image", preview, deleted: true, text: "" }),
+  ];
+  const entries = /** @type {any[]} */ (logEntries(log.historyCame(begin(), 1, items), words)).slice(1);
+  assert.deepEqual(entries.map((entry) => entry.preview), [preview, null, preview, null]);
+  assert.deepEqual(entries.map(({ file }) => file), [
+    "A preview. The picture itself cannot be fetched here.",
+    "A picture was sent. It cannot be shown here.",
+    "A preview. The video cannot be played here.",
+    "",
+  ]);
+});
+
 test("only web addresses become links, without what closes the sentence", () => {
   assert.deepEqual(segments("see (https://a.example/b?c=1)."), [
     { text: "see (" }, { text: "https://a.example/b?c=1", href: "https://a.example/b?c=1" }, { text: ")." },

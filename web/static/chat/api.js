@@ -37,6 +37,7 @@
  * @property {string | null} failure
  * @property {string} [text]
  * @property {string} [content]
+ * @property {string | null} [preview]  a data: URL
  * @property {boolean} [edited]
  * @property {boolean} [deleted]
  * @property {Media} [media]
@@ -88,12 +89,14 @@
  *
  * @typedef {object} Details  what the panel of a contact shows
  * @property {number} contactId
- * @property {boolean} isQuantumResistant
+ * @property {boolean} isQuantumResistant  in both directions
+ * @property {boolean} wantsQuantumResistance  turned on here
  * @property {string | null} securityCode
  * @property {Qr | null} qr
  * @property {boolean} isVerified
  * @property {"ok" | "allowed" | "required" | "started" | "agreed"} [ratchetSync]
  * @property {boolean} isSwitching  a queue is being replaced
+ * @property {boolean} canAbortSwitching  it is ours, and may stay
  * @property {string[]} receivingServers
  * @property {string[]} sendingServers
  * @property {boolean | null} ownCallsAllowed  the user's wish for this contact; null: as in the profile

@@ -27,6 +27,7 @@
  * @property {{start: () => void, stop: () => void}} ringtone
  * @property {import("../common/catalogue.js").Translate} t
  * @property {(text: string) => Promise<boolean>} copyText
+ * @property {(url: string) => void} openUrl  in the user's browser
  * @property {(url: string) => void} replaceUrl
  * @property {() => void} reload
  */

@@ -138,6 +138,18 @@ export class ConversationController {
     if (answer.isConfirmed) await this.#store.do("delete_item", { itemId, forEveryone: answer.isChosen });
   }
 
+  /** Opens a web address of a text outside of here, once the user has seen where it leads. @param {string} url */
+  async openLink(url) {
+    const { isConfirmed } = await this.#parts.view.confirm({
+      title: "chat.link.title",
+      text: "chat.link.text",
+      go: "chat.link.go",
+      name: url,
+      isHarmless: true,
+    });
+    if (isConfirmed) this.#parts.openUrl(url);
+  }
+
   /** Empties the open conversation. */
   async clear() {
     const contact = this.#store.opened;

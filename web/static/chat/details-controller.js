@@ -82,6 +82,12 @@ export class DetailsController {
     if (isConfirmed) await this.#change("switch_queue", { contactId: contact.id });
   }
 
+  /** Keeps the queue that was to be replaced. */
+  async keepQueue() {
+    const contact = this.#contact();
+    if (contact) await this.#change("abort_switching", { contactId: contact.id });
+  }
+
   /** @param {boolean | null} isAllowed  null: as in the profile */
   async allowCalls(isAllowed) {
     const contact = this.#contact();

@@ -11,6 +11,10 @@ import { canSynchronize, detailsPanel } from "./present-details.js";
  * @property {(code: string | null) => void} verify
  * @property {() => void} synchronize
  * @property {() => void} switchQueue
+ * @property {() => void} keepQueue
+ * @property {(isOn: boolean) => void} setQuantumResistance
+ * @property {() => Promise<string | null>} scan  the security code that was scanned
+ * @property {(event: ClipboardEvent) => Promise<string | null>} readPasted  the code in a picture that is pasted
  * @property {(isAllowed: boolean | null) => void} allowCalls
  * @property {() => void} deleteContact
  * @property {(text: string) => Promise<boolean>} copyText
@@ -34,6 +38,20 @@ export class DetailsView {
     });
     find("details-sync").addEventListener("click", actions.synchronize);
     find("details-switch").addEventListener("click", actions.switchQueue);
+    find("details-abort").addEventListener("click", () => {
+      actions.keepQueue();
+      this.#dialog.focus();
+    });
+    const protection = /** @type {HTMLInputElement} */ (find("details-pq"));
+    protection.addEventListener("change", () => actions.setQuantumResistance(protection.checked));
+    find("details-scan").addEventListener("click", async () => {
+      const code = await actions.scan();
+      if (code !== null) actions.verify(code);
+    });
+    find("details-paste").addEventListener("paste", async (event) => {
+      const code = await actions.readPasted(event);
+      if (code !== null) actions.verify(code);
+    });
     find("details-delete").addEventListener("click", () => {
       this.#dialog.close();
       actions.deleteContact();
@@ -90,6 +108,8 @@ export class DetailsView {
     const quantum = find("details-quantum");
     quantum.classList.toggle("is-on", panel.quantum.isOn);
     say(find("details-quantum-text"), panel.quantum.text);
+    /** @type {HTMLInputElement} */ (find("details-pq")).checked = panel.protection.isOn;
+    say(find("details-pq-text"), panel.protection.text);
     const verified = find("details-verified");
     verified.classList.toggle("is-on", panel.verified.isVerified);
     say(find("details-verified-text"), panel.verified.text);
@@ -104,6 +124,7 @@ export class DetailsView {
     show(find("details-unverify"), panel.verified.isVerified);
     show(find("details-same"), !panel.verified.isVerified);
     show(find("details-compare"), !panel.verified.isVerified);
+    show(find("details-scan"), !panel.verified.isVerified);
     const compared = find("details-compared");
     compared.dataset.tone = panel.compared?.tone ?? "none";
     say(compared, panel.compared?.text ?? "");
@@ -116,6 +137,7 @@ export class DetailsView {
     fill("details-receiving", details.receivingServers);
     fill("details-sending", details.sendingServers);
     show(find("details-switch"), panel.canMove);
+    show(find("details-abort"), panel.canStay);
     show(find("details-moving"), panel.moving !== "");
     say(find("details-moving"), panel.moving);
 

@@ -13,6 +13,8 @@ import { showShare } from "./share.js";
  * @property {(link: string) => Promise<void>} connect  rejected with Refusal
  * @property {(contactId: number) => void} open
  * @property {(name: string) => Promise<void>} setName  rejected with Refusal
+ * @property {() => Promise<string | null>} scan  the link that was scanned
+ * @property {(event: ClipboardEvent) => Promise<string | null>} readPasted  the link in a picture that is pasted
  * @property {(text: string) => Promise<boolean>} copyText
  *
  * @typedef {object} Question
@@ -20,6 +22,7 @@ import { showShare } from "./share.js";
  * @property {string} text  id
  * @property {string} go  id
  * @property {string} [choice]  id; a box to tick
+ * @property {boolean} [isHarmless]  nothing is lost by it
  * @property {string} name  the contact's, for all of them
  */
 
@@ -113,6 +116,14 @@ export class Dialogs {
       void this.#connect();
     });
     find("paste").addEventListener("input", () => this.#forget());
+    const use = (/** @type {string | null} */ link) => {
+      if (link === null) return;
+      /** @type {HTMLTextAreaElement} */ (find("paste")).value = link;
+      this.#forget();
+      void this.#connect();
+    };
+    find("paste-scan").addEventListener("click", async () => use(await this.#actions.scan()));
+    find("paste").addEventListener("paste", async (event) => use(await this.#actions.readPasted(event)));
   }
 
   /**
@@ -282,12 +293,13 @@ export class Dialogs {
    * @param {Question} question
    * @returns {Promise<{isConfirmed: boolean, isChosen: boolean}>}
    */
-  async confirm({ title, text, go, choice, name }) {
+  async confirm({ title, text, go, choice, name, isHarmless = false }) {
     const t = this.#t;
     const box = /** @type {HTMLInputElement} */ (find("confirm-box"));
     sayWithNames(find("confirm-title"), t, title, { name });
     sayWithNames(find("confirm-text"), t, text, { name });
     say(find("confirm-go"), t(go));
+    find("confirm-go").className = `button ${isHarmless ? "is-primary" : "is-danger"}`;
     show(find("confirm-choice"), choice !== undefined);
     if (choice) sayWithNames(find("confirm-choice-text"), t, choice, { name });
     box.checked = false;

@@ -1,6 +1,6 @@
 // @ts-check
 /** The open conversation: its entries, and where in them the user is. */
-import { arrange, find, fromTemplate, icon, label, part, say, sayWithNames, show } from "./dom.js";
+import { arrange, find, fromTemplate, icon, label, make, part, say, sayWithNames, show } from "./dom.js";
 import { toggleMenu } from "./menu.js";
 import { nameOf } from "./present.js";
 import { logEntries } from "./present-log.js";
@@ -13,6 +13,7 @@ import { logEntries } from "./present-log.js";
  * @property {(itemId: number) => void} copy
  * @property {(itemId: number) => void} deleteText
  * @property {(media: import("./api.js").Media) => void} call
+ * @property {(url: string) => void} openLink
  */
 
 /** How near an end is, in pixels, for more to be put there. */
@@ -24,7 +25,7 @@ export class LogView {
   #log = find("log");
   #items = find("items");
   #actions;
-  /** @type {Map<string, {element: HTMLElement, made: string}>} */
+  /** @type {Map<string, {element: HTMLElement, made: string, preview: string | null}>} */
   #entries = new Map();
   /** @type {number | null} */
   #contactId = null;
@@ -138,15 +139,17 @@ export class LogView {
    * @param {import("./present.js").Words} words
    */
   #element(entry, name, words) {
-    const made = JSON.stringify([entry, name]);
+    const preview = entry.kind === "text" ? entry.preview : null;
+    // without the preview, which may be long
+    const made = JSON.stringify([preview === null ? entry : { ...entry, preview: "" }, name]);
     const old = this.#entries.get(entry.key);
-    if (old?.made === made) return old.element;
+    if (old?.made === made && old.preview === preview) return old.element;
     const element = this.#build(entry, name, words);
     // a menu that is open, or a button that has the focus, outlives a change of the words beside it
     const focused = old?.element.contains(document.activeElement) ? document.activeElement?.className : undefined;
     old?.element.replaceWith(element);
     if (focused) /** @type {HTMLElement | null} */ (element.getElementsByClassName(focused)[0])?.focus({ preventScroll: true });
-    this.#entries.set(entry.key, { element, made });
+    this.#entries.set(entry.key, { element, made, preview });
     return element;
   }
 
@@ -187,7 +190,16 @@ export class LogView {
     element.classList.toggle("is-last", entry.isLast);
     element.classList.toggle("is-deleted", entry.isDeleted);
     say(part(element, ".bubble-author"), entry.isOwn ? t("chat.item.you") : name);
-    part(element, ".bubble-text").replaceChildren(...entry.segments.map(segmentNode));
+    part(element, ".bubble-text").replaceChildren(...entry.segments.map((segment) => segmentNode(segment, this.#actions.openLink)));
+    const preview = /** @type {HTMLImageElement} */ (part(element, ".bubble-preview"));
+    show(preview, entry.preview !== null);
+    if (entry.preview) {
+      preview.src = entry.preview;
+      // what is read stays in sight when it has got its size
+      preview.addEventListener("load", () => this.#settle());
+      // it claimed to be a picture
+      preview.addEventListener("error", () => show(preview, false));
+    }
     show(part(element, ".bubble-text"), entry.segments.some(({ text }) => text !== ""));
     show(part(element, ".bubble-file"), entry.file !== "");
     say(part(element, ".bubble-file span"), entry.file);
@@ -251,8 +263,27 @@ function stamp(element, text, moment, { dates }) {
   Object.assign(element, { dateTime: new Date(moment).toISOString(), title: dates.full(moment) });
 }
 
-/** @param {import("./present-log.js").Segment} segment */
-function segmentNode({ text, href }) {
+/**
+ * A part of a text. A web address is no real link: it is opened only after a question, whatever key or button is used.
+ *
+ * @param {import("./present-log.js").Segment} segment
+ * @param {(url: string) => void} open
+ */
+function segmentNode({ text, href }, open) {
   if (!href) return document.createTextNode(text);
-  return Object.assign(document.createElement("a"), { textContent: text, href, target: "_blank", rel: "noopener noreferrer" });
+  return make(
+    "a",
+    {
+      role: "link",
+      tabindex: 0,
+      onclick: () => open(href),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key !== "Enter") return;
+        // or the same press answers the question
+        event.preventDefault();
+        open(href);
+      },
+    },
+    text,
+  );
 }

@@ -33,6 +33,7 @@ const controller = new Controller({
   ringtone: new Ringtone(() => new AudioContext(), clock),
   t,
   copyText,
+  openUrl: (url) => void open(url, "_blank", "noopener,noreferrer"),
   replaceUrl: (url) => history.replaceState(null, "", url),
   reload: () => location.reload(),
 });

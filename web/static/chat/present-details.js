@@ -9,11 +9,13 @@
  * @typedef {object} DetailsPanel
  * @property {string} state  how the connection stands
  * @property {{isOn: boolean, text: string}} quantum
+ * @property {{isOn: boolean, text: string}} protection  the switch of quantum resistance
  * @property {{isVerified: boolean, text: string}} verified
  * @property {string[]} code  groups of digits; none while there is none
  * @property {{isShown: boolean, isUrgent: boolean, text: string}} sync
  * @property {string} moving  words while the receiving address changes; empty otherwise
  * @property {boolean} canMove
+ * @property {boolean} canStay  the change of the receiving address can be stopped
  * @property {"profile" | "yes" | "no"} calls  the user's wish
  * @property {string} callsText  what comes of both sides' wishes
  * @property {{tone: "good" | "bad", text: string} | null} compared
@@ -35,6 +37,7 @@ export function detailsPanel(contact, details, compared, t) {
       isOn: details.isQuantumResistant,
       text: t(details.isQuantumResistant ? "chat.details.quantum.on" : "chat.details.quantum.off"),
     },
+    protection: { isOn: details.wantsQuantumResistance, text: t(`chat.details.pq.${protection(details)}`) },
     verified: {
       isVerified: details.isVerified,
       text: t(details.isVerified ? "chat.details.verified" : "chat.details.unverified"),
@@ -45,12 +48,34 @@ export function detailsPanel(contact, details, compared, t) {
       isUrgent: ratchetSync === "required",
       text: ratchetSync === "ok" ? "" : t(`chat.details.sync.${ratchetSync}`),
     },
-    moving: isSwitching ? t("chat.details.switching") : "",
+    moving: isSwitching ? t(`chat.details.switching${moving(details)}`) : "",
+    canStay: details.canAbortSwitching,
     canMove: isUsable && !isSwitching && (ratchetSync === "ok" || ratchetSync === "allowed"),
     calls: details.ownCallsAllowed === null ? "profile" : details.ownCallsAllowed ? "yes" : "no",
     callsText: t(`chat.details.calls.${contact.callPermission}`),
     compared: compared === "" ? null : { tone: compared === "same" ? "good" : "bad", text: t(`chat.details.compared.${compared}`) },
   };
+}
+
+/**
+ * How the wish for quantum resistance and what there is go together.
+ *
+ * @param {Details} details
+ */
+function protection({ isQuantumResistant, wantsQuantumResistance }) {
+  if (wantsQuantumResistance) return isQuantumResistant ? "on" : "wanted";
+  return isQuantumResistant ? "leaving" : "off";
+}
+
+/**
+ * Whose address changes, and whether that can be stopped.
+ *
+ * @param {Details} details
+ */
+function moving({ canAbortSwitching, receivingServers }) {
+  if (canAbortSwitching) return "";
+  // while ours is replaced there are two
+  return receivingServers.length > 1 ? ".soon" : ".theirs";
 }
 
 /**

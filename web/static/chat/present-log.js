@@ -20,6 +20,7 @@
  * @property {Segment[]} segments
  * @property {boolean} isDeleted
  * @property {string} file  the words for what came with the text and cannot be shown; empty if nothing
+ * @property {string | null} preview  a data: URL
  * @property {boolean} isEdited
  * @property {string} time
  * @property {number} moment
@@ -108,7 +109,8 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
     isLast,
     segments: isDeleted ? [{ text: t("chat.item.deleted") }] : segments(item.text ?? ""),
     isDeleted,
-    file: isDeleted ? "" : fileWords(item.content, t),
+    file: isDeleted ? "" : fileWords(item, t),
+    preview: isDeleted ? null : (item.preview ?? null),
     isEdited: Boolean(item.edited) && !isDeleted,
     time: dates.time(item.createdAt),
     moment: item.createdAt,
@@ -123,11 +125,11 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
 const COMPLETE = new Set(["text", "link", undefined]);
 
 /**
- * @param {string | undefined} content
+ * @param {Item} item
  * @param {Translate} t
  */
-function fileWords(content, t) {
-  return COMPLETE.has(content) ? "" : t(`chat.item.file.${content}`);
+function fileWords({ content, preview }, t) {
+  return COMPLETE.has(content) ? "" : t(`chat.item.file.${content}${preview ? ".preview" : ""}`);
 }
 
 const FAILURES = new Set(["queue gone", "expired", "refused", "too large", "connection"]);

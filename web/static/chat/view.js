@@ -9,6 +9,7 @@ import { find, say, sayWithNames, show } from "./dom.js";
 import { profileImage } from "./image.js";
 import { titleOf } from "./present.js";
 import { ProtectView } from "./protect-view.js";
+import { PictureError, ScanView, pastedPicture } from "./scan-view.js";
 import { RequestsView } from "./requests-view.js";
 import { SettingsView } from "./settings-view.js";
 import { StartView } from "./start-view.js";
@@ -28,6 +29,7 @@ export class PageView {
   #dialogs;
   #protect;
   #requests;
+  #scan;
   #settings;
   #start;
   #unlock;
@@ -42,6 +44,8 @@ export class PageView {
     this.#t = t;
     this.#dates = dates;
     const add = () => this.#dialogs.add("invite");
+    this.#scan = new ScanView(t);
+    const readPasted = (/** @type {ClipboardEvent} */ event) => this.#readPasted(event);
     const copyText = (/** @type {string} */ text) => controller().copyText(text);
     this.#contacts = new ContactsView({
       open: (id) => controller().conversation.open(id),
@@ -69,6 +73,7 @@ export class PageView {
         newest: () => controller().conversation.newest(),
         copy: (id) => void controller().conversation.copyItem(id),
         deleteText: (id) => void controller().conversation.deleteText(id),
+        openLink: (url) => void controller().conversation.openLink(url),
       },
       t,
     );
@@ -89,6 +94,8 @@ export class PageView {
         connect: (link) => controller().people.connect(link),
         open: (id) => controller().conversation.open(id),
         setName: (name) => controller().setName(name),
+        scan: () => this.#scan.scan("link"),
+        readPasted,
         copyText,
       },
       t,
@@ -99,6 +106,10 @@ export class PageView {
         verify: (code) => void controller().details.verify(code),
         synchronize: () => void controller().details.synchronize(),
         switchQueue: () => void controller().details.switchQueue(),
+        keepQueue: () => void controller().details.keepQueue(),
+        setQuantumResistance: (isOn) => void controller().details.setQuantumResistance(isOn),
+        scan: () => this.#scan.scan("code"),
+        readPasted,
         allowCalls: (isAllowed) => void controller().details.allowCalls(isAllowed),
         deleteContact: () => void controller().people.deleteContact(),
         copyText,
@@ -141,6 +152,20 @@ export class PageView {
     find("conversation").addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing) controller().conversation.close();
     });
+  }
+
+  /** The code in a picture that is pasted; `null` if it is none. @param {ClipboardEvent} event */
+  async #readPasted(event) {
+    const picture = pastedPicture(event);
+    if (!picture) return null;
+    event.preventDefault();
+    try {
+      return await this.#scan.readPicture(picture);
+    } catch (error) {
+      if (!(error instanceof PictureError)) throw error;
+      this.toast("bad", this.#t(error.message));
+      return null;
+    }
   }
 
   /** @param {import("./model.js").State} state */
