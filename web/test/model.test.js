@@ -43,6 +43,7 @@ test("the peer counts as muted only after it was heard", () => {
   assert.equal(muted(false, false), false);
   assert.equal(muted(true, true), false);
   assert.equal(muted(true, false), true);
+  assert.equal(present(snapshot({ peerIsExact: true })).peerIsMuted, true, "it says so");
 });
 
 test("the padlock says what is so, and nothing before it is known", () => {

@@ -6,8 +6,9 @@ import { RENEW_MS } from "../static/call/connection.js";
 import { DeviceError } from "../static/call/devices.js";
 import { FIRST_FRAME_POLL_MS, STATS_MS } from "../static/call/monitor.js";
 import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
+import { FEATURES } from "../static/call/protocol.js";
 import { CONNECT_MS, Session } from "../static/call/session.js";
-import { FakeClock, FakeConnection, FakeDevices, FakeWorker, settle } from "./support/fakes.js";
+import { FakeClock, FakeConnection, FakeDevices, FakeWorker, settle, until } from "./support/fakes.js";
 
 const KEY = Buffer.alloc(32, 1).toString("base64");
 
@@ -234,7 +235,7 @@ test("what the table does not have means nothing", () => {
 
 test("capabilities: the microphone is there before the answer, the camera may come later", async () => {
   const bench = new Bench();
-  assert.deepEqual(await bench.capabilities(), { type: "capabilities", capabilities: { encryption: true } });
+  assert.deepEqual(await bench.capabilities(), { type: "capabilities", capabilities: { encryption: true, features: [...FEATURES] } });
   assert.deepEqual(bench.shot.local, { mic: true, camera: true, screenAudio: false, screenVideo: false });
   assert.equal(bench.connections.length, 0);
 });
@@ -250,7 +251,7 @@ test("start: four transceivers in the fixed order, ours to send and to receive, 
   const offer = await bench.start({ relay: true, iceServers: [{ urls: "turn:t" }] });
   assert.equal(offer.type, "offer");
   assert.deepEqual(unpack(offer.offer), { type: "offer", sdp: "our offer" });
-  assert.deepEqual(offer.capabilities, { encryption: true });
+  assert.deepEqual(offer.capabilities, { encryption: true, features: [...FEATURES] });
   const { transceivers, configuration } = bench.connection;
   assert.deepEqual(transceivers.map(({ receiver }) => receiver.track.kind), ["audio", "video", "audio", "video"]);
   assert.deepEqual(transceivers.map(({ direction }) => direction), Array(4).fill("sendrecv"));
@@ -922,4 +923,100 @@ test("what there is to pass on is shown, and outlives the call's beginning", asy
   bench.session.paste("a text");
   assert.deepEqual(bench.said("pasteStart")[0].resp, { type: "pasteStart", media: "video" });
   assert.deepEqual(bench.said("paste")[0].resp, { type: "paste", text: "a text" });
+});
+
+// The in-call channel
+
+/** Two pages in one call: what each says reaches the other. */
+async function channelCall() {
+  const [caller, called] = [new Bench(), new Bench()];
+  await caller.capabilities();
+  await called.start({ features: ["channel", "unknown"] });
+  await caller.offer({ features: ["channel"] });
+  await called.answer();
+  const [one, other] = [caller.connection.channels[0], called.connection.channels[0]];
+  assert.ok(one && other);
+  [one.other, other.other] = [other, one];
+  for (const channel of [one, other]) channel.become("open");
+  for (const bench of [caller, called]) bench.connection.become("connected");
+  await until(() => caller.shot.peerIsExact && called.shot.peerIsExact);
+  return { caller, called };
+}
+
+test("a peer that says nothing of a channel gets none, and neither does one without frame encryption", async () => {
+  for (const more of [{}, { features: ["code"] }, { features: "channel" }, { features: ["channel"], aesKey: undefined }]) {
+    const bench = new Bench();
+    await bench.start(more);
+    assert.deepEqual(bench.connection.channels, []);
+    const caller = new Bench();
+    await caller.offer(more);
+    assert.deepEqual(caller.connection.channels, []);
+  }
+});
+
+test("the channel is agreed on in advance, and is there before the offer and the answer", async () => {
+  const { caller, called } = await channelCall();
+  for (const bench of [caller, called]) {
+    const [channel] = bench.connection.channels;
+    assert.deepEqual({ .../** @type {any} */ (channel), other: null, sent: [] }.negotiated, true);
+    assert.equal(/** @type {any} */ (channel).id, 0);
+    assert.equal(bench.shot.canChat, true);
+  }
+});
+
+test("the peer's sources are by its own word, and no longer inferred", async () => {
+  const { caller, called } = await channelCall();
+  assert.deepEqual(called.shot.peer, caller.shot.local);
+  await caller.command({ type: "media", source: "mic", enable: false });
+  await until(() => !called.shot.peer.mic);
+  const told = called.said("peerMedia").filter(({ resp }) => resp.source === "mic");
+  assert.deepEqual(told.map(({ resp }) => resp.enabled), [true, false]);
+  called.connection.report = statsReport({ audioBytes: 50 });
+  await called.clock.advance(STATS_MS);
+  assert.equal(called.shot.peer.mic, false, "bytes on their way say nothing");
+  called.connection.channels[0]?.become("close");
+  assert.deepEqual([called.shot.peer.mic, called.shot.peerIsExact, called.shot.canChat], [true, false, false]);
+});
+
+test("texts and reactions go to the other page", async () => {
+  const { caller, called } = await channelCall();
+  assert.equal(caller.session.sendText("hello"), true);
+  assert.equal(called.session.react("👏"), true);
+  await until(() => called.shot.messages.length === 1 && caller.shot.reactions.length === 1);
+  assert.equal(called.shot.messages[0]?.text, "hello");
+  assert.equal(new Bench().session.sendText("hello"), false);
+  assert.equal(new Bench().session.react("👏"), false);
+});
+
+test("the end is known at once at the other page; ours keeps the channel just long enough, and no device", async () => {
+  const { caller, called } = await channelCall();
+  caller.session.hangUp();
+  assert.equal(caller.devices.open("audio").length + caller.devices.open("video").length, 0);
+  assert.equal(caller.connection.isClosed, false);
+  await until(() => called.shot.phase === "ended");
+  assert.deepEqual(called.said("end").length, 1);
+  await caller.clock.advance(1000);
+  assert.equal(caller.connection.isClosed, true);
+  assert.equal(caller.workers[0]?.isTerminated, true);
+  assert.equal(caller.shot.canChat, false);
+  caller.connection.become("closed");
+  assert.equal(caller.said("ended").length, 0);
+});
+
+test("where the key comes with the answer, the channel is there before, and begins with it", async () => {
+  const bench = new Bench();
+  await bench.start({ aesKey: undefined, keyLater: true });
+  const [channel] = bench.connection.channels;
+  assert.ok(channel);
+  channel.become("open");
+  assert.equal(bench.shot.canChat, false);
+  await bench.command({
+    type: "answer", answer: pack({ type: "answer", sdp: "4" }), iceCandidates: pack([]), aesKey: KEY, features: ["channel"],
+  });
+  assert.equal(bench.shot.canChat, true);
+  const other = new Bench();
+  await other.start({ aesKey: undefined, keyLater: true });
+  await other.command({ type: "answer", answer: pack({ type: "answer", sdp: "4" }), iceCandidates: pack([]), aesKey: KEY });
+  other.connection.channels[0]?.become("open");
+  assert.equal(other.shot.canChat, false, "the peer does not know of it");
 });

@@ -3,6 +3,7 @@
  * One RTCPeerConnection: its transceivers, codecs, cipher, candidates. Knows nothing of commands, phases or the page.
  */
 import { CandidateGroups } from "./candidates.js";
+import { CHANNEL_LABEL } from "./control-channel.js";
 import { kindOf, SOURCES, sourceOfMid } from "./sources.js";
 import { readStats, selectedPair } from "./statistics.js";
 
@@ -164,6 +165,11 @@ export class Connection {
     return transceiver !== undefined && !["inactive", "recvonly"].includes(transceiver.currentDirection ?? "");
   }
 
+  /** The in-call channel; before the offer or answer is made. */
+  createChannel() {
+    return this.#pc.createDataChannel(CHANNEL_LABEL, { negotiated: true, id: 0 });
+  }
+
   /** @returns {Promise<{description: RTCSessionDescriptionInit, candidates: RTCIceCandidateInit[]}>} */
   async createOffer() {
     for (const source of SOURCES) {
@@ -259,10 +265,15 @@ export class Connection {
     };
   }
 
-  close() {
+  /** The call is over: nothing is said any more; media stop, the channel stays until `close`. */
+  detach() {
     this.#isClosed = true;
     this.#stopRenewing();
     this.#groups.close();
+  }
+
+  close() {
+    this.detach();
     this.#pc.close();
   }
 

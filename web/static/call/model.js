@@ -92,8 +92,9 @@ export function present(snapshot) {
     stage: hasScreen ? (hasCamera ? "both" : "screen") : hasCamera ? "camera" : "none",
     showsSelf: snapshot.camera !== null && !isOver,
     mirrorsSelf: snapshot.facing === "user",
-    // Sound that has never been heard may still be on its way: its track says nothing, so only its end counts.
-    peerIsMuted: phase === "connected" && tracks.mic !== undefined && snapshot.peerHasSpoken && !peer.mic,
+    // Where the peer does not say: sound that has never been heard may still be on its way, so only its end counts.
+    peerIsMuted:
+      phase === "connected" && !peer.mic && (snapshot.peerIsExact || (tracks.mic !== undefined && snapshot.peerHasSpoken)),
     protection: isOver || phase === "idle" ? "none" : snapshot.encrypted ? "frames" : isLive ? "transport" : "none",
     path: snapshot.path,
     mic: {

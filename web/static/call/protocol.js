@@ -10,6 +10,20 @@ export class CommandError extends Error {
   name = "CommandError";
 }
 
+/** What this page can do beyond the official one; the other side's page is told. @type {readonly string[]} */
+export const FEATURES = ["channel"];
+const MAX_FEATURES = 16;
+
+/**
+ * The other side's features.
+ *
+ * @param {any} command
+ * @returns {string[]}
+ */
+export function featuresOf({ features }) {
+  return Array.isArray(features) ? features.filter((name) => typeof name === "string").slice(0, MAX_FEATURES) : [];
+}
+
 /**
  * What a contact may give to a call's connection. A call has four media; a description of theirs has some 400 lines.
  * Each medium becomes a transceiver and each candidate a connection to try, so thousands would keep the engine busy.

@@ -9,19 +9,23 @@
  * Core: connections, devices, worker, clock and packing come in by {@link Engine}; no DOM, no globals.
  */
 import { Connection } from "./connection.js";
+import { ControlCipher } from "./control-channel.js";
+import { Conversation } from "./conversation.js";
 import { DeviceError } from "./devices.js";
-import { CallEncryption, EncryptionError } from "./encryption.js";
-import { LocalMedia } from "./local-media.js";
+import { CallEncryption } from "./encryption.js";
+import { failureOf } from "./failures.js";
 import { Monitor } from "./monitor.js";
+import { OwnMedia } from "./own-media.js";
 import { nextPhase } from "./phases.js";
-import { callInfo, CommandError, pasteInfo, readCandidates, readDescription, text, withoutSecrets } from "./protocol.js";
-import { freshSnapshot, isCameraNotice, noticeOf } from "./snapshot.js";
-import { noSources } from "./sources.js";
+import { CommandError, FEATURES, featuresOf, readCandidates, readDescription, withoutSecrets } from "./protocol.js";
+import { shownBy } from "./showing.js";
+import { freshSnapshot, noticeOf } from "./snapshot.js";
+import { noSources, SOURCES } from "./sources.js";
+import { Turns } from "./turns.js";
 
 /**
  * @typedef {import("./sources.js").Source} Source
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
- * @typedef {import("./snapshot.js").NoticeCode} NoticeCode
  *
  * @typedef {object} Clock
  * @property {() => number} now  milliseconds since the epoch
@@ -43,28 +47,25 @@ import { noSources } from "./sources.js";
 export const CONNECT_MS = 30_000;
 const MAX_EARLY_CANDIDATES = 256;
 
-/** The call ended while the command was at work. */
-class OverError extends Error {
-  name = "OverError";
-}
-
 export class Session {
   #engine;
   #respond;
   #changed;
-  /** One after the other: an answer must not overtake the offer it belongs to. @type {Promise<unknown>} */
-  #queue = Promise.resolve();
-  /** Goes up with every new call and every end: what began before it must not touch what came after. */
-  #generation = 0;
+  #turns = new Turns();
   /** @type {Connection | null} */
   #connection = null;
   /** @type {CallEncryption | null} */
   #encryption = null;
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
-  #local;
+  #own;
+  #conversation;
+  /** What waits for the call's key. @type {RTCDataChannel | null} */
+  #channel = null;
   /** @type {unknown} */
   #connectTimer = null;
+  /** The peer's sources as far as they can be seen. */
+  #inferred = noSources();
   /** There from the first time that the connection stands. @type {Monitor | null} */
   #monitor = null;
   /** @type {Snapshot} */
@@ -80,7 +81,8 @@ export class Session {
     this.#respond = respond;
     this.#changed = changed;
     this.#state = freshSnapshot();
-    this.#local = this.#createLocalMedia();
+    this.#own = this.#createOwnMedia();
+    this.#conversation = this.#createConversation();
   }
 
   /** @returns {Readonly<Snapshot>} */
@@ -109,6 +111,16 @@ export class Session {
     if (this.#isOver()) return;
     this.#finish("end");
     this.#respond({ resp: { type: "end" } });
+  }
+
+  /** @param {string} text  @returns {boolean}  whether it was sent */
+  sendText(text) {
+    return this.#conversation.sendText(text);
+  }
+
+  /** @param {string} emoji  one of `REACTIONS`  @returns {boolean}  whether it was sent */
+  react(emoji) {
+    return this.#conversation.react(emoji);
   }
 
   /**
@@ -167,80 +179,34 @@ export class Session {
       case "start":
         // what the last call still waits for (a permission, say) must not hold up this one
         this.#begin(command.media);
-        return this.#enqueue(() => (command.type === "start" ? this.#start(command) : this.#capabilities(command)));
+        return this.#turns.enqueue(() => (command.type === "start" ? this.#start(command) : this.#capabilities(command)));
       case "offer":
-        return this.#enqueue(() => this.#offer(command));
+        return this.#turns.enqueue(() => this.#offer(command));
       case "answer":
-        return this.#enqueue(() => this.#answer(command));
+        return this.#turns.enqueue(() => this.#answer(command));
       case "ice":
-        return this.#enqueue(() => this.#ice(command));
+        return this.#turns.enqueue(() => this.#ice(command));
       case "media":
-        return this.#enqueue(() => this.#during(() => this.#media(command)));
+        return this.#turns.enqueue(() => this.#turns.during(() => this.#media(command)));
       case "camera":
-        return this.#enqueue(() => this.#during(() => this.#switchCamera(command)));
-      case "description":
-        this.#update({ description: { state: text(command.state), description: text(command.description) } });
-        return { type: "ok" };
-      case "layout":
-        if (!["default", "localVideo", "remoteVideo"].includes(command.layout)) throw new CommandError("unknown layout");
-        this.#update({ layout: command.layout });
-        return { type: "ok" };
-      case "permission": {
-        const { title, chrome, safari } = command;
-        this.#update({ permission: { title: text(title), chrome: text(chrome), safari: text(safari) } });
-        return { type: "ok" };
-      }
-      case "paste":
-        this.#update({ paste: pasteInfo(command) });
-        return { type: "ok" };
-      case "call":
-        this.#update({ call: callInfo(command.call) });
-        return { type: "ok" };
+        return this.#turns.enqueue(() => this.#turns.during(() => this.#switchCamera(command)));
       case "end":
         this.#finish("end");
         return { type: "ok" };
-      default:
-        return { type: "error", message: "unknown command" };
-    }
-  }
-
-  /**
-   * Runs `work` after the commands before it, unless the call has ended by then.
-   *
-   * @param {() => Promise<Record<string, any>>} work
-   * @returns {Promise<Record<string, any>>}
-   */
-  #enqueue(work) {
-    const generation = this.#generation;
-    const result = this.#queue.then(() => {
-      this.#check(generation);
-      return work();
-    });
-    this.#queue = result.catch(() => {});
-    return result;
-  }
-
-  /**
-   * Runs a part of the call's set-up. Whatever comes of it after the call's end concerns no call any more: not the one
-   * that ended, and not one that has begun since.
-   *
-   * @template T
-   * @param {(generation: number) => Promise<T>} work
-   * @returns {Promise<T>}
-   */
-  async #during(work) {
-    const generation = this.#generation;
-    try {
-      return await work(generation);
-    } finally {
-      this.#check(generation);
+      default: {
+        const shown = shownBy(command);
+        if (!shown) return { type: "error", message: "unknown command" };
+        this.#update(shown);
+        return { type: "ok" };
+      }
     }
   }
 
   /** We call: devices are opened before anything rings at the contact's. @param {any} command */
   #capabilities({ media }) {
-    return this.#during(async () => {
-      await this.#openDevices(media);
+    return this.#turns.during(async (generation) => {
+      await this.#own.open(media);
+      this.#turns.check(generation);
       this.#move("prepared");
       return { type: "capabilities", capabilities: this.#ownCapabilities() };
     });
@@ -248,16 +214,17 @@ export class Session {
 
   /** We were called and have accepted: ours is the offer. @param {any} command */
   #start(command) {
-    return this.#during(async (generation) => {
+    return this.#turns.during(async (generation) => {
       const encryption = this.#createEncryption(command.keyLater === true ? null : (command.aesKey ?? undefined));
       // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
       // `.local` names, and nothing reaches the caller of a call that cannot take place.
-      await this.#openDevices(command.media);
-      const connection = this.#connect(command, encryption);
+      await this.#own.open(command.media);
+      this.#turns.check(generation);
+      const connection = this.#connect(command, encryption, "offer");
       const described = connection.createOffer();
-      this.#attachOwn();
+      this.#own.attachAll();
       const { description, candidates } = await described;
-      this.#check(generation);
+      this.#turns.check(generation);
       this.#move("negotiate");
       return {
         type: "offer",
@@ -275,14 +242,15 @@ export class Session {
     const early = readCandidates(this.#unpack(command.iceCandidates));
     const isPrepared = this.#state.phase === "waiting";
     if (!isPrepared) this.#begin(command.media);
-    return this.#during(async (generation) => {
+    return this.#turns.during(async (generation) => {
       const encryption = this.#createEncryption(command.aesKey ?? undefined);
-      await (isPrepared ? this.#local.openMicrophone() : this.#openDevices(command.media));
-      const connection = this.#connect(command, encryption);
+      await (isPrepared ? this.#own.openMicrophone() : this.#own.open(command.media));
+      this.#turns.check(generation);
+      const connection = this.#connect(command, encryption, "answer");
       connection.addCandidates(early);
       const { description, candidates } = await connection.createAnswer(offer);
-      this.#check(generation);
-      this.#attachOwn();
+      this.#turns.check(generation);
+      this.#own.attachAll();
       this.#move("negotiate");
       this.#negotiated(connection, { isPatient: Boolean(command.complete) });
       return { type: "answer", answer: this.#engine.pack(description), iceCandidates: this.#engine.pack(candidates) };
@@ -296,8 +264,11 @@ export class Session {
     if (connection.hasRemoteDescription) throw new CommandError("remote description already set");
     const answer = readDescription(this.#unpack(command.answer), "answer");
     const candidates = readCandidates(this.#unpack(command.iceCandidates));
-    return this.#during(async () => {
-      if (this.#encryption?.hasKey === false) this.#encryption.setKey(String(command.aesKey));
+    return this.#turns.during(async () => {
+      if (this.#encryption?.hasKey === false) {
+        this.#encryption.setKey(String(command.aesKey));
+        this.#converse(command, "offer");
+      }
       connection.addCandidates(candidates);
       await connection.acceptAnswer(answer);
       await connection.attachAll();
@@ -319,9 +290,9 @@ export class Session {
 
   /** @param {any} command */
   async #media({ source, enable }) {
-    if (["idle", "ended", "failed"].includes(this.#state.phase)) throw new CommandError("there is no call");
-    if (source === "mic") await this.#setMicrophone(Boolean(enable));
-    else if (source === "camera") await this.#setCamera(Boolean(enable), this.#state.facing);
+    this.#checkCall();
+    if (source === "mic") await this.#own.setMicrophone(Boolean(enable));
+    else if (source === "camera") await this.#own.setCamera(Boolean(enable), this.#state.facing);
     else throw new CommandError("this page does not share the screen");
     return { type: "ok" };
   }
@@ -329,9 +300,13 @@ export class Session {
   /** @param {any} command */
   async #switchCamera({ camera }) {
     if (camera !== "user" && camera !== "environment") throw new CommandError("unknown camera");
-    if (["idle", "ended", "failed"].includes(this.#state.phase)) throw new CommandError("there is no call");
-    await this.#setCamera(true, camera);
+    this.#checkCall();
+    await this.#own.setCamera(true, camera);
     return { type: "ok" };
+  }
+
+  #checkCall() {
+    if (this.#isOver() || this.#state.phase === "idle") throw new CommandError("there is no call");
   }
 
   // The call's parts
@@ -360,10 +335,12 @@ export class Session {
   }
 
   /**
-   * @param {{iceServers?: RTCIceServer[], relay?: boolean, complete?: boolean}} command
+   * @param {any} command  `start` or `offer`
    * @param {CallEncryption | null} encryption
+   * @param {import("./control-channel.js").Role} role  ours
    */
-  #connect({ iceServers, relay, complete }, encryption) {
+  #connect(command, encryption, role) {
+    const { iceServers, relay, complete, keyLater } = command;
     /** @type {Connection} */
     const connection = new Connection(
       this.#engine,
@@ -378,11 +355,26 @@ export class Session {
     this.#connection = connection;
     connection.addCandidates(this.#early.splice(0));
     this.#update({ encrypted: encryption !== null });
+    // whose features come with the key is asked for the channel at a venture: it must be in the offer
+    if (encryption && (keyLater === true || featuresOf(command).includes("channel"))) {
+      this.#channel = connection.createChannel();
+      if (encryption.hasKey) this.#converse(command, role);
+    }
     return connection;
   }
 
+  /**
+   * @param {any} command  with the call's key and the peer's features
+   * @param {import("./control-channel.js").Role} role
+   */
+  #converse(command, role) {
+    const channel = this.#channel;
+    if (!channel || !featuresOf(command).includes("channel")) return;
+    this.#conversation.begin(channel, new ControlCipher(String(command.aesKey), role));
+  }
+
   #ownCapabilities() {
-    return { encryption: this.#engine.encryption.support !== null };
+    return this.#engine.encryption.support === null ? { encryption: false } : { encryption: true, features: [...FEATURES] };
   }
 
   /**
@@ -413,9 +405,9 @@ export class Session {
     const watched = { connection, encryption: this.#encryption, media: this.#state.media };
     this.#monitor = new Monitor(this.#engine.clock, watched, {
       stats: (stats) => this.#respond({ resp: { type: "stats", stats } }),
-      peerMedia: (source, enabled, peer) => {
-        this.#respond({ resp: { type: "peerMedia", source, enabled } });
-        this.#update({ peer, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
+      peerMedia: (_source, _enabled, peer) => {
+        this.#inferred = peer;
+        if (!this.#state.peerIsExact) this.#peerMedia(peer, false);
       },
       path: (path) => this.#update({ path }),
       undecryptable: () => this.#update({ notice: "undecryptable" }),
@@ -434,10 +426,7 @@ export class Session {
    */
   #negotiated(connection, { isPatient = false } = {}) {
     if (connection !== this.#connection) return;
-    if (!connection.canSend("camera") && this.#state.camera) {
-      this.#local.dropCamera();
-      this.#update({ notice: "old-peer" });
-    }
+    this.#own.negotiated();
     if (this.#state.phase !== "connecting" || isPatient) return;
     this.#connectTimer = this.#engine.clock.setTimeout(
       () => this.#fail("connection-failed", "The connection could not be made in time."),
@@ -445,88 +434,40 @@ export class Session {
     );
   }
 
-  // Devices
+  /** @returns {OwnMedia} */
+  #createOwnMedia() {
+    return new OwnMedia(this.#engine.devices, {
+      snapshot: () => this.#state,
+      update: (changes) => this.#update(changes),
+      respond: (resp) => this.#respond({ resp }),
+      connection: () => this.#connection,
+    });
+  }
 
-  /** @returns {LocalMedia} */
-  #createLocalMedia() {
-    return new LocalMedia(this.#engine.devices, {
-      changed: ({ mic, camera, facing }) => {
-        const local = { ...this.#state.local, mic, camera: camera !== null };
-        this.#update({ local, camera, facing });
-      },
-      send: (source, track) => this.#attach(source, track),
-      lost: (source) => this.#update({ notice: source === "mic" ? "microphone-lost" : "camera-lost" }),
+  /** @returns {Conversation} */
+  #createConversation() {
+    return new Conversation(this.#engine.clock, {
+      changed: (changes) => this.#update(changes),
+      peerMedia: (sources) => this.#peerMedia(sources ?? this.#inferred, sources !== null),
+      bye: () => this.hangUp(),
     });
   }
 
   /**
-   * Opens the microphone, and the camera of a video call. The camera is asked for at once too, but second, because
-   * engines open one after the other; and nothing waits for it.
+   * What the peer's sources are now: by its own word, or as far as can be seen.
    *
-   * @param {unknown} media
+   * @param {import("./sources.js").Sources} peer
+   * @param {boolean} peerIsExact
    */
-  async #openDevices(media) {
-    const generation = this.#generation;
-    const microphone = this.#local.openMicrophone();
-    if (media === "video") void this.#setCamera(true, "user").catch(() => {});
-    await microphone;
-    this.#check(generation);
-  }
-
-  /** @param {boolean} enable */
-  async #setMicrophone(enable) {
-    await this.#local.setMicrophone(enable);
-    if (enable && this.#state.notice === "microphone-lost") this.#update({ notice: null });
-  }
-
-  /**
-   * @param {boolean} enable
-   * @param {"user" | "environment"} facing
-   */
-  async #setCamera(enable, facing) {
-    if (enable && this.#connection?.hasRemoteDescription && !this.#connection.canSend("camera")) {
-      this.#update({ notice: "old-peer" });
-      throw new CommandError("cannot enable camera since the peer has an old version");
+  #peerMedia(peer, peerIsExact) {
+    const before = this.#state.peer;
+    this.#update({ peer, peerIsExact, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
+    for (const source of SOURCES) {
+      if (peer[source] !== before[source]) this.#respond({ resp: { type: "peerMedia", source, enabled: peer[source] } });
     }
-    const generation = this.#generation;
-    try {
-      await this.#local.setCamera(enable, facing);
-      if (this.#state.local.camera && isCameraNotice(this.#state.notice)) this.#update({ notice: null });
-    } catch (error) {
-      if (generation === this.#generation && error instanceof DeviceError) {
-        this.#update({ notice: noticeOf(error.code) });
-        this.#respond({ resp: { type: "info", code: error.code, message: error.message } });
-      }
-      throw error;
-    }
-  }
-
-  /**
-   * @param {Source} source
-   * @param {MediaStreamTrack | null} track
-   */
-  async #attach(source, track) {
-    try {
-      await this.#connection?.attach(source, track);
-    } catch (error) {
-      // without the cipher nothing is attached; whoever waits for `ready` reports it
-      if (!(error instanceof EncryptionError)) throw error;
-    }
-  }
-
-  /** Hands our tracks to a connection that has just got its transceivers. */
-  #attachOwn() {
-    const { mic, camera } = this.#local.tracks;
-    void this.#attach("mic", mic).catch(() => {});
-    void this.#attach("camera", camera).catch(() => {});
   }
 
   // State
-
-  /** @param {number} generation */
-  #check(generation) {
-    if (generation !== this.#generation) throw new OverError("the call is over");
-  }
 
   #isOver() {
     return this.#state.phase === "ended" || this.#state.phase === "failed";
@@ -547,6 +488,7 @@ export class Session {
   /** @param {Partial<Snapshot>} changes */
   #update(changes) {
     this.#state = { ...this.#state, ...changes };
+    if (changes.local && !this.#isOver()) this.#conversation.tellMedia(this.#state.local);
     this.#changed();
   }
 
@@ -571,11 +513,14 @@ export class Session {
    * @param {string} [error]
    */
   #finish(event, error) {
-    this.#release();
+    this.#release(event === "end");
     this.#move(event, {
       camera: null,
       local: noSources(),
       peer: noSources(),
+      peerIsExact: false,
+      canChat: false,
+      reactions: [],
       tracks: {},
       notice: null,
       permission: null,
@@ -583,19 +528,35 @@ export class Session {
     });
   }
 
-  #release() {
-    this.#generation += 1;
-    this.#queue = Promise.resolve();
+  /** @param {boolean} [tells]  whether the peer is to learn of it by the channel */
+  #release(tells = false) {
+    this.#turns.next();
     this.#stopConnectTimer();
     this.#monitor?.close();
     this.#monitor = null;
-    this.#connection?.close();
-    this.#connection = null;
-    this.#encryption?.close();
-    this.#encryption = null;
-    this.#local.close();
-    this.#local = this.#createLocalMedia();
+    // the microphone's and camera's lights go out now, whatever the word of it takes
+    this.#own.close();
+    this.#own = this.#createOwnMedia();
+    this.#closeConnection(tells);
     this.#early = [];
+    this.#inferred = noSources();
+  }
+
+  /** @param {boolean} tells */
+  #closeConnection(tells) {
+    const [connection, encryption, conversation] = [this.#connection, this.#encryption, this.#conversation];
+    this.#connection = null;
+    this.#encryption = null;
+    this.#channel = null;
+    this.#conversation = this.#createConversation();
+    connection?.detach();
+    const close = () => {
+      connection?.close();
+      encryption?.close();
+    };
+    if (tells) conversation.bye(close);
+    else close();
+    conversation.close();
   }
 
   #stopConnectTimer() {
@@ -610,16 +571,10 @@ export class Session {
    * @param {unknown} error
    */
   #failure(type, error) {
-    const message = `${type}: ${error instanceof Error ? error.message : "failed"}`;
-    if (error instanceof OverError) return { type: "error", message, code: "ended" };
-    if (error instanceof CommandError) return { type: "error", message };
-    const isSetUp = ["capabilities", "start", "offer", "answer"].includes(type);
-    let code = isSetUp ? "setup-failed" : undefined;
-    if (error instanceof DeviceError) code = error.code;
-    else if (error instanceof EncryptionError) code = "no-encryption";
-    if (isSetUp && !this.#isOver()) this.#finish("fail", code);
+    const { resp, ends } = failureOf(type, error);
+    if (ends && !this.#isOver()) this.#finish("fail", resp.code);
     else if (error instanceof DeviceError && type === "media") this.#update({ notice: noticeOf(error.code) });
-    return code ? { type: "error", message, code } : { type: "error", message };
+    return resp;
   }
 
   /** @param {unknown} packed */

@@ -36,6 +36,7 @@ import { noSources } from "./sources.js";
  * @property {"audio" | "video"} media
  * @property {Sources} local
  * @property {Sources} peer
+ * @property {boolean} peerIsExact  the peer's sources are by its own word, not by what can be seen
  * @property {boolean} peerHasSpoken  the peer's microphone was on at some time
  * @property {MediaStreamTrack | null} camera  our own picture
  * @property {"user" | "environment"} facing
@@ -43,6 +44,9 @@ import { noSources } from "./sources.js";
  * @property {boolean} encrypted  every frame goes through the cipher
  * @property {"direct" | "relay" | null} path
  * @property {number | null} connectedAt
+ * @property {boolean} canChat  texts and reactions can be sent
+ * @property {import("./conversation.js").CallText[]} messages
+ * @property {import("./conversation.js").Reaction[]} reactions  of the last seconds
  * @property {NoticeCode | null} notice
  * @property {string | null} error  the code of what ended the call
  * @property {Partial<CallInfo>} call
@@ -59,6 +63,7 @@ export function freshSnapshot() {
     media: "audio",
     local: noSources(),
     peer: noSources(),
+    peerIsExact: false,
     peerHasSpoken: false,
     camera: null,
     facing: "user",
@@ -66,6 +71,9 @@ export function freshSnapshot() {
     encrypted: false,
     path: null,
     connectedAt: null,
+    canChat: false,
+    messages: [],
+    reactions: [],
     notice: null,
     error: null,
     call: {},

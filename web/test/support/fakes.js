@@ -6,6 +6,18 @@ export async function settle() {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/**
+ * Waits for what takes its own time (ciphers do).
+ *
+ * @param {() => unknown} isSo
+ */
+export async function until(isSo) {
+  for (let turn = 0; !isSo(); turn += 1) {
+    if (turn > 5000) throw new Error("it does not happen");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
 /** A clock that moves when told. */
 export class FakeClock {
   #now = 1_000_000;
@@ -119,6 +131,40 @@ export class FakeTransceiver {
   }
 }
 
+/** A data channel; `sent` is what went out, `other` the one at the far end, if any. */
+export class FakeChannel extends EventTarget {
+  readyState = "connecting";
+  binaryType = "blob";
+  /** @type {Uint8Array[]} */
+  sent = [];
+  /** @type {FakeChannel | null} */
+  other = null;
+
+  /** @param {Uint8Array} bytes */
+  send(bytes) {
+    this.sent.push(bytes);
+    this.other?.receive(bytes.slice().buffer);
+  }
+
+  /** @param {unknown} data */
+  receive(data) {
+    this.dispatchEvent(Object.assign(new Event("message"), { data }));
+  }
+
+  /** @param {"open" | "close"} event */
+  become(event) {
+    this.readyState = event === "open" ? "open" : "closed";
+    this.dispatchEvent(new Event(event));
+  }
+}
+
+/** Two channels that carry what the other sends. */
+export function channelPair() {
+  const [one, other] = [new FakeChannel(), new FakeChannel()];
+  [one.other, other.other] = [other, one];
+  return { one, other };
+}
+
 const KINDS = ["audio", "video", "audio", "video"];
 
 /** A peer connection that does what it is told; `sdp` of a peer's offer is the number of its transceivers. */
@@ -136,6 +182,8 @@ export class FakeConnection extends EventTarget {
   /** @type {object[]} */
   remoteCandidates = [];
   isClosed = false;
+  /** @type {FakeChannel[]} */
+  channels = [];
   /** @type {Map<string, object>} */
   report = new Map();
 
@@ -149,6 +197,12 @@ export class FakeConnection extends EventTarget {
     const transceiver = new FakeTransceiver(kind, null, direction);
     this.transceivers.push(transceiver);
     return transceiver;
+  }
+
+  createDataChannel(/** @type {string} */ label, /** @type {object} */ options) {
+    const channel = Object.assign(new FakeChannel(), { label, ...options });
+    this.channels.push(channel);
+    return channel;
   }
 
   getTransceivers() {
