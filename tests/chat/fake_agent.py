@@ -85,6 +85,7 @@ class FakeAgent:
         self.network: NetworkConfig | None = None
         self.servers: tuple[ServerAddress, ...] = ()
         self.dies_after_making = False
+        self.slowed: list[tuple[int, float]] = []
 
     def send_receipt(self, connection_id: int, number: int) -> bool:
         found = self.peers.get(connection_id)
@@ -96,6 +97,9 @@ class FakeAgent:
                 )
             )
         return self.wire.has_receipts
+
+    def slow_down(self, connection_id: int, seconds: float) -> None:
+        self.slowed.append((connection_id, seconds))
 
     def security_code(self, connection_id: int) -> str | None:
         peer = self.peers.get(connection_id)

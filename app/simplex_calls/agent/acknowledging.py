@@ -24,10 +24,16 @@ class Acknowledging:
         self._random = random
         self._config = config
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._not_before: dict[int, float] = {}
+        """Of queues that give too much: when, by the event loop's clock, the next message may come."""
 
     def start(self, queue: RcvQueue, message_id: bytes) -> None:
         """Acknowledge a message that is stored; if that is lost for good, the server sends the message again."""
         self._run(queue.id, self._acknowledge(queue, message_id))
+
+    def slow_down(self, queue: RcvQueue, seconds: float) -> None:
+        """Acknowledge the message in hand only after so many seconds."""
+        self._not_before[queue.id] = asyncio.get_running_loop().time() + seconds
 
     def later(self, queue: RcvQueue, action: Callable[[], None]) -> None:
         """Try again, after a pause, to process a message that could not be stored."""
@@ -35,6 +41,7 @@ class Acknowledging:
 
     def forget(self, queue: RcvQueue) -> None:
         """The queue is deleted."""
+        self._not_before.pop(queue.id, None)
         task = self._tasks.pop(queue.id, None)
         if task is not None:
             task.cancel()
@@ -61,6 +68,11 @@ class Acknowledging:
 
     async def _acknowledge(self, queue: RcvQueue, message_id: bytes) -> None:
         config = self._config
+        not_before = self._not_before.get(queue.id)
+        if not_before is not None:
+            # if the connection is lost meanwhile, the message comes again, and waits for the rest of this time
+            await asyncio.sleep(not_before - asyncio.get_running_loop().time())
+            self._not_before.pop(queue.id, None)
         pause, never = Pause(config.first_pause, config.longest_pause, config.growth, self._random), asyncio.Event()
         while True:
             try:

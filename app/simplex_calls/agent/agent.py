@@ -309,6 +309,14 @@ class Agent:
         with self._atomic():
             return self._receipts.send(connection_id, number)
 
+    def slow_down(self, connection_id: int, seconds: float) -> None:
+        """Take the next message of a connection only after so many seconds: until then it waits on its server.
+
+        Nothing is lost: who sends too much fills the queue there, not us.
+        """
+        for queue in self._store.queues.rcv_queues(connection_id):
+            self._acknowledging.slow_down(queue, seconds)
+
     async def switch_receiving_queue(self, connection_id: int) -> None:
         """Receive from the peer in another queue, on another server if there is one; ``QueueSwitched`` tells the rest.
 

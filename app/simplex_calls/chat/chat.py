@@ -123,6 +123,7 @@ class Chat:
                 now=self._now,
                 waited=lambda connection_id, taken_at: self._arrivals.arrived(connection_id, taken_at.timestamp()),
                 elapsed=elapsed,
+                slow_down=lambda connection_id, seconds: self._agent.slow_down(connection_id, seconds),  # noqa: PLW0108
             ),
         )
         self.addresses = Addresses(database, self._contacts, lambda: self._agent, emit=self._emit, now=self._now)
@@ -386,7 +387,13 @@ class Chat:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # a damaged file, say: nobody waits for it
+            logger.critical("what was begun in the background failed: %s", type(error).__name__)
 
     # What the agent tells, inside its transaction
 

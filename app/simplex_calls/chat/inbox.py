@@ -28,7 +28,7 @@ from simplex_calls.chat.events import (
     ItemUpdated,
 )
 from simplex_calls.chat.history import Direction, History, Notice, TextDetails
-from simplex_calls.chat.limits import CALL_INVITATIONS, CALL_MESSAGES, Allowance
+from simplex_calls.chat.limits import CALL_INVITATIONS, CALL_MESSAGES, ENTRIES, ENTRY_LENGTH, Allowance
 from simplex_calls.chat.messages import (
     CallEnd,
     CallInvitation,
@@ -105,6 +105,8 @@ class Outlets:
     """How long a message of a connection waited on the server that took it then."""
     elapsed: Callable[[], float]
     """A clock that nobody sets."""
+    slow_down: Callable[[int, float], None]
+    """Take the next message of a connection only after so many seconds."""
 
 
 class Inbox:
@@ -116,11 +118,14 @@ class Inbox:
         self._outlets = outlets
         self._invitations = Allowance(CALL_INVITATIONS, outlets.elapsed)
         self._call_messages = Allowance(CALL_MESSAGES, outlets.elapsed)
+        self._entries = Allowance(ENTRIES, outlets.elapsed)
+        self._spent = 0.0
 
     def forget(self, contact_id: int) -> None:
         """The contact was removed."""
         self._invitations.forget(contact_id)
         self._call_messages.forget(contact_id)
+        self._entries.forget(contact_id)
 
     def take(self, event: ConnectionEvent) -> None:
         """Apply one event."""
@@ -130,7 +135,19 @@ class Inbox:
         elif contact.status is ContactStatus.REMOVED:
             self._take_of_removed(contact, event)
         else:
+            self._spent = 0.0
             self._take_of(contact, event)
+            if self._spent and (seconds := self._entries.spend(contact.id, self._spent)):
+                logger.warning("contact %d floods us: the next message waits %.1f s", contact.id, seconds)
+                self._outlets.slow_down(event.connection_id, seconds)
+
+    def _show(self, event: ItemAdded | ItemUpdated | ContactUpdated) -> None:
+        """Tell of what the contact, as often as it likes, did to the history or to itself."""
+        self._spent += 1.0
+        if isinstance(event, ItemAdded | ItemUpdated) and isinstance(event.item.details, TextDetails):
+            details = event.item.details
+            self._spent += (len(details.text) + len(details.preview or "")) // ENTRY_LENGTH
+        self._outlets.emit(event)
 
     def _take_of(self, contact: Contact, event: ConnectionEvent) -> None:
         match event:
@@ -171,11 +188,11 @@ class Inbox:
             case agent_events.SecurityCodeChanged():
                 contact = self._contacts.set_verified_code(contact, None)
                 self._notice(contact, Notice.CODE_CHANGED)
-                self._outlets.emit(ContactUpdated(contact))
+                self._show(ContactUpdated(contact))
             case agent_events.QueueSwitched(direction=direction, phase=phase):
                 if phase is SwitchPhase.COMPLETED:
                     self._notice(contact, _MOVED[direction])
-                self._outlets.emit(ContactUpdated(contact))
+                self._show(ContactUpdated(contact))
             case agent_events.QueueFull():
                 # once, however long it lasts and however often the program is started meanwhile
                 if not self._history.waits(contact.id, Notice.QUEUE_FULL):
@@ -185,7 +202,7 @@ class Inbox:
                 agent_events.RatchetOutOfStep() | agent_events.QuantumResistanceChanged() | agent_events.QueueDrained()
             ):
                 # the contact's details tell
-                self._outlets.emit(ContactUpdated(contact))
+                self._show(ContactUpdated(contact))
 
     def _take_of_removed(self, contact: Contact, event: ConnectionEvent) -> None:
         match event:
@@ -245,6 +262,8 @@ class Inbox:
             else:
                 # an earlier message of the same body may have changed the contact
                 contact = self._contacts.get(contact.id) or contact
+                if contact.status is ContactStatus.GONE:
+                    break  # nothing follows a farewell
                 contact = self._contacts.raise_version(contact, common_version(message.versions))
                 self._take_message(contact, message, received, waited)
                 wants_receipt = wants_receipt or isinstance(message.event, NewMessage | CallInvitation)
@@ -311,7 +330,7 @@ class Inbox:
         if item.sent_at is not None and sent_at - item.sent_at >= DELETABLE:
             logger.info("contact %d wants a text gone that is too old for it", contact.id)
             return
-        self._outlets.emit(ItemUpdated(self._history.mark_deleted(item.id)))
+        self._show(ItemUpdated(self._history.mark_deleted(item.id)))
 
     def _take_text(
         self, contact: Contact, content: Content, message_id: bytes | None, sent_at: datetime, *, edited: bool = False
@@ -322,7 +341,7 @@ class Inbox:
         now = self._outlets.now()
         item = self._history.add_received(contact.id, content, message_id, now, sent_at, edited=edited)
         self._contacts.count_unread(contact.id)
-        self._outlets.emit(ItemAdded(item))
+        self._show(ItemAdded(item))
 
     def _take_update(self, contact: Contact, target: bytes, content: Content, sent_at: datetime) -> None:
         item = self._history.by_message_id(contact.id, Direction.RECEIVED, target)
@@ -330,7 +349,7 @@ class Inbox:
             # as the protocol prescribes: the message itself may have been lost
             self._take_text(contact, content, target, sent_at, edited=True)
         elif isinstance(item.details, TextDetails) and not item.details.deleted and item.details.text != content.text:
-            self._outlets.emit(ItemUpdated(self._history.edit(item.id, content)))
+            self._show(ItemUpdated(self._history.edit(item.id, content)))
 
     def _take_profile(self, contact: Contact, profile: Profile) -> None:
         changed = self._contacts.set_profile(contact, profile)
@@ -338,8 +357,8 @@ class Inbox:
             # somebody who changes names all the time does not fill the history
             self._notice(changed, Notice.RENAMED, text=contact.name)
         if changed != contact:
-            self._outlets.emit(ContactUpdated(changed))
+            self._show(ContactUpdated(changed))
 
     def _notice(self, contact: Contact, notice: Notice, *, count: int = 1, text: str = "") -> None:
         item, new = self._history.add_notice(contact.id, notice, self._outlets.now(), count=count, text=text)
-        self._outlets.emit(ItemAdded(item) if new else ItemUpdated(item))
+        self._show(ItemAdded(item) if new else ItemUpdated(item))

@@ -20,6 +20,13 @@ CALL_INVITATIONS = Rate(10, 60.0)
 CALL_MESSAGES = Rate(300, 60.0)
 """All other messages of calls: descriptions, and candidates one by one."""
 
+ENTRIES = Rate(1_000, 600.0)
+"""What a contact adds to the history and changes in it. Nothing of it is refused: what comes faster waits on its
+server, so that even somebody who sends without end fills a disk slowly, and only with what can be seen."""
+
+ENTRY_LENGTH = 4_096
+"""A longer text counts as several entries, each of so many characters."""
+
 
 @dataclass(slots=True)
 class _Account:
@@ -37,14 +44,24 @@ class Allowance:
 
     def take(self, contact_id: int) -> bool:
         """Whether the contact may do it once more, which is counted."""
-        now = self._elapsed()
-        account = self._accounts.setdefault(contact_id, _Account(float(self._rate.count), now))
-        earned = (now - account.at) * self._rate.count / self._rate.seconds
-        account.left, account.at = min(float(self._rate.count), account.left + earned), now
+        account = self._account(contact_id)
         if account.left < 1.0:
             return False
         account.left -= 1.0
         return True
+
+    def spend(self, contact_id: int, cost: float) -> float:
+        """Count what the contact did, and tell in how many seconds all that it did will have been allowed."""
+        account = self._account(contact_id)
+        account.left -= cost
+        return max(0.0, -account.left * self._rate.seconds / self._rate.count)
+
+    def _account(self, contact_id: int) -> _Account:
+        now = self._elapsed()
+        account = self._accounts.setdefault(contact_id, _Account(float(self._rate.count), now))
+        earned = (now - account.at) * self._rate.count / self._rate.seconds
+        account.left, account.at = min(float(self._rate.count), account.left + earned), now
+        return account
 
     def forget(self, contact_id: int) -> None:
         """The contact was removed."""

@@ -86,6 +86,9 @@ class AgentPort(Protocol):
     def send(self, connection_id: int, body: bytes, *, notify: bool = False) -> int:
         """Store a message to be sent, and return its number."""
 
+    def slow_down(self, connection_id: int, seconds: float) -> None:
+        """Take the next message of a connection only after so many seconds: it waits on its server."""
+
     def send_receipt(self, connection_id: int, number: int) -> bool:
         """Tell the other side that its message was received, while the event of it is handled."""
 
