@@ -4,6 +4,7 @@ import asyncio
 import logging
 import resource
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -546,22 +547,33 @@ async def test_a_start_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monkey
         assert refused == Err(ServerError(ErrorCode.STORE, detail="disk is full"))
 
 
-async def test_the_next_message_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_receiving_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Relay(config(tmp_path)) as relay, await BlockClient.in_memory(relay) as alice:
+        queue = await LiveQueue.create(alice)
         async with await BlockClient.in_memory(relay) as bob:
-            queue = await LiveQueue.create(alice)
-            for body in (b"one", b"two"):
-                await queue.send(bob, body)
-        first = (await alice.read())[2]
-        assert isinstance(first, Msg)
-        written: list[Changes] = []
-        with monkeypatch.context() as patch:
-            patch.setattr(Store, "write", lambda _, changes: written.append(changes))
+            may_write = threading.Event()
+            write, written = Store.write, asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def write_later(store: Store, changes: Changes) -> None:
+                loop.call_soon_threadsafe(written.set)
+                may_write.wait(10)
+                write(store, changes)
+
+            monkeypatch.setattr(Store, "write", write_later)
+            bob.send(*(bob.encode(Send(body), queue.sender_id) for body in (b"one", b"two")))
+            first = (await alice.read())[2]
+            assert isinstance(first, Msg)
+            await written.wait()
+            pong = asyncio.create_task(bob.ask(Ping()))
             second = await alice.ask(Ack(first.message_id), queue.recipient_id, queue.key)
             assert isinstance(second, Msg)
-            assert written == []
             assert await alice.ask(Ack(second.message_id), queue.recipient_id, queue.key) == Ok()
-            assert [len(changes.deleted_messages) for changes in written] == [2]
+            # what bob sent is not promised before it is stored, nor is what he asks after that answered
+            assert not pong.done()
+            may_write.set()
+            assert await pong == Pong()
+            assert [(await bob.read())[2] for _ in range(2)] == [Ok(), Ok()]
 
 
 @pytest.mark.parametrize("version", [6, 9, 18])

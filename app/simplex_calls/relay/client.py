@@ -29,7 +29,7 @@ from simplex_calls.smp.transmission import Session, pack_blocks
 class ClientLimits:
     """How much of one client is kept in memory, and how patient the relay is."""
 
-    blocks_in: int = 4
+    blocks_in: int = 8
     """Blocks that may wait to be carried out; then nothing more is read from the client."""
     blocks_out: int = 256
     """Blocks that may wait for the client to read them; then nothing more is read from it."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 
@@ -136,12 +139,19 @@ class TLSSocket:
             if filled == BLOCK_SIZE:
                 self._filled = 0
                 self._on_block(bytes(self._buffer))
+                if self._closed or not (self._tls.pending() or self._has_another()):
+                    return  # to read in vain costs more than to ask
             else:
                 if not self._filled:
                     self._begun_at = self._loop.time()
                 self._filled = filled
         if self._reads and self._tls.pending():
             self._loop.call_soon(self._read)
+
+    def _has_another(self) -> bool:
+        """Whether the system holds enough for another block."""
+        waiting = fcntl.ioctl(self._number, termios.FIONREAD, bytes(4))
+        return int.from_bytes(waiting, sys.byteorder) > BLOCK_SIZE
 
     def _take_first(self, block: bytes) -> None:
         self.pause()

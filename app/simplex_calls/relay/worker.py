@@ -34,7 +34,7 @@ _GROUP = 512
 _STORED_WITHIN = 0.02
 """Seconds after which deletions are stored that no answer waits for."""
 _PATIENCE = 0.005
-"""Seconds after which OK to ACK is sent, if nothing else is stored before."""
+"""Seconds after which OK to ACK is sent, if nothing else is sent to its client before, which takes it along."""
 _PAUSE, _REST = 0.003, 0.02
 """Seconds from one transaction to the next, at least and at most, while commands wait for it."""
 _RELIEVED_FOR = 0.05
@@ -55,8 +55,6 @@ class _Group:
     """Those whose commands had a part in it."""
     size: int = 0
     """Commands."""
-    is_urgent: bool = False
-    """Somebody is kept waiting."""
 
 
 class Worker:
@@ -97,6 +95,9 @@ class Worker:
         self._writing: _Group | None = None
         self._fault: Exception | None = None
         """What made a group worthless while the one before was being written."""
+        self._patient: dict[Session, list[Outgoing]] = {}
+        """What leaves together with the next that is sent to a session."""
+        self._patient_timer: asyncio.TimerHandle | None = None
         self._store_timer: asyncio.TimerHandle | None = None
         self._store_at = 0.0
         self._relieve_at = 0.0
@@ -144,6 +145,9 @@ class Worker:
         self._take_turn()
         if not self._failed:
             await self._idle.wait()
+        if self._patient_timer is not None:
+            self._patient_timer.cancel()
+        self._send_patient()
 
     # turns
 
@@ -208,6 +212,7 @@ class Worker:
                 size += 1
             if connected.gone:
                 self.connected.pop(session, None)
+                self._patient.pop(session, None)
                 core.disconnect(session)
         self._group.size += size
 
@@ -250,21 +255,26 @@ class Worker:
 
     def _promise(self, outgoing: list[Outgoing]) -> None:
         """Send what need not wait for the disk, and keep the rest. Of a queue, a session hears in order."""
+        group, writing = self._group, self._writing
         early: list[Outgoing] = []
         for message in outgoing:
             at = (message.session, message.entity_id)
-            if not message.early or at in self._group.waiting or (self._writing and at in self._writing.waiting):
-                self._keep(message)
+            if not (message.early or message.patient) or at in group.waiting or (writing and at in writing.waiting):
+                group.promised.append(message)
+                group.waiting.add(at)
+            elif message.patient:
+                self._patient.setdefault(message.session, []).append(message)
             else:
                 early.append(message)
         if early:
             self._send(early)
+        if self._patient and self._patient_timer is None:
+            self._patient_timer = self._loop.call_later(_PATIENCE, self._send_patient)
 
-    def _keep(self, message: Outgoing) -> None:
-        self._group.promised.append(message)
-        self._group.waiting.add((message.session, message.entity_id))
-        if not message.patient:
-            self._group.is_urgent = True
+    def _send_patient(self) -> None:
+        self._patient_timer = None
+        patient, self._patient = self._patient, {}
+        self._send([message for messages in patient.values() for message in messages])
 
     def _decide(self) -> None:
         """What was carried out goes to the disk now, later, or has no need to."""
@@ -284,8 +294,6 @@ class Worker:
             # A disk that has just worked rests a little, so that one transaction holds the commands of many; what is
             # received meanwhile need not be written at all.
             rest = self._store_at - self._loop.time()
-            if not group.is_urgent:
-                rest = max(rest, _PATIENCE)
             if rest <= 0 or group.size >= _GROUP:
                 self._store()
             else:
@@ -368,16 +376,13 @@ class Worker:
         by_session: dict[Session, list[bytes]] = {}
         for message in outgoing:
             connected = self.connected.get(message.session)
-            if connected is not None:
-                transport = connected.transport
-                by_session.setdefault(message.session, []).append(
-                    encode_transmission(
-                        transport,
-                        message.corr_id,
-                        message.entity_id,
-                        encode_message(message.message, transport.version),
-                    )
-                )
+            if connected is None:
+                continue
+            transmissions = by_session.get(message.session)
+            if transmissions is None:
+                before = self._patient.pop(message.session, ()) if self._patient else ()
+                transmissions = by_session[message.session] = [_encoded(connected, one) for one in before]
+            transmissions.append(_encoded(connected, message))
         is_slow = False
         for session, transmissions in by_session.items():
             connected = self.connected[session]
@@ -402,9 +407,16 @@ class Worker:
     def drop(self, session: Session) -> None:
         """Disconnect a client."""
         connected = self.connected.pop(session, None)
+        self._patient.pop(session, None)
         self._core.disconnect(session)
         if connected is not None:
             connected.client.close()
+
+
+def _encoded(connected: Connected, message: Outgoing) -> bytes:
+    version = connected.transport.version
+    encoded = encode_message(message.message, version)
+    return encode_transmission(connected.transport, message.corr_id, message.entity_id, encoded)
 
 
 def _name(error: Exception) -> str:

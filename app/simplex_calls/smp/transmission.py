@@ -102,6 +102,8 @@ def encode_transmission(
     key. Raises :class:`EncodeError`.
     """
     body = encoding.short(corr_id) + encoding.short(entity_id) + command
+    if key is None and session.version >= IMPLIED_SESSION:
+        return b"\0" + body
     authorized = encoding.short(session.session_id) + body
     authorization = b"" if key is None else _authorize(session, corr_id, authorized, key)
     service = b"0" if authorization and session.version >= SERVICE_SIGNATURES else b""
