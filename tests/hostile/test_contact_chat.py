@@ -57,7 +57,8 @@ async def test_events_with_anything_in_them(met: Meeting) -> None:
     # and one by one with each value of a wrong type
     for event in EVENTS:
         if event != "x.direct.del":
-            bodies += [chat(event, params) for params in ({}, [], 1, {key: [] for key in KEYS})]
+            wrong: list[object] = [{}, [], 1, {key: [] for key in KEYS}]
+            bodies += [chat(event, params) for params in wrong]
             bodies.append(chat(event, {key: dict.fromkeys(KEYS, "") for key in KEYS}))
     for start in range(0, len(bodies), 4):
         await met.mallory.say(zipped(b"[" + b",".join(bodies[start : start + 4]) + b"]"))

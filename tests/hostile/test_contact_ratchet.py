@@ -209,3 +209,6 @@ async def test_new_keys_that_are_not_safe(met: Meeting) -> None:
     await met.mallory_is_read()
     details = met.alice.client.details(met.mallory_id)
     assert (details.security_code, details.ratchet_sync) == (before, RatchetSync.OK)
+    # those that are not safe are told as what cannot be read; nothing was made for them
+    assert met.notices() == {"unreadable": 4}
+    assert met.rows("resync_keys") == 0

@@ -26,7 +26,7 @@ from simplex_calls.agent.resync import SyncAction, SyncEvent, judge_failure, syn
 from simplex_calls.agent.store import Store
 from simplex_calls.agent.versions import E2E_VERSIONS, POST_QUANTUM_VERSION, supports_ratchet_sync
 from simplex_calls.agent.x3dh import E2EParams, E2EPrivateKeys
-from simplex_calls.crypto import KemSource, Random, X448PrivateKey, X448PublicKey, sha256
+from simplex_calls.crypto import CryptoError, KemSource, Random, X448PrivateKey, X448PublicKey, sha256
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Resynchronizer:
             self._outgoing.ready(self._store.connection(connection_id))
 
     def their_keys(self, connection: Connection, keys: E2EParams) -> None:
-        """The peer sent new keys. Raises :class:`SyncRefused`, and ``RatchetError`` on keys that are not safe."""
+        """The peer sent new keys. Raises :class:`SyncRefused`."""
         if connection.state is not ConnectionState.CONNECTED:
             raise SyncRefused("ratchet keys came before the connection was made")
         if keys.version not in E2E_VERSIONS:
@@ -99,11 +99,21 @@ class Resynchronizer:
         digest = _hash(keys.key1, keys.key2)
         if self._store.ratchets.ratchet_key_seen(connection.id, digest):
             raise SyncRefused("these ratchet keys came before", RejectionReason.DUPLICATE)
+        self._check(keys)
         now = self._clock()
         if self._store.ratchets.ratchet_keys_since(connection.id, now - KEYS_SECONDS) >= MAX_KEYS:
             raise SyncRefused("the peer starts the ratchet again too often")
         self._store.ratchets.add_ratchet_key(connection.id, digest, now)
         self._fire(connection, SyncEvent.THEIR_KEYS, keys)
+
+    def _check(self, keys: E2EParams) -> None:
+        """Refuse keys that lead to nothing secret before any are made for them: those would not be counted."""
+        probe = X448PrivateKey.generate(self._random)
+        try:
+            probe.exchange(keys.key1)
+            probe.exchange(keys.key2)
+        except CryptoError:
+            raise SyncRefused("its ratchet keys are not safe to use", RejectionReason.MALFORMED) from None
 
     def _fire(self, connection: Connection, event: SyncEvent, theirs: E2EParams | None = None) -> bool:
         step = sync_step(connection.ratchet_sync, event)
