@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import segno
-from playwright.sync_api import BrowserType, Locator, Page, expect
+from playwright.sync_api import BrowserType, Locator, Page, WebSocketRoute, expect
 
 from e2e.looks import look
 from e2e.people import PATIENCE_MS, People, Person
@@ -27,6 +29,16 @@ PASTE = """(element, png) => {
   const clipboardData = new DataTransfer();
   clipboardData.items.add(new File([bytes], "code.png", { type: "image/png" }));
   element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}"""
+
+PREVIEW = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 120 });
+  const context = canvas.getContext("2d");
+  for (let y = 0; y < 120; y += 4) {
+    context.fillStyle = `hsl(${200 + y / 2} 60% ${40 + y / 4}%)`;
+    context.fillRect(0, y, 160, 4);
+  }
+  return canvas.toDataURL("image/jpeg");
 }"""
 
 
@@ -53,6 +65,13 @@ def picture(text: str) -> bytes:
     return file.getvalue()
 
 
+def open_beside(person: Person, page: Page) -> None:
+    """Open somebody's chat once more, at the address that a reload would take; the first page gets the next one."""
+    page.goto(person.chat.url)
+    expect(page.locator("#app")).to_have_attribute("data-phase", "ready")
+    person.chat.evaluate("url => history.replaceState(null, '', url)", page.evaluate("location.href"))
+
+
 @contextmanager
 def filming(person: Person, camera: Path, browser_type: BrowserType, arguments: dict[str, Any]) -> Iterator[Page]:
     """Another browser of somebody, whose camera shows what is in a file."""
@@ -66,9 +85,7 @@ def filming(person: Person, camera: Path, browser_type: BrowserType, arguments: 
             "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
         )
         page.on("pageerror", lambda error: problems.append(str(error)))
-        # the address that a reload would take
-        page.goto(person.chat.url)
-        expect(page.locator("#app")).to_have_attribute("data-phase", "ready")
+        open_beside(person, page)
         yield page
         assert problems == []
     finally:
@@ -113,6 +130,7 @@ def test_links_are_read_from_pictures_where_there_is_no_camera(people: People) -
     dialog.get_by_role("tab", name="Use a link").click()
     scan = page.get_by_role("dialog", name="Scan a link")
     button = dialog.get_by_role("button", name="Scan QR code")
+    look(carol, "use-a-link")
     for error, words in (
         ("NotAllowedError", "The camera may not be used."),
         ("NotReadableError", "The camera cannot be opened"),
@@ -199,3 +217,51 @@ def test_an_address_in_a_text_is_opened_after_a_question(people: People) -> None
         question.get_by_role("button", name="Open").click()
     assert opened.value.url in ("http://127.0.0.1:9/a?b=1", "about:blank", "chrome-error://chromewebdata/")
     opened.value.close()
+
+
+def test_what_cannot_be_taken_is_shown_and_told(people: People) -> None:
+    """What only other apps send: put into what the program tells a page."""
+    sockets: list[WebSocketRoute] = []
+    ids: dict[str, int] = {}
+
+    def between(socket: WebSocketRoute) -> None:
+        def pass_on(message: str | bytes) -> None:
+            result = json.loads(message).get("result")
+            if isinstance(result, dict) and "contacts" in result:
+                ids.update({contact["name"]: contact["id"] for contact in result["contacts"]})
+            socket.send(message)
+
+        socket.connect_to_server().on_message(pass_on)
+        sockets.append(socket)
+
+    page = people.alice.context.new_page()
+    page.route_web_socket(re.compile(".*"), between)
+    open_beside(people.alice, page)
+    page.get_by_role("list", name="Contacts").get_by_role("button", name=re.compile("^Bob")).click()
+    expect(page.get_by_role("heading", name="You are connected with Bob")).to_be_visible()
+    preview = page.evaluate(PREVIEW)
+    now = time.time() * 1000
+    common = {
+        "contactId": ids["Bob"],
+        "direction": "received",
+        "createdAt": now,
+        "sentAt": now,
+        "delivery": None,
+        "failure": None,
+    }
+    text = common | {"kind": "text", "content": "image", "edited": False, "deleted": False}
+    items = [
+        text | {"id": 1_000_001, "text": "The lake this morning", "preview": preview},
+        text | {"id": 1_000_002, "text": "", "preview": preview, "content": "video"},
+        text | {"id": 1_000_003, "text": "Not one", "preview": "data:image/png;base64,AAAA"},
+        common | {"id": 1_000_004, "kind": "notice", "notice": "queue-full", "count": 1, "text": ""},
+    ]
+    for item in items:
+        sockets[-1].send(json.dumps({"event": "item", "item": item}))
+    log = page.get_by_role("region", name=re.compile("Messages and calls with"))
+    expect(log.get_by_role("img", name="Preview of the picture")).to_have_count(2)
+    expect(log.get_by_text("A preview. The picture itself cannot be fetched here.").first).to_be_visible()
+    expect(log.get_by_text("A picture was sent. It cannot be shown here.")).to_be_visible()
+    expect(log.get_by_text("Bob has not fetched messages for a long time")).to_be_visible()
+    look(people.alice, "previews", page)
+    page.close()

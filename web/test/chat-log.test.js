@@ -137,6 +137,7 @@ test("pictures come with their preview, and words that say what it is", () => {
   ];
   const entries = /** @type {any[]} */ (logEntries(log.historyCame(begin(), 1, items), words)).slice(1);
   assert.deepEqual(entries.map((entry) => entry.preview), [preview, null, preview, null]);
+  assert.equal(entries[0].fileAlone, entries[1].file);
   assert.deepEqual(entries.map(({ file }) => file), [
     "A preview. The picture itself cannot be fetched here.",
     "A picture was sent. It cannot be shown here.",

@@ -197,8 +197,11 @@ export class LogView {
       preview.src = entry.preview;
       // what is read stays in sight when it has got its size
       preview.addEventListener("load", () => this.#settle());
-      // it claimed to be a picture
-      preview.addEventListener("error", () => show(preview, false));
+      // it only began like a picture
+      preview.addEventListener("error", () => {
+        show(preview, false);
+        say(part(element, ".bubble-file span"), entry.fileAlone);
+      });
     }
     show(part(element, ".bubble-text"), entry.segments.some(({ text }) => text !== ""));
     show(part(element, ".bubble-file"), entry.file !== "");

@@ -21,6 +21,7 @@
  * @property {boolean} isDeleted
  * @property {string} file  the words for what came with the text and cannot be shown; empty if nothing
  * @property {string | null} preview  a data: URL
+ * @property {string} fileAlone  the words where the preview cannot be shown
  * @property {boolean} isEdited
  * @property {string} time
  * @property {number} moment
@@ -109,7 +110,8 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
     isLast,
     segments: isDeleted ? [{ text: t("chat.item.deleted") }] : segments(item.text ?? ""),
     isDeleted,
-    file: isDeleted ? "" : fileWords(item, t),
+    file: isDeleted ? "" : fileWords(item.content, item.preview ? ".preview" : "", t),
+    fileAlone: isDeleted ? "" : fileWords(item.content, "", t),
     preview: isDeleted ? null : (item.preview ?? null),
     isEdited: Boolean(item.edited) && !isDeleted,
     time: dates.time(item.createdAt),
@@ -125,11 +127,12 @@ function textEntry(item, isFirst, isLast, { t, dates }) {
 const COMPLETE = new Set(["text", "link", undefined]);
 
 /**
- * @param {Item} item
+ * @param {string | undefined} content
+ * @param {"" | ".preview"} how
  * @param {Translate} t
  */
-function fileWords({ content, preview }, t) {
-  return COMPLETE.has(content) ? "" : t(`chat.item.file.${content}${preview ? ".preview" : ""}`);
+function fileWords(content, how, t) {
+  return COMPLETE.has(content) ? "" : t(`chat.item.file.${content}${how}`);
 }
 
 const FAILURES = new Set(["queue gone", "expired", "refused", "too large", "connection"]);
