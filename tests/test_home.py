@@ -232,7 +232,6 @@ async def test_without_a_keyring_the_first_start_asks(
             await home.protect(passphrase, key_file=not passphrase)
         await home.changed()
         await home.follow()
-        assert not home.wants_protection
         assert opened(home).profile is not None
         assert [server.uri for server in opened(home).servers()] == [SERVER]
         (profile,) = home.profiles()

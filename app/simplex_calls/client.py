@@ -52,16 +52,17 @@ from simplex_calls.chat.messages import CallInvitation, CallMedia, Profile
 from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.requests import Request
 from simplex_calls.client_calling import CallSettings, store_calling, stored_calling
-from simplex_calls.client_errors import ClientError, user_errors
+from simplex_calls.client_errors import ClientError, storage_error, user_errors
 from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
-from simplex_calls.database import PLAIN, Database, DatabaseKey, Plain
-from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected
+from simplex_calls.database import PLAIN, Database, DatabaseKey, Plain, StorageFault
+from simplex_calls.events import Event, Events, MessageReceived, ServerConnected, ServerDisconnected, StorageFailed
 from simplex_calls.servers import preset_servers
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import AddressError
 from simplex_calls.smp.probe import ServerVerdict, probe_server
 from simplex_calls.smp.queues import PrivateRouting
+from simplex_calls.sqlcipher import os_reason
 
 __all__ = [
     "PLAIN",
@@ -222,6 +223,7 @@ class Client:
             return
         with user_errors():
             database = self._open()
+            database.on_fault = self._storage_failed
             try:
                 database.migrate("client", MIGRATIONS)
                 kept = stored(database)
@@ -253,7 +255,7 @@ class Client:
             # nobody else on this machine may read it, whatever the folder allows
             path.touch(mode=0o600, exist_ok=True)
         except OSError as error:
-            raise ClientError("client.error.profile", detail=f"{self._data_dir}: {error.strerror}") from None
+            raise ClientError("client.error.profile", detail=f"{self._data_dir}: {os_reason(error)}") from None
         return Database(path, key=self._key)
 
     async def stop(self) -> None:
@@ -262,8 +264,13 @@ class Client:
             return
         chat, manager = self._running
         try:
-            await manager.stop()
-            await chat.stop()
+            for part in (manager, chat):
+                # a file that cannot be written any more must not keep the program from ending
+                try:
+                    with user_errors():
+                        await part.stop()
+                except ClientError as error:
+                    logger.critical("not all was stored at the end: %s", error.message_id)
         finally:
             database, self._database, self._running = self._database, None, None
             for reader in list(self._readers):
@@ -281,6 +288,18 @@ class Client:
         if self._running is None:
             raise ClientError("client.error.closed")
         return self._running[1]
+
+    @property
+    def storage_problem(self) -> str:
+        """What keeps the profile's file from being read or written, for the user; empty if nothing is known to.
+
+        Damage at its beginning is found at the start; what is met later, :class:`StorageFailed` tells.
+        """
+        fault = self._opened().fault
+        return "" if fault is None else str(storage_error(fault))
+
+    def _storage_failed(self, fault: StorageFault) -> None:
+        self._emit(StorageFailed(fault, str(storage_error(fault))))
 
     # the profile
 
@@ -377,14 +396,6 @@ class Client:
         if self._agent is not None:
             self._agent.configure_network(config)
 
-    def _apply_network(self, chat: Chat) -> None:
-        chat.sends_receipts = self._network.receipts
-        chat.wants_pq = self._network.quantum_resistance
-
-    def server_status(self) -> list[ServerStatus]:
-        """The servers that contacts are on, as far as they were heard of since the start."""
-        return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
-
     @property
     def call_settings(self) -> CallSettings:
         """How calls ring."""
@@ -397,6 +408,14 @@ class Client:
         database = self._opened()
         with user_errors():
             store_calling(database, settings)
+
+    def _apply_network(self, chat: Chat) -> None:
+        chat.sends_receipts = self._network.receipts
+        chat.wants_pq = self._network.quantum_resistance
+
+    def server_status(self) -> list[ServerStatus]:
+        """The servers that contacts are on, as far as they were heard of since the start."""
+        return [ServerStatus(server, is_connected) for server, is_connected in sorted(self._server_status.items())]
 
     # contacts
 
@@ -619,7 +638,8 @@ class Client:
 
     def calls(self) -> list[CallView]:
         """The calls that ring or are active, and after them the latest that are over, newest first."""
-        return self._manager.calls()
+        with user_errors():
+            return self._manager.calls()
 
     def call(self, call_id: str) -> CallView:
         """One of :meth:`calls`."""

@@ -12,7 +12,7 @@ from simplex_calls.calls.ice import IceServerError
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
 from simplex_calls.catalogue import text
 from simplex_calls.chat.errors import ChatError, KeysNeededError, NotConnectedError, RequestGoneError, TooLargeError
-from simplex_calls.database import DatabaseError, is_storage_failure, sqlite
+from simplex_calls.database import DatabaseError, StorageFault, is_storage_failure, sqlite, storage_fault
 from simplex_calls.smp.errors import AddressError, BrokerError, NetworkError, ServerIdentityError, SMPError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,13 @@ class ClientError(Exception):
         self.message_id = message_id
 
 
+def storage_error(fault: StorageFault, detail: object = "I/O error") -> ClientError:
+    """What the user is told of a profile's file that cannot be used."""
+    if fault is StorageFault.OTHER:
+        return ClientError("client.error.storage", detail=detail)
+    return ClientError(f"client.error.storage.{fault.value}")
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Turn the floors' errors into what a user can read and act upon."""
@@ -37,7 +44,7 @@ def user_errors() -> Iterator[None]:
         if not is_storage_failure(error):
             raise
         logger.critical("the profile cannot be read or written: %s", type(error).__name__)
-        raise ClientError("client.error.storage", detail=error) from None
+        raise storage_error(storage_fault(error), error) from None
     except AddressError as error:
         raise ClientError("client.error.server-address", detail=error) from None
     except IceServerError as error:

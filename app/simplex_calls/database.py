@@ -219,14 +219,19 @@ class Database:
         """Run one statement; rows come as :class:`sqlite.Row`."""
         try:
             return self._connection.execute(sql, parameters)
-        except UnicodeDecodeError:
-            # SQLite quotes what it finds in a damaged schema
+        except (UnicodeDecodeError, MemoryError):
+            # SQLite quotes what it finds in a damaged schema; SQLCipher says of some damage that memory is short
+            self._met(StorageFault.DAMAGED)
             raise sqlite.DatabaseError("the file is damaged") from None
-        except sqlite.OperationalError as error:
-            if "readonly" in str(error) and self._may_write():
+        except sqlite.DatabaseError as error:
+            fault = storage_fault(error)
+            if fault is StorageFault.READ_ONLY and self._may_write():
                 # SQLCipher writes no more once it has met a damaged page
-                raise sqlite.DatabaseError("the file is damaged") from None
-            raise
+                fault = StorageFault.DAMAGED
+                error = sqlite.DatabaseError("the file is damaged")
+            if fault is not StorageFault.OTHER:
+                self._met(fault)
+            raise error from None
 
     def _may_write(self) -> bool:
         return self._path is not None and os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
@@ -255,7 +260,7 @@ class Database:
             if self._failed:
                 raise sqlite.IntegrityError("a part of this transaction failed")
             _point("commit")
-            self._connection.execute("COMMIT")
+            self.execute("COMMIT")
             if self.fault is not StorageFault.DAMAGED:
                 self.fault = None
         except BaseException as error:
@@ -312,9 +317,12 @@ class Database:
             action = self._after.pop(0)
             try:
                 action()
-            except Exception:
+            except Exception as error:
                 # what is committed stays so: neither the others nor the caller may suffer
-                logger.exception("an action after a commit failed")
+                if is_storage_failure(error):
+                    logger.critical("an action after a commit failed: %s", error)
+                else:
+                    logger.exception("an action after a commit failed")
             _point("action done")
 
     def erase(self, *, soon: bool = True) -> None:
@@ -335,16 +343,16 @@ class Database:
             return
         try:
             if self.execute("PRAGMA page_count").fetchone()[0] * PAGE_SIZE <= _ERASE_AT_ONCE:
-                self._connection.execute("PRAGMA user_version=0")
-                self._connection.execute("VACUUM")
+                self.execute("PRAGMA user_version=0")
+                self.execute("VACUUM")
             else:
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self.execute("PRAGMA incremental_vacuum").fetchall()
+            self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite.DatabaseError as error:
             # a full disk: what was deleted is deleted, its traces go later
             logger.warning("the profile was not written anew: %s", error)
             with suppress(sqlite.DatabaseError):
-                self._connection.execute(f"PRAGMA user_version={_ERASE_DUE}")
+                self.execute(f"PRAGMA user_version={_ERASE_DUE}")
 
     def _is_erase_due(self) -> bool:
         return bool(self.execute("PRAGMA user_version").fetchone()[0] == _ERASE_DUE)
@@ -358,7 +366,7 @@ class Database:
         try:
             if self._path is not None and not self._connection.in_transaction and self._is_erase_due():
                 rewrite_file(self._connection, self._path, self._key)
-        except (sqlite.DatabaseError, OSError) as error:
+        except (sqlite.DatabaseError, OSError, MemoryError) as error:
             logger.warning("the profile was not written anew: %s", error)
         finally:
             self._connection.close()

@@ -22,6 +22,7 @@ from simplex_calls.chat.events import (
 )
 from simplex_calls.chat.history import ChatItem
 from simplex_calls.client_errors import ClientError
+from simplex_calls.database import StorageFault
 
 __all__ = [
     "CallChanged",
@@ -44,10 +45,20 @@ __all__ = [
     "PageWanted",
     "ServerConnected",
     "ServerDisconnected",
+    "StorageFailed",
 ]
 
 MAX_EVENTS = 10_000
 """Most events that wait for one reader; a reader that is further behind loses its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFailed:
+    """The profile's file cannot be read or written any more; messages wait on their servers meanwhile."""
+
+    fault: StorageFault
+    text: str
+    """For the user: what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,7 @@ Event = (
     | CallMediaChanged
     | ServerConnected
     | ServerDisconnected
+    | StorageFailed
 )
 
 

@@ -344,7 +344,7 @@ async def test_a_full_disk(alice: Client, bob: Client) -> None:
     with pytest.raises(ClientError) as caught:
         for _ in range(200):
             alice.send_text(contact, "x" * 10_000)
-    assert refused(caught) == "client.error.storage"
+    assert refused(caught) == "client.error.storage.full"
     stored = [item.id for item in alice.history(contact)]
     alice._database.execute("PRAGMA max_page_count=1000000")
     item = alice.send_text(contact, "there is room again")
@@ -361,7 +361,7 @@ async def test_a_damaged_file(tmp_path: Path, agents: Agents) -> None:
     path.write_bytes(damaged)
     with pytest.raises(ClientError) as caught:
         await Client(tmp_path, "Alice", [SERVER], agent=agents, key=PLAIN).start()
-    assert refused(caught) in ("client.error.storage", "client.error.profile")
+    assert refused(caught) in ("client.error.storage.damaged", "client.error.profile")
 
 
 def test_passwords_of_call_servers_do_not_show_in_repr() -> None:

@@ -147,7 +147,9 @@ class OwnLinks:
         """Send what a server (or any) does not have yet."""
         for connection_id in self._links.waiting(None if server is None else server_text(server)):
             if connection_id not in self._sending:
-                self._sending[connection_id] = asyncio.create_task(self._send_later(connection_id), name="link data")
+                task = asyncio.create_task(self._send_later(connection_id), name="link data")
+                task.add_done_callback(_note_end)
+                self._sending[connection_id] = task
 
     async def stop(self) -> None:
         """Stop sending; the next start goes on with it."""
@@ -201,3 +203,9 @@ def _short_keys(root: Ed25519PrivateKey, new: NewLink | None) -> ShortLinkKeys |
 def _check_user_data(user_data: bytes) -> None:
     if len(user_data) > USER_DATA_LIMIT:
         raise LargeMessage(len(user_data), USER_DATA_LIMIT)
+
+
+def _note_end(task: asyncio.Task[None]) -> None:
+    """What failed (a damaged file, say) is tried again by the next start."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("sending an address's data stopped: %s", type(error).__name__)

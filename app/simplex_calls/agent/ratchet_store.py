@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from simplex_calls.agent.ratchet import RatchetState, SkippedDelta
+from simplex_calls.agent.ratchet import RatchetState, SkippedDelta, StoredRatchetError
 from simplex_calls.agent.skipped_store import StoredSkippedKeys
 from simplex_calls.agent.x3dh import E2EPrivateKeys
-from simplex_calls.database import Database
+from simplex_calls.database import Database, sqlite
 
 REMEMBERED_KEYS = 1000
 """How many hashes of ratchet keys a connection keeps to recognise those that the peer sends again."""
@@ -39,7 +39,11 @@ class RatchetStore:
     def ratchet(self, connection_id: int) -> RatchetState | None:
         """The connection's ratchet, if it was agreed already."""
         row = self.database.execute("SELECT state FROM ratchets WHERE connection_id = ?", (connection_id,)).fetchone()
-        return None if row is None else RatchetState.from_bytes(row["state"])
+        try:
+            return None if row is None else RatchetState.from_bytes(row["state"])
+        except StoredRatchetError as error:
+            # not the peer's message is wrong but our file: it must stay on its server
+            raise sqlite.DatabaseError(f"the file is damaged: {error}") from None
 
     def set_ratchet(self, connection_id: int, state: RatchetState) -> None:
         """Store the ratchet's new state."""

@@ -134,6 +134,7 @@ Events, pushed at any time after the session stands:
 ``{"event": "history_cleared", "contactId"}``
 ``{"event": "call", "call": …}``                  began, rings, moved on, or ended
 ``{"event": "server", "server", "isConnected"}``
+``{"event": "storage_failed", "text"}``           the profile's file cannot be read or written any more
 ``{"event": "profile", "profile": …}``
 ``{"event": "ip_exposure_wanted", "callId"}``     accepted outside of this page, before the warning was read: show it,
                                                   then ``confirm_ip_exposure`` and ``accept``
@@ -173,6 +174,7 @@ from simplex_calls.events import (
     ItemUpdated,
     ServerConnected,
     ServerDisconnected,
+    StorageFailed,
 )
 
 
@@ -225,6 +227,8 @@ class ChatMethods(Methods):
                 return {"event": "server", "server": server, "isConnected": True}
             case ServerDisconnected(server, _):
                 return {"event": "server", "server": server, "isConnected": False}
+            case StorageFailed(_, words):
+                return {"event": "storage_failed", "text": words}
             case _:
                 # items tell of received texts; what a call's page counts is for the call's page
                 return None
@@ -241,6 +245,7 @@ class ChatMethods(Methods):
             "calls": [call_json(call) for call in client.calls()],
             "servers": [{"server": it.server, "isConnected": it.is_connected} for it in client.server_status()],
             "isIpExposureConfirmed": client.is_ip_exposure_confirmed,
+            "storageProblem": client.storage_problem,
             "mode": self._shell.mode.value,
         }
 
