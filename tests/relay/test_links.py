@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from simplex_calls.crypto import BoxKey, Ed25519PrivateKey, X25519PrivateKey, unpad
-from simplex_calls.relay.sessions import Limits
 from simplex_calls.relay.store import Store
 from simplex_calls.smp.body import Received
 from simplex_calls.smp.commands import (
@@ -342,24 +341,6 @@ def test_a_full_disk_refuses_only_what_needs_room() -> None:
     assert queue.ask(alice, LSet(queue.link_id, DATA)) == refused
     assert queue.bodies(alice) == [b"one", b"two"]
     assert queue.ask(alice, Del()) == Ok()
-
-
-def test_one_client_creates_so_many_queues() -> None:
-    from simplex_calls.relay.allowance import Allowances
-
-    now = 0.0
-    allowances = Allowances(2, 1, lambda: now)
-    assert [allowances.of("a").take() for _ in range(3)] == [True, True, False]
-    assert allowances.of("b").take()
-    now = 3600.0
-    assert [allowances.of("a").take() for _ in range(2)] == [True, False]
-    server = Server(limits=Limits())
-    alice = server.peer()
-    alice.core_session.allowance = allowances.of("a")
-    key = Ed25519PrivateKey.generate()
-    assert alice.ask(New(key.public, X25519PrivateKey.generate().public), key=key) == Err(
-        ServerError(ErrorCode.INTERNAL)
-    )
 
 
 def test_a_batch_of_subscriptions_is_answered_before_its_messages() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey, pad, unpad
 from simplex_calls.relay import ClientLimits, Limits, Relay, RelayConfig, RelayError
 from simplex_calls.relay.connected import Connected
-from simplex_calls.relay.core import RelayCore
+from simplex_calls.relay.delivering import Deliveries
 from simplex_calls.relay.sessions import Session as CoreSession
 from simplex_calls.relay.store import Changes, DiskFullError, Store, StoreError
 from simplex_calls.smp.commands import Ack, Get, New, Ping, Send, Sub
@@ -397,7 +397,7 @@ async def test_a_fault_in_the_relay_harms_only_those_it_concerns(
             queue = await LiveQueue.create(alice, subscribe=False)
             await queue.send(alice, b"one")
             with monkeypatch.context() as patch:
-                patch.setattr(RelayCore, "_get", fault)
+                patch.setattr(Deliveries, "get", fault)
                 alice.send(alice.encode(Send(b"lost"), queue.sender_id), alice.encode(Ping()))
                 alice.send(alice.encode(Get(), queue.recipient_id, queue.key))
                 with pytest.raises(NetworkError):

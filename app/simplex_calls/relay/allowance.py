@@ -1,26 +1,35 @@
-"""How many queues one client may create: so many at once, and so many an hour."""
+"""What one client may add to the relay: so much at once, and so much an hour."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``burst`` at first, regained at ``per_hour``."""
+
+    burst: float
+    per_hour: float
 
 
 class Allowance:
-    """Rights to create queues: ``burst`` at first, regained at ``per_hour``. ``clock`` gives seconds."""
+    """Rights that are used up and regained. ``clock`` gives seconds."""
 
-    def __init__(self, burst: int, per_hour: float, clock: Callable[[], float]) -> None:
-        self._burst = burst
-        self._per_second = per_hour / 3600
+    def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
+        self._burst = rate.burst
+        self._per_second = rate.per_hour / 3600
         self._clock = clock
-        self._rights = float(burst)
+        self._rights = float(rate.burst)
         self._at = clock()
 
-    def take(self) -> bool:
-        """Use up one right; False if there is none."""
+    def take(self, count: int = 1) -> bool:
+        """Use up so many rights; False, and none used, if there are fewer."""
         self._regain()
-        if self._rights < 1:
+        if self._rights < count:
             return False
-        self._rights -= 1
+        self._rights -= count
         return True
 
     @property
@@ -35,22 +44,47 @@ class Allowance:
         self._at = now
 
 
+@dataclass(frozen=True, slots=True)
+class ClientAllowance:
+    """What the clients from one place may still add."""
+
+    queues: Allowance
+    link_bytes: Allowance
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it is used up."""
+        return self.queues.is_whole and self.link_bytes.is_whole
+
+
 class Allowances:
-    """The allowances of all clients, by the places that they come from."""
+    """The allowances of clients by the places that they come from: those that were asked for last."""
 
-    _FORGOTTEN_AT = 10_000
+    _KEPT = 10_000
+    _LOOKED_AT = 8
 
-    def __init__(self, burst: int, per_hour: float, clock: Callable[[], float]) -> None:
-        self._burst = burst
-        self._per_hour = per_hour
+    def __init__(self, queues: Rate, link_bytes: Rate, clock: Callable[[], float]) -> None:
+        self._queues = queues
+        self._link_bytes = link_bytes
         self._clock = clock
-        self._by_place: dict[str, Allowance] = {}
+        self._by_place: dict[str, ClientAllowance] = {}
+        """The one that was asked for longest ago comes first."""
 
-    def of(self, place: str) -> Allowance:
+    def __len__(self) -> int:
+        return len(self._by_place)
+
+    def of(self, place: str) -> ClientAllowance:
         """The allowance of clients from ``place``."""
-        allowance = self._by_place.get(place)
+        allowance = self._by_place.pop(place, None)
         if allowance is None:
-            if len(self._by_place) >= self._FORGOTTEN_AT:
-                self._by_place = {at: one for at, one in self._by_place.items() if not one.is_whole}
-            allowance = self._by_place[place] = Allowance(self._burst, self._per_hour, self._clock)
+            if len(self._by_place) >= self._KEPT:
+                self._forget_one()
+            allowance = ClientAllowance(Allowance(self._queues, self._clock), Allowance(self._link_bytes, self._clock))
+        self._by_place[place] = allowance
         return allowance
+
+    def _forget_one(self) -> None:
+        """One that is whole, if there is one among the oldest; there need not be many to look at."""
+        oldest = [place for place, _ in zip(self._by_place, range(self._LOOKED_AT), strict=False)]
+        whole = next((place for place in oldest if self._by_place[place].is_whole), oldest[0])
+        del self._by_place[whole]

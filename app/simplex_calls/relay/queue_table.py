@@ -18,6 +18,8 @@ class QueueTable:
         self.by_sender: dict[bytes, Queue] = {}
         self.by_link: dict[bytes, Queue] = {}
         self.by_notifier: dict[bytes, Queue] = {}
+        self.link_bytes = 0
+        """What the data of all short links take."""
 
     def __len__(self) -> int:
         return len(self.by_recipient)
@@ -28,6 +30,7 @@ class QueueTable:
         self.by_sender[queue.sender_id] = queue
         if queue.link_id is not None:
             self.by_link[queue.link_id] = queue
+            self.link_bytes += queue.link_size
         if queue.notifier is not None:
             self.by_notifier[queue.notifier.notifier_id] = queue
 
@@ -35,8 +38,8 @@ class QueueTable:
         """Remove ``queue``, if it is there."""
         self.by_recipient.pop(queue.recipient_id, None)
         self.by_sender.pop(queue.sender_id, None)
-        if queue.link_id is not None:
-            self.by_link.pop(queue.link_id, None)
+        if queue.link_id is not None and self.by_link.pop(queue.link_id, None) is not None:
+            self.link_bytes -= queue.link_size
         if queue.notifier is not None:
             self.by_notifier.pop(queue.notifier.notifier_id, None)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Self
 
 from simplex_calls.crypto import Random, X25519PrivateKey
-from simplex_calls.relay.allowance import Allowances
+from simplex_calls.relay.allowance import Allowances, Rate
 from simplex_calls.relay.certificates import CertificateError, Identity, load_identity, make_identity
 from simplex_calls.relay.client import Client
 from simplex_calls.relay.config import RelayConfig, RelayError
@@ -88,7 +88,12 @@ class Relay:
         """Connections whose handshake is not done, the oldest first."""
         self._stopping = False
         self._is_crowded = False
-        self._allowances = Allowances(config.limits.client_queues, config.limits.client_queues_per_hour, clock)
+        limits = config.limits
+        self._allowances = Allowances(
+            Rate(limits.client_queues, limits.client_queues_per_hour),
+            Rate(limits.client_link_bytes, limits.client_link_bytes_per_hour),
+            clock,
+        )
         self._forwarding: set[asyncio.Task[None]] = set()
         self._proxy = Proxy(
             connector,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from simplex_calls.relay.allowance import Allowance
+from simplex_calls.relay.allowance import ClientAllowance
 from simplex_calls.relay.authorization import Verifier
 from simplex_calls.relay.forwarding import Forwarding
 from simplex_calls.relay.store import Queue
@@ -28,6 +28,11 @@ class Limits:
     client_queues: int = 20_000
     """What one client's address may create at once; see :class:`Allowance`."""
     client_queues_per_hour: float = 1_000
+    link_bytes: int = 1 << 30
+    """The data of all short links: with so much the relay takes no more."""
+    client_link_bytes: int = 64 << 20
+    """What one client's address may put there at once, with each LSET counted anew."""
+    client_link_bytes_per_hour: float = 16 << 20
     deliveries: int = 32
     """Messages that may be on their way to one session before it has read them; the others wait in their queues."""
 
@@ -52,7 +57,7 @@ class Session:
     room: int
     """How many more messages it may be sent before :meth:`RelayCore.refill`."""
     forwarding: Forwarding | None = None
-    allowance: Allowance | None = None
+    allowance: ClientAllowance | None = None
     following: list[Outgoing] = field(default_factory=list, repr=False)
     """What is delivered to it after the answers to the block that is being carried out."""
     notifiers: set[bytes] = field(default_factory=set, repr=False)
@@ -68,7 +73,11 @@ class Session:
 
     def may_create(self) -> bool:
         """Use up the right to create one queue."""
-        return self.allowance is None or self.allowance.take()
+        return self.allowance is None or self.allowance.queues.take()
+
+    def may_put(self, size: int) -> bool:
+        """Use up the right to store so many bytes of link data."""
+        return self.allowance is None or self.allowance.link_bytes.take(size)
 
 
 @dataclass(slots=True)  # not frozen: that takes three times as long to make

@@ -111,6 +111,8 @@ class Queue:
     suspended_at: int | None = None
     link_id: bytes | None = field(default=None, repr=False)
     """Of its short link, whose data is in the store."""
+    link_size: int = 0
+    """Bytes of that data."""
     notifier: Notifier | None = field(default=None, repr=False)
     messages: deque[StoredMessage] = field(default_factory=deque, repr=False)
 
@@ -119,8 +121,13 @@ _QueueRow = tuple[
     int, bytes, bytes, bytes, bytes, bytes | None, int | None,
     str | None, bytes | None, bytes | None, bytes | None, bytes | None,
 ]  # fmt: skip
+_LoadedRow = tuple[
+    int, bytes, bytes, bytes, bytes, bytes | None, int | None,
+    str | None, bytes | None, bytes | None, bytes | None, bytes | None, int,
+]  # fmt: skip
 _SELECT = """SELECT number, recipient_id, sender_id, recipient_key, box_key, sender_key, suspended_at,
-    mode, link_id, notifier_id, notifier_key, notifier_box FROM queues"""
+    mode, link_id, notifier_id, notifier_key, notifier_box,
+    COALESCE((SELECT length(fixed) + length(user) FROM links WHERE queue = number), 0) FROM queues"""
 _SELECT_ONE = _SELECT + " WHERE number = ?"
 _PUT = """INSERT OR REPLACE INTO queues (number, recipient_id, sender_id, recipient_key, box_key, sender_key,
     suspended_at, mode, link_id, notifier_id, notifier_key, notifier_box) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -434,10 +441,10 @@ class Store:
         self._connection.close()
 
 
-def _queue(row: _QueueRow) -> Queue:
+def _queue(row: _LoadedRow) -> Queue:
     (
         number, recipient_id, sender_id, recipient_key, box_key, sender_key, suspended_at,
-        mode, link_id, notifier_id, notifier_key, notifier_box,
+        mode, link_id, notifier_id, notifier_key, notifier_box, link_size,
     ) = row  # fmt: skip
     notifier = None
     if notifier_id is not None and notifier_key is not None and notifier_box is not None:
@@ -452,6 +459,7 @@ def _queue(row: _QueueRow) -> Queue:
         sender_key=decode_public_key(sender_key) if sender_key is not None else None,
         suspended_at=suspended_at,
         link_id=link_id,
+        link_size=link_size,
         notifier=notifier,
     )
 
