@@ -24,6 +24,7 @@ from simplex_calls.sqlcipher import (
     connect,
     export_to,
     key_fits,
+    os_reason,
     row_counts,
     sync_folder,
 )
@@ -59,7 +60,7 @@ def export_archive(database: Database, target: Path, passphrase: str, *, random:
         sync_folder(target.parent)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise ArchiveError("profiles.error.file", path=target, detail=error.strerror) from None
+        raise ArchiveError("profiles.error.file", path=target, detail=os_reason(error)) from None
     except sqlite.DatabaseError as error:
         fresh.unlink(missing_ok=True)
         raise ArchiveError("profiles.error.database", detail=error) from None
@@ -91,7 +92,7 @@ def import_archive(
             return _name(connection)
     except OSError as error:
         _remove(target)
-        raise ArchiveError("profiles.error.file", path=error.filename or source, detail=error.strerror) from None
+        raise ArchiveError("profiles.error.file", path=error.filename or source, detail=os_reason(error)) from None
     except (sqlite.Error, UnicodeDecodeError, DatabaseError):
         _remove(target)
         raise ArchiveError("profiles.archive.damaged") from None

@@ -37,6 +37,7 @@ from simplex_calls.profiles import (
 )
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.errors import AddressError
+from simplex_calls.sqlcipher import os_reason
 
 logger = logging.getLogger(__name__)
 
@@ -305,7 +306,7 @@ class Home:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ProfileError("profiles.error.file", path=folder, detail=error.strerror) from None
+            raise ProfileError("profiles.error.file", path=folder, detail=os_reason(error)) from None
         client.export_archive(target, passphrase)
         return target
 

@@ -39,7 +39,7 @@ from simplex_calls.keys import (
     WeakPassphrase,
     WrongPassphrase,
 )
-from simplex_calls.sqlcipher import connect, is_plain, leave_log, sync_folder, wipe
+from simplex_calls.sqlcipher import connect, is_plain, leave_log, os_reason, sync_folder, wipe
 
 __all__ = [
     "KeyMissing",
@@ -298,7 +298,7 @@ class Profiles:
         except FileNotFoundError:
             raise ProfileError("profiles.error.missing") from None
         except OSError as error:
-            raise ProfileError("profiles.error.file", path=path, detail=error.strerror) from None
+            raise ProfileError("profiles.error.file", path=path, detail=os_reason(error)) from None
         except (ValueError, TypeError, KeyError, RecursionError):
             raise ProfileError("profiles.error.damaged", path=path) from None
         return dict(about)
@@ -379,7 +379,7 @@ def _files(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         path = error.filename or folder
-        raise ProfileError("profiles.error.file", path=path, detail=error.strerror or error) from None
+        raise ProfileError("profiles.error.file", path=path, detail=os_reason(error)) from None
 
 
 def _write(path: Path, about: dict[str, Any]) -> None:

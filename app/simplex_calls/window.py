@@ -20,6 +20,7 @@ from simplex_calls.keys import ProfileError
 from simplex_calls.local_relay import LocalRelayError
 from simplex_calls.own_relay import RELAY_PORT, OwnRelay
 from simplex_calls.relay import RelayError
+from simplex_calls.sqlcipher import os_reason
 
 APP_NAME = "simplex-calls"
 
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (LocalRelayError, RelayError) as error:
         return _complain(text("desktop.error.relay", detail=error))
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+        return _complain(f"{error.filename}: {os_reason(error)}" if error.filename else os_reason(error))
 
 
 def _read_passphrase(file: str) -> str:
