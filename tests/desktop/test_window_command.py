@@ -132,7 +132,7 @@ def test_bad_options_are_told(arguments: list[str], message: str, capsys: pytest
     [
         (DesktopError("no display"), "no display"),
         (RelayError("no relay"), text("desktop.error.relay", detail="no relay")),
-        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (PermissionError(13, "Permission denied", "/x"), "/x: it belongs to another user"),
     ],
 )
 def test_errors_are_one_line(
