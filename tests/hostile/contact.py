@@ -37,7 +37,7 @@ from tests.agent.pooled_kem import PooledKem
 
 QUICK = NetworkConfig(reconnect_first=0.02, reconnect_max=0.2, retry_pause=0.02)
 SOON = DeliveryConfig(first_pause=0.02, longest_pause=0.2, first_quota_pause=0.02, longest_quota_pause=0.1)
-SECONDS = 30
+SECONDS = 5
 """Long enough for a busy machine: a test that waits so long has failed."""
 
 
@@ -293,6 +293,9 @@ async def meeting(folder: Path, *, pq: bool = True) -> AsyncIterator[Meeting]:
             Client(folder / "alice", "Alice", [server], key=DatabaseKey.generate(), agent=make) as alice,
             Client(folder / "bob", "Bob", [server], key=DatabaseKey.generate(), agent=make) as bob,
         ):
+            for opened in (alice._opened(), bob._opened(), database):
+                # nobody pulls the plug here, and waiting for the disk would be most of a test's time
+                opened.execute("PRAGMA synchronous=OFF")
             watched = Watched(alice), Watched(bob)
             await asyncio.sleep(0)
             mallory: Mallory
