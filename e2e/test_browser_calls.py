@@ -49,7 +49,7 @@ def test_audio_call(people: People) -> None:
 
 def test_declined_call(people: People) -> None:
     hers = people.alice.call(people.bob)
-    expect(hers.status).to_have_text("Calling…")
+    expect(hers.status).to_have_text("Ringing…")
     people.bob.reject(people.alice)
     hers.expect_over("Call declined")
     expect(people.bob.ringing(people.alice)).to_be_hidden()

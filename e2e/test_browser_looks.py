@@ -49,7 +49,7 @@ def test_ringing(people: People) -> None:
     hers = people.alice.call(people.bob)
     expect(people.bob.ringing(people.alice)).to_be_visible()
     look(people.bob, "ringing")
-    expect(hers.status).to_have_text("Calling…")
+    expect(hers.status).to_have_text("Ringing…")
     look(people.alice, "calling", hers.page)
 
 

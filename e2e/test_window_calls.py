@@ -184,7 +184,7 @@ def test_video_call(pair: Pair) -> None:
 def test_declined_call(pair: Pair) -> None:
     dora, emil = pair
     hers = dora.call(emil)
-    expect(hers.status).to_have_text("Calling…")
+    expect(hers.status).to_have_text("Ringing…")
     emil.reject(dora)
     expect_closed(hers.page)
     expect(emil.ringing(dora)).to_be_hidden()

@@ -27,11 +27,11 @@ test("every text that the call page uses is in the catalogue, and no other", () 
   const sources = readdirSync(new URL("../static/call/", import.meta.url))
     .filter((name) => name.endsWith(".js"))
     .map((name) => read(`../static/call/${name}`));
-  const used = [...sources, read("../templates/call.html.j2")].join("\n");
+  const used = [...sources, read("../templates/call.html.j2"), read("../templates/call-texts.html.j2")].join("\n");
   const exact = new Set([...used.matchAll(/["'`](call\.[a-z.-]+[a-z])["'`]/g)].map(([, id = ""]) => id));
   for (const id of exact) assert.ok(texts.includes(id), `${id} is not in the catalogue`);
   // built from a code: `call.notice.${code}` and the like
-  const built = [...used.matchAll(/`(call\.[a-z.]+)\.\$\{/g)].map(([, prefix = ""]) => `${prefix}.`);
+  const built = [...used.matchAll(/[`"](call\.[a-z.]+)\.(?:\$\{|" ~)/g)].map(([, prefix = ""]) => `${prefix}.`);
   for (const id of texts) {
     assert.ok(exact.has(id) || built.some((prefix) => id.startsWith(prefix)), `${id} is not used`);
   }

@@ -50,6 +50,8 @@ const view = new CallView(document, pageTranslator(), {
   reject: (callId) => session.rejectOther(callId),
   dismissNotice: () => session.dismissNotice(),
   dismissPermission: () => session.dismissPermission(),
+  sendText: (text) => session.sendText(text),
+  react: (emoji) => session.react(emoji),
 });
 
 /** Where people carry the descriptions there is more to show. @type {import("../paste/view.js").PasteView | null} */

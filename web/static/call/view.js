@@ -1,7 +1,10 @@
 // @ts-check
 /** Puts the model on the screen. Nothing is decided here. */
 import { drawAvatar } from "../common/avatar.js";
-import { clockText, fit, present } from "./model.js";
+import { LookView } from "./look-view.js";
+import { clockText, present } from "./model.js";
+import { actionOf, keyOf, SHORTCUTS } from "./shortcuts.js";
+import { TextsView } from "./texts-view.js";
 
 /**
  * @typedef {object} Actions
@@ -12,10 +15,11 @@ import { clockText, fit, present } from "./model.js";
  * @property {(callId: string | number) => void} reject
  * @property {() => void} dismissNotice
  * @property {() => void} dismissPermission
+ * @property {(text: string) => boolean} sendText
+ * @property {(emoji: string) => boolean} react
  */
 
-/** In full screen the controls over a picture fade away after this long without a movement. */
-const IDLE_MS = 4000;
+/** @typedef {import("./shortcuts.js").Action} Action */
 
 export class CallView {
   #page;
@@ -26,8 +30,8 @@ export class CallView {
   /** @type {string} */
   #shownOthers = "";
   #duration = "";
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #idleTimer;
+  #look;
+  #texts;
   /** @type {Map<HTMLMediaElement, MediaStreamTrack>} */
   #playing = new Map();
 
@@ -40,6 +44,8 @@ export class CallView {
     this.#page = page;
     this.#t = t;
     this.#actions = actions;
+    this.#look = new LookView(page, (id, text, action) => this.#label(id, text, action));
+    this.#texts = new TextsView(page, t, { send: actions.sendText, react: actions.react });
     this.#listen();
   }
 
@@ -72,9 +78,9 @@ export class CallView {
     this.#find("self").classList.toggle("is-mirrored", model.mirrorsSelf);
     this.#show("self-muted", !model.mic.isOn && !model.isOver);
 
-    this.#control("mic", model.mic, "M");
-    this.#control("camera", model.camera, "V");
-    this.#label("hang-up", "call.hang-up", "Shift+H");
+    this.#control("mic", model.mic);
+    this.#control("camera", model.camera);
+    this.#label("hang-up", "call.hang-up", "hangUp");
     this.#show("controls", !model.isOver);
     this.#show("outcome", model.isOver);
     this.#show("failure", model.failure !== null);
@@ -88,7 +94,8 @@ export class CallView {
     if (model.notice) this.#text("notice-text", t(model.notice));
     this.#permission(snapshot.permission);
     this.#others(model.isOver ? [] : (snapshot.call.others ?? []));
-    this.#wake();
+    this.#look.render(snapshot);
+    this.#texts.render(snapshot);
   }
 
   /** Moves the timer on. @param {number} now  milliseconds since the epoch */
@@ -198,25 +205,26 @@ export class CallView {
   /**
    * @param {"mic" | "camera"} id
    * @param {{isOn: boolean, label: string, isEnabled: boolean}} state
-   * @param {string} key
    */
-  #control(id, { isOn, label, isEnabled }, key) {
+  #control(id, { isOn, label, isEnabled }) {
     const button = /** @type {HTMLButtonElement} */ (this.#find(id));
     button.disabled = !isEnabled;
     button.classList.toggle("is-off", !isOn && isEnabled);
-    this.#label(id, label, key);
+    this.#label(id, label, id);
   }
 
   /**
    * @param {string} id
    * @param {string} text
-   * @param {string} key
+   * @param {Action} action  whose key is told along
    */
-  #label(id, text, key) {
+  #label(id, text, action) {
     const label = this.#t(text);
     const element = this.#find(id);
-    element.setAttribute("aria-label", label);
-    element.title = this.#t("call.shortcut", { label, key });
+    const words = element.querySelector(".words-of");
+    if (words) words.textContent = label;
+    else element.setAttribute("aria-label", label);
+    element.title = this.#t("call.shortcut", { label, key: keyOf(action) });
   }
 
   #listen() {
@@ -231,35 +239,14 @@ export class CallView {
       this.#show("sound", false);
       for (const element of this.#playing.keys()) this.#start(element);
     });
-    this.#listenForFullscreen();
     const lock = /** @type {HTMLDetailsElement} */ (this.#find("lock"));
     this.#page.addEventListener("pointerdown", (event) => {
       if (!lock.contains(/** @type {Node} */ (event.target))) lock.open = false;
     });
     this.#page.addEventListener("keydown", (event) => this.#key(event, lock));
-    for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) {
-      this.#page.addEventListener(type, () => this.#wake());
-    }
-    for (const id of ["remote-video", "remote-screen"]) {
-      const video = /** @type {HTMLVideoElement} */ (this.#find(id));
-      video.addEventListener("resize", () => this.#fit(video));
-      video.addEventListener("loadedmetadata", () => this.#fit(video));
-      new ResizeObserver(() => this.#fit(video)).observe(video);
-    }
-  }
-
-  #listenForFullscreen() {
-    const page = this.#page;
-    if (!page.fullscreenEnabled) return;
-    const toggle = () =>
-      void (page.fullscreenElement ? page.exitFullscreen() : page.documentElement.requestFullscreen()).catch(() => {});
-    const label = () =>
-      this.#label("fullscreen", page.fullscreenElement ? "call.fullscreen.leave" : "call.fullscreen.enter", "F");
-    this.#show("fullscreen", true);
-    label();
-    this.#find("fullscreen").addEventListener("click", toggle);
-    this.#find("stage").addEventListener("dblclick", toggle);
-    page.addEventListener("fullscreenchange", label);
+    this.#listHelp();
+    on("help-open", () => this.#toggleHelp());
+    on("help-close", () => this.#toggleHelp());
   }
 
   /**
@@ -267,39 +254,87 @@ export class CallView {
    * @param {HTMLDetailsElement} lock
    */
   #key(event, lock) {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
-    // whoever writes means letters
-    if (event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLInputElement) return;
+    const target = event.target instanceof HTMLElement ? event.target : null;
+    const isTyping = Boolean(target?.closest("textarea, input, select, [contenteditable]"));
+    const action = actionOf(event, { isTyping });
+    if (!action || event.repeat) return;
+    if (action === "close") {
+      // what the engine closes itself (dialogs, menus) it has closed
+      if (lock.open) {
+        lock.open = false;
+        lock.querySelector("summary")?.focus();
+      } else this.#texts.close();
+      return;
+    }
+    const done = this.#act(action, lock);
+    if (done) event.preventDefault();
+  }
+
+  /**
+   * @param {Action} action
+   * @param {HTMLDetailsElement} lock
+   * @returns {boolean}  whether it means something now
+   */
+  #act(action, lock) {
     const press = (/** @type {string} */ id) => {
-      event.preventDefault();
-      this.#find(id).click();
+      const element = this.#find(id);
+      if (element.closest("[hidden]") || /** @type {HTMLButtonElement} */ (element).disabled) return false;
+      element.click();
+      return true;
     };
-    const key = event.key.toLowerCase();
-    if (key === "escape" && lock.open) {
-      lock.open = false;
-      lock.querySelector("summary")?.focus();
-    } else if (key === "m") press("mic");
-    else if (key === "v") press("camera");
-    else if (key === "f") press("fullscreen");
-    else if (key === "h" && event.shiftKey && !this.#find("controls").hidden) press("hang-up");
+    switch (action) {
+      case "mic":
+      case "camera":
+      case "fullscreen":
+      case "layout":
+      case "swap":
+      case "fit":
+      case "pip":
+        return press(action);
+      case "hangUp":
+        return press("hang-up");
+      case "chat":
+        this.#texts.toggle();
+        return true;
+      case "reactions":
+        this.#texts.toggleReactions();
+        return true;
+      case "details":
+        lock.open = !lock.open && !lock.hidden;
+        return true;
+      case "help":
+        this.#toggleHelp();
+        return true;
+      case "acceptOther":
+      case "rejectOther": {
+        const wish = action === "acceptOther" ? "accept" : "reject";
+        const button = /** @type {HTMLElement | null} */ (this.#find("others").querySelector(`[data-action="${wish}"]`));
+        button?.click();
+        return button !== null;
+      }
+      default:
+        return false;
+    }
   }
 
-  /** Shows the controls, and lets them go after a while where they stand before a picture that fills the screen. */
-  #wake() {
-    const root = this.#find("call");
-    root.classList.remove("is-idle");
-    clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => {
-      const isBusy = root.querySelector("[open], :focus-visible, .cards .card:not([hidden])");
-      const isPicture = this.#page.fullscreenElement && root.dataset.stage !== "none" && root.dataset.phase === "connected";
-      if (isPicture && !isBusy) root.classList.add("is-idle");
-    }, IDLE_MS);
+  #toggleHelp() {
+    const help = /** @type {HTMLDialogElement} */ (this.#find("help"));
+    if (help.open) help.close();
+    else help.showModal();
   }
 
-  /** @param {HTMLVideoElement} video */
-  #fit(video) {
-    const mode = fit(video.videoWidth, video.videoHeight, video.clientWidth, video.clientHeight);
-    video.classList.toggle("is-whole", mode === "contain" || video.id === "remote-screen");
+  /** The keys, for whoever asks by `?`. */
+  #listHelp() {
+    const rows = SHORTCUTS.map(({ action, shown }) => {
+      const key = Object.assign(this.#page.createElement("kbd"), { textContent: shown });
+      const term = this.#page.createElement("dt");
+      term.append(key);
+      const words = Object.assign(this.#page.createElement("dd"), { textContent: this.#t(`call.shortcut.${action}`) });
+      const row = this.#page.createElement("div");
+      row.append(term, words);
+      return row;
+    });
+    this.#find("help-keys").replaceChildren(...rows);
   }
 
   /**
