@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.agent.events import FailureReason
+from simplex_calls.bridge import methods as methods_module
 from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.params import MAX_TEXT_LENGTH
 from simplex_calls.bridge.values import contact_json, item_json, qr_json
 from simplex_calls.catalogue import texts
 from simplex_calls.chat.history import CallDetails, CallStatus, ChatItem, Direction, Notice, NoticeDetails, TextDetails
+from simplex_calls.chat.messages import ContentType
 from simplex_calls.client import PLAIN, CallMedia, Client, Contact, ContactStatus
 from simplex_calls.events import (
     CallChanged,
@@ -258,6 +260,20 @@ def test_items_of_every_kind() -> None:
     assert notice.items() >= {"kind": "notice", "notice": "messages-lost", "count": 4, "text": ""}.items()
     received = item_json(item(TextDetails("hi", edited=True)))
     assert received.items() >= {"kind": "text", "createdAt": NOON_MS, "sentAt": NOON_MS, "edited": True}.items()
+
+
+def test_previews_are_told_where_they_are_shown() -> None:
+    picture = item(TextDetails("", ContentType.IMAGE, preview="data:image/png;base64,AAAA"))
+    assert item_json(picture)["preview"] == "data:image/png;base64,AAAA"
+    contact = Contact(1, "Bob", "", ContactStatus.CONNECTED, NOON)
+    assert contact_json(contact, picture)["lastItem"] == item_json(picture) | {"preview": None}
+    call = item(CallDetails(CallMedia.AUDIO, CallStatus.ENDED, 61))
+    assert contact_json(contact, call)["lastItem"] == item_json(call)
+
+
+def test_every_method_is_described(methods: ChatMethods) -> None:
+    described = set(re.findall(r"^``(\w+)``", methods_module.__doc__ or "", re.MULTILINE))
+    assert set(methods.names) <= described
 
 
 def test_a_contact_that_failed() -> None:

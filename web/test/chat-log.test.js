@@ -127,6 +127,16 @@ test("every status of a call has words, in both directions and media", () => {
   }
 });
 
+test("a picture without words has some in the list", () => {
+  const last = (/** @type {object} */ changes) =>
+    contactRows(model.happened(begin(), { event: "item", item: item(1, changes) }), words).find(({ id }) => id === 1)?.text;
+  for (const [content, name] of [["image", "Picture"], ["video", "Video"], ["voice", "Voice message"], ["file", "File"]]) {
+    assert.equal(last({ content, text: "" }), name);
+    assert.equal(last({ content, text: "look" }), "look");
+  }
+  assert.ok(last({ content: "other", text: "" }));
+});
+
 test("pictures come with their preview, and words that say what it is", () => {
   const preview = "data:image/jpeg;base64,AAAA";
   const items = [

@@ -17,6 +17,11 @@ method                       params                                            r
 ``invitation``               ``contactId``                                     *invitation*, ``null`` once it was used
 ``look_up_link`` →           ``link``                                          *preview*: what ``connect`` would do
 ``connect`` →                ``link``                                          *contact*
+``address``                                                                    *address*, ``null`` while there is none
+``create_address`` →                                                           *address*
+``delete_address`` →                                                           ``null``: with those who asked by it
+``accept_request`` →         ``requestId``                                     *contact*
+``reject_request``           ``requestId``                                     ``null``: they are not told
 ``delete_contact`` →         ``contactId, isQuiet?`` (not telling them)        ``null``
 ``details``                  ``contactId``                                     *details*
 ``verify``                   ``contactId, code?`` (none: takes the mark away)  *details* with ``isSame``
@@ -80,7 +85,7 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
 *contact*
     ``id, name`` (empty until it is known), ``fullName, image?, status`` (``pending, connecting, connected, failed,
     gone``), ``isConnected`` (texts and calls can go), ``isVerified, callsAllowed`` (by both sides), ``callPermission``
-    (``both, they-refuse, we-refuse``), ``failure?`` (a word), ``createdAt, lastItem?`` (*item*)
+    (``both, they-refuse, we-refuse``), ``failure?`` (a word), ``createdAt, lastItem?`` (*item* without preview)
 *details*
     ``contactId, isQuantumResistant`` (in both directions), ``wantsQuantumResistance`` (is turned on here),
     ``securityCode?`` (groups of digits), ``qr?`` (of the code, as official apps show and scan it), ``isVerified,
@@ -104,9 +109,12 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     ``ringVolume`` (percent), ``isSilent`` (no sound), ``doNotDisturb`` (neither sound nor notification)
 *server* (of a *state*)
     ``server`` (host name), ``isConnected``
-*invitation*
-    ``contactId?, link, qr`` with ``qr`` = ``{size, path}``: the code as one SVG path in a ``0 0 size size`` view box,
-    its quiet zone included; fill it dark on light
+*request*
+    ``id, name, fullName, image?, createdAt``
+*address*, *invitation*
+    ``link`` (the short one where there is one), ``fullLink, shortLink?, qr``, an invitation also ``contactId?``;
+    ``qr`` = ``{size, path}``: the code as one SVG path in a ``0 0 size size`` view box, its quiet zone included; fill
+    it dark on light
 *preview*
     ``kind`` (``invitation, contact``), ``profile?, isOwn, contactId?`` (who is connected by it already)
 *servers*

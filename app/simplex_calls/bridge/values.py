@@ -88,8 +88,14 @@ def contact_json(contact: Contact, last_item: ChatItem | None, *, is_verified: b
         "unread": contact.unread,
         "failure": _word(contact.failure),
         "createdAt": _moment(contact.created_at),
-        "lastItem": item_json(last_item) if last_item is not None else None,
+        "lastItem": _last_json(last_item) if last_item is not None else None,
     }
+
+
+def _last_json(item: ChatItem) -> Json:
+    """An item without its preview: lists of thousands do not show it."""
+    value = item_json(item)
+    return value | {"preview": None} if "preview" in value else value
 
 
 def details_json(contact: Contact, details: ContactDetails) -> Json:

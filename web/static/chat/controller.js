@@ -36,6 +36,7 @@ import { ConversationController } from "./conversation-controller.js";
 import { DetailsController } from "./details-controller.js";
 import * as model from "./model.js";
 import { PeopleController } from "./people-controller.js";
+import { shortText } from "./present.js";
 import { SettingsController } from "./settings-controller.js";
 import { Store } from "./store.js";
 
@@ -186,7 +187,7 @@ export class Controller {
     const contact = before.contacts.get(item.contactId);
     const isNew = contact && (!contact.lastItem || item.id > contact.lastItem.id);
     if (!isNew || item.kind !== "text" || item.direction !== "received") return;
-    const text = (item.text ?? "").slice(0, ANNOUNCED);
+    const text = shortText(item, this.#parts.t).slice(0, ANNOUNCED);
     this.#parts.view.announce(this.#parts.t("chat.announce", { name: contact.name, text }));
   }
 

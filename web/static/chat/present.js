@@ -113,13 +113,23 @@ function lastWords(contact, t) {
     const { id, names } = noticeWords(item, contact.name);
     return { icon: "", tone: plain, text: t(id, names) };
   }
-  const text = item.deleted ? t("chat.item.deleted") : (item.text ?? "").replace(/\s+/gu, " ").slice(0, 200);
+  const text = item.deleted ? t("chat.item.deleted") : shortText(item, t).replace(/\s+/gu, " ").slice(0, 200);
   const isFailed = item.delivery === "failed";
   return {
     icon: isFailed ? "alert" : "",
     tone: isFailed ? "missed" : plain,
     text: item.direction === "sent" ? t("chat.contact.you", { text: isolated(text) }) : text,
   };
+}
+
+/**
+ * A text in few words: what a picture or file is called that has none.
+ *
+ * @param {import("./api.js").Item} item
+ * @param {Translate} t
+ */
+export function shortText({ text = "", content = "text" }, t) {
+  return text.trim() === "" && content !== "text" && content !== "link" ? t(`chat.contact.file.${content}`) : text;
 }
 
 /**
