@@ -133,7 +133,7 @@ def added(number: int, *, key: X25519PublicKey | None = None, mode: QueueMode | 
 async def test_queues_without_end(met: Meeting) -> None:
     mallory, old = met.mallory, own(met)
     # she does not answer
-    for number in range(1, 60):
+    for number in range(1, 30):
         await mallory.message(envelopes.QueueAdd(((added(number), old),)))
     await mallory.message(envelopes.QueueAdd(tuple((added(number), old) for number in range(100, 150))))
     await met.mallory_is_read()
@@ -170,12 +170,11 @@ async def test_queues_in_no_order_and_of_nobody(met: Meeting) -> None:
     await mallory.until(lambda: any(b"still there" in body for body in mallory.bodies))
 
 
-@pytest.mark.parametrize("count", [40])
-async def test_a_queue_where_nobody_is(met: Meeting, count: int) -> None:
+async def test_a_queue_where_nobody_is(met: Meeting) -> None:
     """Alice is sent away to a server that does not exist, and from there to others."""
     mallory = met.mallory
     replaced = own(met)
-    for number in itertools.chain(range(1, count), [1, 2]):
+    for number in itertools.chain(range(1, 20), [1, 2]):
         uri = added(number)
         await mallory.message(envelopes.QueueAdd(((uri, replaced),)))
         await mallory.message(envelopes.QueueUse(((uri.address, True),)))
@@ -188,8 +187,9 @@ async def test_a_queue_where_nobody_is(met: Meeting, count: int) -> None:
 
 async def test_queue_floods(met: Meeting) -> None:
     mallory, old = met.mallory, own(met)
-    for _ in range(100):
+    for _ in range(40):
         await mallory.message(envelopes.QueueContinue(old))
+    await met.bob_reaches_alice()
     await met.mallory_is_read()
     assert met.rows("outbox") <= 1
 
@@ -197,8 +197,8 @@ async def test_queue_floods(met: Meeting) -> None:
 async def test_integrity_is_told_without_end_but_not_shown_so(met: Meeting) -> None:
     """Every text after a damaged message: two entries each, as long as that is allowed."""
     mallory = met.mallory
-    for number in range(30):
+    for number in range(15):
         await mallory.enveloped(b"damaged")
         await mallory.message(AMsg(text(str(number))))
     await met.mallory_is_read()
-    assert met.texts()[:30] == [str(number) for number in range(30)]
+    assert met.texts()[:15] == [str(number) for number in range(15)]
