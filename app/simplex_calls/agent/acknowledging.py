@@ -81,8 +81,10 @@ class Acknowledging:
                 _log.debug("an acknowledgement was lost")
                 await pause.wait(never)
             except SMPError as error:
-                _log.warning("an acknowledgement was refused: %s", error)
-                return
+                # whatever it says: if the queue is there, nothing more comes before the server takes this, and if it
+                # is gone, the next subscription tells
+                _log.info("an acknowledgement was refused: %s", error)
+                await pause.wait(never)
             else:
                 return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
 import os
@@ -110,6 +109,7 @@ class _InFlight:
     command: Command
     entity_id: bytes = field(repr=False)
     callback: Callable[[Outcome], None]
+    transmission: bytes = field(repr=False)
     sent_at: float
     timer: asyncio.TimerHandle
 
@@ -211,7 +211,7 @@ class SMPClient:
         if len(transmission) > MAX_TRANSMISSION_SIZE:
             raise LargeMessageError(f"command of {len(encoded)} bytes does not fit into a block")
         timer = asyncio.get_running_loop().call_later(patience or self._config.command_timeout, self._expire, corr_id)
-        self._in_flight[corr_id] = _InFlight(command, entity_id, callback, self._clock(), timer)
+        self._in_flight[corr_id] = _InFlight(command, entity_id, callback, transmission, self._clock(), timer)
         self._outgoing.append(transmission)
         self._wake.set()
 
@@ -284,13 +284,21 @@ class SMPClient:
             if silence < self._config.ping_interval:
                 await self._sleep(self._config.ping_interval - silence)
                 continue
-            # without an answer, and with nothing else received, the expiry of the command ends the connection
-            with contextlib.suppress(NetworkError):
-                if not isinstance(await self.request(Ping()), Pong):
-                    raise UnexpectedResponseError("server answered PING with something else")
+            try:
+                answer: BrokerMessage | None = await self.request(Ping())
+            except NetworkError:
+                continue  # where nothing else was received, the expiry of the command ends the connection
+            except SMPError:
+                answer = None
+            if not isinstance(answer, Pong):
+                # what it says is the reason of nothing but this: commands in flight were neither done nor refused
+                raise NetworkError("server answered PING with something else")
 
     def _expire(self, corr_id: bytes) -> None:
         waiting = self._in_flight.pop(corr_id)
+        if waiting.transmission in self._outgoing:
+            # a server that reads nothing must not have us pile up what nobody waits for
+            self._outgoing.remove(waiting.transmission)
         late = NetworkError("server did not answer in time")
         waiting.callback(late)
         # a proxy may be waiting for a server that somebody else chose, which says nothing of our connection to it

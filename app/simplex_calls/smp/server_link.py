@@ -21,8 +21,9 @@ from simplex_calls.smp.transmission import AuthorizationKey
 _log = logging.getLogger(__name__)
 
 _ASKED_AT_ONCE = 100
-_PASSING = (ErrorCode.INTERNAL, ErrorCode.STORE, ErrorCode.QUOTA)
-"""Errors of a subscription that may be gone the next time."""
+_LASTING = (ErrorCode.AUTH, ErrorCode.BLOCKED)
+"""Errors of a subscription that say that the queue is not ours any more; all others may be gone the next time."""
+_FIRST_RETRY = 3
 
 
 class ServerLink:
@@ -62,6 +63,7 @@ class ServerLink:
         self._active: set[bytes] = set()
         self._asked: set[bytes] = set()
         self._news: list[RecipientQueue] = []
+        self._retries = 0  # since a subscription succeeded the last time
 
     async def request(
         self,
@@ -285,11 +287,12 @@ class ServerLink:
     def _asked_for(self, queue: RecipientQueue, client: SMPClient, outcome: Outcome) -> None:
         match outcome:
             case Ok() | Sok() | Msg():
+                self._retries = 0
                 self._active.add(queue.recipient_id)
                 if not self._news:
                     asyncio.get_running_loop().call_soon(self._tell_news)
                 self._news.append(queue)
-            case BrokerError(error=ServerError(code=code)) if code not in _PASSING:
+            case BrokerError(error=ServerError(code=code)) if code in _LASTING:
                 self._wanted.pop(queue.recipient_id, None)
                 self._tell(self._handler.subscription_failed, queue, outcome)
             case _ if client.is_open:
@@ -301,7 +304,8 @@ class ServerLink:
 
     async def _retry(self) -> None:
         try:
-            await self._sleep(self._pause(3))
+            await self._sleep(self._pause(_FIRST_RETRY + self._retries))
+            self._retries += 1
         finally:
             self._retrying = None
         self._ask_all()
