@@ -265,3 +265,45 @@ def test_what_cannot_be_taken_is_shown_and_told(people: People) -> None:
     expect(log.get_by_text("Bob has not fetched messages for a long time")).to_be_visible()
     look(people.alice, "previews", page)
     page.close()
+
+
+def test_new_keys_are_agreed_on_when_they_are_needed(people: People) -> None:
+    """Programs that work do not fall out of step: the page is told that they did."""
+    asked: list[dict[str, Any]] = []
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def to_program(message: str | bytes) -> None:
+            request = json.loads(message)
+            if request.get("method") == "synchronize":
+                asked.append(request["params"])
+                socket.send(json.dumps({"id": request["id"], "result": None}))
+            else:
+                server.send(message)
+
+        def to_page(message: str | bytes) -> None:
+            value = json.loads(message)
+            if isinstance(value.get("result"), dict) and "ratchetSync" in value["result"]:
+                value["result"]["ratchetSync"] = "started" if asked else "required"
+            socket.send(json.dumps(value))
+
+        socket.on_message(to_program)
+        server.on_message(to_page)
+
+    page = people.alice.context.new_page()
+    page.route_web_socket(re.compile(".*"), between)
+    open_beside(people.alice, page)
+    page.get_by_role("list", name="Contacts").get_by_role("button", name=re.compile("^Bob")).click()
+    page.get_by_role("heading", level=1, name="Bob").get_by_role("button").click()
+    details = page.get_by_role("dialog", name="Bob")
+    expect(details.get_by_text("Your encryption is out of step")).to_be_visible()
+    expect(details.get_by_role("button", name="Change receiving address")).to_be_hidden()
+    look(people.alice, "out-of-step", page)
+    details.get_by_role("button", name="Agree on new keys").press("Enter")
+    question = page.get_by_role("dialog", name=re.compile("Agree on new keys with"))
+    question.get_by_role("button", name="Agree on new keys").press("Enter")
+    expect(details.get_by_text("New keys are being agreed on.")).to_be_visible()
+    expect(details.get_by_role("button", name="Agree on new keys")).to_be_hidden()
+    assert len(asked) == 1
+    page.close()
