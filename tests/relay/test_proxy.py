@@ -156,6 +156,24 @@ async def test_destinations_are_limited() -> None:
                 assert isinstance(await bob.ask(Prxy(two.address)), PKey)
 
 
+async def test_a_client_has_its_share_of_destinations() -> None:
+    limits = ProxyLimits(destinations=3, client_destinations=1, retry_seconds=0)
+    now = time.time()
+    async with Relay(RelayConfig(port=0, proxy_limits=limits), clock=lambda: now) as proxy:
+        async with Relay(RelayConfig(port=0)) as one, Relay(RelayConfig(port=0)) as two:
+            async with await BlockClient.over_tls(proxy) as bob, await BlockClient.over_tls(proxy) as carol:
+                assert isinstance(await bob.ask(Prxy(one.address)), PKey)
+                assert await bob.ask(Prxy(two.address)) == proxy_error("BROKER TIMEOUT")
+                # what another one opened is free of charge
+                assert isinstance(await carol.ask(Prxy(two.address)), PKey)
+                assert isinstance(await bob.ask(Prxy(two.address)), PKey)
+                now += 10
+                async with Relay(RelayConfig(port=0)) as three:
+                    # bob's first one makes room for it
+                    assert isinstance(await bob.ask(Prxy(three.address)), PKey)
+                assert proxy._proxy._opening == {}
+
+
 async def test_a_client_waits_for_its_own_forwarded_commands_only() -> None:
     limits = ProxyLimits(commands=2)
     async with Relay(RelayConfig(port=0, proxy_limits=limits)) as proxy, Relay(RelayConfig(port=0)) as relay:

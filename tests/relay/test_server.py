@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import resource
 import socket
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey, pad, unpad
-from simplex_calls.relay import ClientLimits, Limits, Relay, RelayConfig, RelayError
+from simplex_calls.relay import ClientLimits, Limits, Relay, RelayConfig, RelayError, server
 from simplex_calls.relay.connected import Connected
 from simplex_calls.relay.delivering import Deliveries
 from simplex_calls.relay.sessions import Session as CoreSession
@@ -24,6 +25,7 @@ from simplex_calls.smp.connection import connect_in_memory
 from simplex_calls.smp.errors import CommandFault, DecodeError, ErrorCode, NetworkError, ServerError
 from simplex_calls.smp.handshake import ClientHello, decode_server_hello, encode_hello
 from simplex_calls.smp.messages import End, Err, Msg, Ok, Pong, Sok
+from simplex_calls.smp.tls import TLSConnection
 from simplex_calls.smp.transmission import BLOCK_SIZE, Session, pack_blocks
 from tests.relay.blocks import VERSION, BlockClient, LiveQueue, random_body
 
@@ -290,6 +292,83 @@ async def test_connections_count_before_they_shake_hands() -> None:
                 await asyncio.sleep(0)
         async with await BlockClient.over_tls(relay) as alice:
             assert await alice.ask(Ping()) == Pong()
+
+
+async def test_who_only_holds_places_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_GREETING_SECONDS", 0.0)
+    async with Relay(config(connections=2)) as relay, await BlockClient.over_tls(relay) as alice:
+        assert await alice.ask(Ping()) == Pong()
+        mute = socket.create_connection(("127.0.0.1", relay.address.effective_port))
+        silent = relay.connect_in_memory()  # takes the place of the other one
+        await silent.read_block()
+        with mute:
+            async with await BlockClient.over_tls(relay) as bob:
+                assert await bob.ask(Ping()) == Pong()
+            with pytest.raises(NetworkError):
+                await silent.read_block()
+        assert await alice.ask(Ping()) == Pong()
+
+
+async def test_half_a_block_is_not_waited_for() -> None:
+    async with Relay(config(client_limits=ClientLimits(stalled_seconds=0.2))) as relay:
+        alice, slow = await BlockClient.over_tls(relay), await BlockClient.over_tls(relay)
+        async with alice, slow:
+            for connection in (alice.connection, slow.connection):
+                assert isinstance(connection, TLSConnection)
+            (block,) = pack_blocks([slow.encode(Ping())], slow.session.cipher)
+            slow.connection._writer.write(block[:100])  # type: ignore[attr-defined]
+            async with asyncio.timeout(10):
+                with pytest.raises(NetworkError):
+                    await slow.read()
+            assert await alice.ask(Ping()) == Pong()
+
+
+async def test_a_block_may_come_in_pieces() -> None:
+    async with Relay(config()) as relay, await BlockClient.over_tls(relay) as alice:
+        writer = alice.connection._writer  # type: ignore[attr-defined]
+        blocks = b"".join(pack_blocks([alice.encode(Ping())], alice.session.cipher)[0] for _ in range(5))
+        for start in range(0, len(blocks), 7001):
+            writer.write(blocks[start : start + 7001])
+            await writer.drain()
+        assert [(await alice.read())[2] for _ in range(5)] == [Pong()] * 5
+
+
+@connects
+async def test_slow_readers_together_leave_so_much_lying(connect: Connect) -> None:
+    async with Relay(config(waiting_blocks=4)) as relay, await connect(relay) as bob:
+        slow = await connect(relay)
+        queue = await LiveQueue.create(slow, subscribe=False)
+        await queue.send(slow, random_body())
+        for _ in range(30):
+            slow.send(*(slow.encode(Get(), queue.recipient_id, queue.key) for _ in range(100)))
+        async with asyncio.timeout(20):
+            while len(connected_to(relay)) > 1:
+                assert await bob.ask(Ping()) == Pong()
+        await slow.close()
+
+
+@settings(max_examples=20, deadline=None)
+@given(garbage=st.lists(st.binary(min_size=1, max_size=40_000), min_size=1, max_size=4), inside_tls=st.booleans())
+def test_garbage_on_the_wire_ends_its_connection(garbage: list[bytes], inside_tls: bool) -> None:
+    async def check() -> None:
+        async with Relay(config()) as relay, await BlockClient.over_tls(relay) as alice:
+            if inside_tls:
+                mallory = await connect_tls(relay.address)
+                reader, writer = mallory._reader, mallory._writer
+            else:
+                reader, writer = await asyncio.open_connection("127.0.0.1", relay.address.effective_port)
+            writer.write(b"".join(garbage))
+            if writer.can_write_eof():
+                writer.write_eof()
+            else:
+                writer.write(bytes(BLOCK_SIZE))
+            async with asyncio.timeout(10):
+                with contextlib.suppress(OSError):
+                    await reader.read()
+            writer.close()
+            assert await alice.ask(Ping()) == Pong()
+
+    asyncio.run(check())
 
 
 async def test_idle_clients_without_subscriptions_are_disconnected() -> None:

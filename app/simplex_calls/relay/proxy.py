@@ -14,7 +14,8 @@ import dataclasses
 import datetime as dt
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 
 from simplex_calls.crypto import BoxKey, CryptoError, Random, X25519PrivateKey
@@ -63,6 +64,10 @@ class ProxyLimits:
 
     destinations: int = 100
     """Servers at the same time."""
+    client_destinations: int = 25
+    """Of these, opened for one client; for more, its own that were not used just now are closed."""
+    client_idle_seconds: float = 5.0
+    """What "just now" means."""
     idle_seconds: float = 60.0
     """A connection that was used within these is not closed in favour of another server's."""
     commands: int = 32
@@ -74,9 +79,11 @@ class ProxyLimits:
 
 @dataclass(slots=True, eq=False)
 class _Destination:
-    client: SMPClient
+    link: SMPClient
     key: PKey
     secret: BoxKey = field(repr=False)
+    client: Hashable
+    """For whom it was opened first."""
     used_at: float
 
 
@@ -102,18 +109,24 @@ class Proxy:
         self._by_server: dict[ServerAddress, _Destination] = {}
         self._by_session: dict[bytes, _Destination] = {}
         self._connecting: dict[ServerAddress, asyncio.Task[_Destination]] = {}
+        self._opening: Counter[Hashable] = Counter()
+        """How many of these for whom."""
         self._failed: dict[ServerAddress, tuple[float, ProxyError]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def connect(self, server: ServerAddress) -> PKey:
-        """PRXY: the session with ``server``, made if there is none; raises :class:`ProxyError`."""
+    async def connect(self, server: ServerAddress, client: Hashable = None) -> PKey:
+        """PRXY: the session with ``server``; if there is none, one is made, at ``client``'s cost.
+
+        Raises :class:`ProxyError`.
+        """
         server = dataclasses.replace(server, password=None)
         destination = self._by_server.get(server)
         if destination is None:
             connecting = self._connecting.get(server)
             if connecting is None:
-                connecting = self._connecting[server] = asyncio.create_task(self._connect(server))
-                connecting.add_done_callback(lambda task: self._connected(server, task))
+                connecting = self._connecting[server] = asyncio.create_task(self._connect(server, client))
+                self._opening[client] += 1
+                connecting.add_done_callback(lambda task: self._connected(server, client, task))
             # many clients may wait for it, and any of them may leave
             destination = await asyncio.shield(connecting)
         destination.used_at = self._clock()
@@ -128,12 +141,12 @@ class Proxy:
         nonce = self._random(24)
         forwarded = Forwarded(corr_id, command.version, command.command_key, command.encrypted)
         try:
-            answer = await destination.client.request(RFwd(forwarded.seal(destination.secret, nonce)), corr_id=nonce)
+            answer = await destination.link.request(RFwd(forwarded.seal(destination.secret, nonce)), corr_id=nonce)
         except BrokerError as error:
-            told = error.error.encode(destination.client.version).decode("utf-8", "surrogateescape")
+            told = error.error.encode(destination.link.version).decode("utf-8", "surrogateescape")
             raise ProxyError.because(f"PROTOCOL {told}") from None
         except NetworkError:
-            raise ProxyError.because("BROKER TIMEOUT" if destination.client.is_open else "BROKER NETWORK") from None
+            raise ProxyError.because("BROKER TIMEOUT" if destination.link.is_open else "BROKER NETWORK") from None
         except SMPError:
             raise ProxyError.because("BROKER RESPONSE \5BLOCK") from None
         if not isinstance(answer, RRes):
@@ -151,13 +164,13 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._connecting.values(), return_exceptions=True)
         for destination in list(self._by_server.values()):
-            destination.client.close()
+            destination.link.close()
         await asyncio.gather(*self._closing)
 
     def closed(self, client: SMPClient) -> None:
         """A connection is over."""
         for server, destination in list(self._by_server.items()):
-            if destination.client is client:
+            if destination.link is client:
                 del self._by_server[server]
                 del self._by_session[destination_id(destination.key.session_id)]
         self._release(client.wait_closed())
@@ -171,16 +184,16 @@ class Proxy:
     def deleted(self, recipient_id: bytes) -> None:
         """Nothing is subscribed to."""
 
-    async def _connect(self, server: ServerAddress) -> _Destination:
+    async def _connect(self, server: ServerAddress, client: Hashable) -> _Destination:
         failure = self._failed.get(server)
         if failure is not None and self._clock() < failure[0]:
             raise failure[1].with_traceback(None)
-        self._make_room()
+        self._make_room(client)
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
                 connection = await self._connector(await self._allowed(server))
                 try:
-                    return await self._shake_hands(connection, server)
+                    return await self._shake_hands(connection, server, client)
                 except BaseException:
                     connection.close()
                     self._release(connection.wait_closed())
@@ -196,7 +209,7 @@ class Proxy:
         except CryptoError:
             raise ProxyError.because("BROKER TRANSPORT NO_AUTH") from None
 
-    async def _shake_hands(self, connection: Connection, server: ServerAddress) -> _Destination:
+    async def _shake_hands(self, connection: Connection, server: ServerAddress, client: Hashable) -> _Destination:
         own = X25519PrivateKey.generate(self._random)
         block = await connection.read_block()
         hello = decode_server_hello(block)
@@ -217,19 +230,22 @@ class Proxy:
         secret = BoxKey.agree(own, session.server_key)
         connection.write_block(answer)
         await connection.drain()
-        client = SMPClient(connection, session, self, random=self._random)
-        client.start()
+        link = SMPClient(connection, session, self, random=self._random)
+        link.start()
         key = PKey(connection.session_id, versions, hello.server_key)
-        return _Destination(client, key, secret, self._clock())
+        return _Destination(link, key, secret, client, self._clock())
 
-    def _connected(self, server: ServerAddress, task: asyncio.Task[_Destination]) -> None:
+    def _connected(self, server: ServerAddress, client: Hashable, task: asyncio.Task[_Destination]) -> None:
         del self._connecting[server]
+        self._opening[client] -= 1
+        if not self._opening[client]:
+            del self._opening[client]
         if task.cancelled():
             return
         error = task.exception()
         if error is None:
             destination = task.result()
-            if destination.client.is_open:
+            if destination.link.is_open:
                 self._failed.pop(server, None)
                 self._by_server[server] = destination
                 self._by_session[destination_id(destination.key.session_id)] = destination
@@ -249,13 +265,20 @@ class Proxy:
             raise ProxyError.because("BROKER HOST")
         return dataclasses.replace(server, hosts=tuple(hosts[:4]))
 
-    def _make_room(self) -> None:
-        if len(self._by_server) + len(self._connecting) <= self._limits.destinations:
-            return
-        oldest = min(self._by_server.values(), key=lambda destination: destination.used_at, default=None)
-        if oldest is None or self._clock() - oldest.used_at < self._limits.idle_seconds:
+    def _make_room(self, client: Hashable) -> None:
+        """Close a connection if there is no room for one more: one of ``client``'s own if it has its share."""
+        limits = self._limits
+        own = [destination for destination in self._by_server.values() if destination.client == client]
+        if len(own) + self._opening[client] > limits.client_destinations:
+            self._close_oldest(own, limits.client_idle_seconds)
+        elif len(self._by_server) + len(self._connecting) > limits.destinations:
+            self._close_oldest(list(self._by_server.values()), limits.idle_seconds)
+
+    def _close_oldest(self, destinations: list[_Destination], idle_seconds: float) -> None:
+        oldest = min(destinations, key=lambda destination: destination.used_at, default=None)
+        if oldest is None or self._clock() - oldest.used_at < idle_seconds:
             raise ProxyError.because("BROKER TIMEOUT")
-        oldest.client.close()
+        oldest.link.close()
 
     def _release(self, waiting: Awaitable[None]) -> None:
         task = asyncio.ensure_future(waiting)

@@ -20,7 +20,7 @@ from simplex_calls.relay.config import RelayConfig, RelayError
 from simplex_calls.relay.connected import Connected
 from simplex_calls.relay.core import RelayCore
 from simplex_calls.relay.disk import Disk
-from simplex_calls.relay.listening import Listening, Places
+from simplex_calls.relay.listening import Listening, Places, is_local
 from simplex_calls.relay.proxy import Proxy, ProxyError, reachable_from
 from simplex_calls.relay.sessions import Outgoing, Proxied
 from simplex_calls.relay.store import Store, StoreError
@@ -334,7 +334,9 @@ class Relay:
         try:
             match item.command:
                 case Prxy(server):
-                    answer = await self._proxy.connect(server)
+                    # on this machine there may be many people, with a connection each
+                    client = connected if is_local(connected.place) else connected.place
+                    answer = await self._proxy.connect(server, client)
                 case PFwd() as command:
                     answer = await self._proxy.forward(item.entity_id, item.corr_id, command)
         except ProxyError as error:
