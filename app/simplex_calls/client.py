@@ -549,6 +549,12 @@ class Client:
         with user_errors():
             return self._chat.set_calls_allowed(contact.id, allowed)
 
+    def set_audio_only(self, contact_id: int, *, on: bool) -> Contact:
+        """Take a contact's video calls with our camera off, until it is turned on in the call. They are not told."""
+        contact = self.contact(contact_id)
+        with user_errors():
+            return self._chat.set_audio_only(contact.id, on=on)
+
     def set_quantum_resistance(self, contact_id: int, *, on: bool) -> None:
         """Turn post-quantum encryption with a contact on or off; it takes effect with the next messages of both."""
         contact = self.contact(contact_id)
@@ -665,10 +671,13 @@ class Client:
     async def accept(self, call_id: str, *, audio_only: bool = False) -> CallView:
         """Take a call that rings; an active one ends. :class:`PageWanted` follows: attach a page.
 
-        ``audio_only``: our camera stays off, also in a video call; the user can turn it on later.
+        ``audio_only``: our camera stays off, also in a video call; the user can turn it on later. So it does with
+        contacts for whom the user wants that (:meth:`set_audio_only`).
         """
+        contact_id = self.call(call_id).contact_id
         with user_errors():
-            return self._manager.accept(call_id, audio_only=audio_only)
+            is_wanted = audio_only or self._chat.contact(contact_id).audio_only
+            return self._manager.accept(call_id, audio_only=is_wanted)
 
     async def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""

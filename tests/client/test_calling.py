@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simplex_calls.bridge.methods import ChatMethods
-from simplex_calls.client import PLAIN, CallMedia, CallSettings, Client
+from simplex_calls.client import PLAIN, CallMedia, CallPhase, CallSettings, Client, ClientError
 from tests.bridge.people import FakeShell
 from tests.calls.pages import ScriptedPage
 from tests.linked import SERVER, Agents
@@ -69,3 +69,41 @@ async def test_pages_change_how_calls_ring(alice: Client) -> None:
     assert await ask("set_call_settings", ringVolume=101) == "bridge.error.request"
     assert await ask("set_call_settings", isSilent="yes") == "bridge.error.request"
     assert alice.call_settings.ring_volume == 0
+
+
+async def test_a_contact_whose_calls_are_taken_with_audio_only(alice: Client, bob: Client, agents: Agents) -> None:
+    contact_id = bob.contacts()[0].id
+    assert bob.set_audio_only(contact_id, on=True).audio_only
+    task = await ring(alice, agents, "video")
+    call = await bob.accept(bob.calls()[0].id)
+    page = ScriptedPage()
+    attached = asyncio.create_task(bob.attach_page(call.id, page))
+    while not any(command["type"] == "start" for command in page.commands):
+        await asyncio.sleep(0)
+    assert [command["media"] for command in page.commands if command["type"] == "start"] == ["audio"]
+    await bob.hang_up(call.id)
+    agents.wire.run()
+    await asyncio.gather(task, attached)
+    assert not bob.set_audio_only(contact_id, on=False).audio_only
+    with pytest.raises(ClientError):
+        bob.set_audio_only(99, on=True)
+
+
+async def test_missed_calls_are_counted_until_they_are_seen(alice: Client, bob: Client, agents: Agents) -> None:
+    contact_id = bob.contacts()[0].id
+    for missed in (1, 2):
+        task = await ring(alice, agents, "audio")
+        await alice.hang_up(alice.calls()[0].id)
+        agents.wire.run()
+        await task
+        assert (bob.contact(contact_id).missed_calls, bob.contact(contact_id).unread) == (missed, missed)
+    # one that was declined was not missed
+    task = await ring(alice, agents, "audio")
+    (rings,) = [call for call in bob.calls() if call.state is CallPhase.RINGING]
+    await bob.reject(rings.id)
+    agents.wire.run()
+    await task
+    assert bob.contact(contact_id).missed_calls == 2
+    bob.mark_read(contact_id)
+    assert bob.contact(contact_id).missed_calls == 0
+    assert alice.contacts()[0].missed_calls == 0

@@ -26,6 +26,7 @@ method                       params                                            r
 ``details``                  ``contactId``                                     *details*
 ``verify``                   ``contactId, code?`` (none: takes the mark away)  *details* with ``isSame``
 ``set_calls_allowed``        ``contactId, isAllowed?`` (none: as in profile)   *contact*
+``set_audio_only``           ``contactId, isOn``                               *contact*
 ``set_quantum_resistance``   ``contactId, isOn``                               ``null``
 ``synchronize``              ``contactId``                                     ``null``: new keys are agreed on
 ``switch_queue`` →           ``contactId``                                     ``null``: the details tell the rest
@@ -85,7 +86,8 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
 *contact*
     ``id, name`` (empty until it is known), ``fullName, image?, status`` (``pending, connecting, connected, failed,
     gone``), ``isConnected`` (texts and calls can go), ``isVerified, callsAllowed`` (by both sides), ``callPermission``
-    (``both, they-refuse, we-refuse``), ``failure?`` (a word), ``createdAt, lastItem?`` (*item* without preview)
+    (``both, they-refuse, we-refuse``), ``audioOnly`` (their calls are taken with our camera off), ``unread, missedCalls``
+    (since it was read), ``failure?`` (a word), ``createdAt, lastItem?`` (*item* without preview)
 *details*
     ``contactId, isQuantumResistant`` (in both directions), ``wantsQuantumResistance`` (is turned on here),
     ``securityCode?`` (groups of digits), ``qr?`` (of the code, as official apps show and scan it), ``isVerified,

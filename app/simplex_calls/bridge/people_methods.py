@@ -24,6 +24,7 @@ class PeopleMethods:
             "details": self._details,
             "verify": self._verify,
             "set_calls_allowed": self._set_calls_allowed,
+            "set_audio_only": self._set_audio_only,
             "set_quantum_resistance": self._set_quantum_resistance,
             "synchronize": self._synchronize,
             "switch_queue": self._switch_queue,
@@ -102,6 +103,9 @@ class PeopleMethods:
     async def _set_calls_allowed(self, params: Params) -> Json:
         contact_id = params.number("contactId")
         return self.contact(self._client.set_calls_allowed(contact_id, params.optional_flag("isAllowed")))
+
+    async def _set_audio_only(self, params: Params) -> Json:
+        return self.contact(self._client.set_audio_only(params.number("contactId"), on=params.flag("isOn")))
 
     async def _set_quantum_resistance(self, params: Params) -> None:
         self._client.set_quantum_resistance(params.number("contactId"), on=params.flag("isOn"))

@@ -38,6 +38,7 @@ from simplex_calls.chat.events import (
 )
 from simplex_calls.chat.history import (
     CallDetails,
+    CallStatus,
     ChatItem,
     Direction,
     History,
@@ -165,6 +166,13 @@ class Chat:
     def _profile_changed(self) -> None:
         if self._agent.addresses():
             self._database.after_commit(lambda: self._spawn(self.addresses.show(self._own.link_data())))
+
+    def set_audio_only(self, contact_id: int, *, on: bool) -> Contact:
+        """Take a contact's calls with the camera off, or as they come. Nobody is told."""
+        with self._database.transaction():
+            contact = self._contacts.set_audio_only(self.contact(contact_id), on=on)
+            self._emit(ContactUpdated(contact))
+        return contact
 
     def set_verified_code(self, contact_id: int, code: str | None) -> Contact:
         """Keep the security code that the user has compared with the contact's."""
@@ -354,6 +362,7 @@ class Chat:
             if direction is Direction.RECEIVED:
                 self._contacts.count_unread(contact.id)
             self._emit(ItemAdded(item))
+            self._note_missed(item)
         return item
 
     def update_call_item(self, item_id: int, call: CallDetails) -> ChatItem | None:
@@ -368,9 +377,17 @@ class Chat:
         with self._database.transaction():
             item = self._history.set_call(item_id, call)
             self._emit(ItemUpdated(item))
+            self._note_missed(item)
         return item
 
     # Inside
+
+    def _note_missed(self, item: ChatItem) -> None:
+        details = item.details
+        is_missed = isinstance(details, CallDetails) and details.status in (CallStatus.MISSED, CallStatus.BUSY)
+        if is_missed and item.direction is Direction.RECEIVED:
+            self._contacts.count_missed_call(item.contact_id)
+            self._emit(ContactUpdated(self.contact(item.contact_id)))
 
     def _emit(self, event: ChatEvent) -> None:
         self._database.after_commit(lambda: self._tell(event))

@@ -85,6 +85,8 @@ class Contact:
     call_permission: CallPermission = CallPermission.BOTH
     own_calls_allowed: bool | None = None
     """The user's wish for this contact; ``None``: as in the profile."""
+    audio_only: bool = False
+    """The user takes their calls with the camera off."""
     image: str | None = field(default=None, repr=False)
     """Their picture, as a ``data:`` URL."""
     verified_code: str | None = field(default=None, repr=False)
@@ -94,6 +96,8 @@ class Contact:
     """The agent's connection; none once the other side deleted us."""
     unread: int = field(default=0, compare=False)
     """Texts and calls of the contact since the conversation was last read."""
+    missed_calls: int = field(default=0, compare=False)
+    """How many of them are calls that were missed."""
     chat_version: int = field(default=1, compare=False)
     """The highest version of the chat protocol that both sides are known to speak."""
 
@@ -235,6 +239,11 @@ class Contacts:
         self._database.execute("UPDATE contacts SET own_calls_allowed = ? WHERE id = ?", (allowed, contact.id))
         return self._reload(contact)
 
+    def set_audio_only(self, contact: Contact, *, on: bool) -> Contact:
+        """Keep whether the user takes their calls with the camera off."""
+        self._database.execute("UPDATE contacts SET audio_only = ? WHERE id = ?", (on, contact.id))
+        return self._reload(contact)
+
     def set_verified_code(self, contact: Contact, code: str | None) -> Contact:
         """Keep the security code that was compared."""
         self._database.execute("UPDATE contacts SET verified_code = ? WHERE id = ?", (code, contact.id))
@@ -251,9 +260,16 @@ class Contacts:
         """Something came that the user should read."""
         self._database.execute("UPDATE contacts SET unread = unread + 1 WHERE id = ?", (contact_id,))
 
+    def count_missed_call(self, contact_id: int) -> None:
+        """A call of theirs was missed."""
+        self._database.execute("UPDATE contacts SET missed_calls = missed_calls + 1 WHERE id = ?", (contact_id,))
+
     def mark_read(self, contact_id: int) -> bool:
         """The conversation was read; tells whether that is news."""
-        changed = self._database.execute("UPDATE contacts SET unread = 0 WHERE id = ? AND unread != 0", (contact_id,))
+        changed = self._database.execute(
+            "UPDATE contacts SET unread = 0, missed_calls = 0 WHERE id = ? AND (unread != 0 OR missed_calls != 0)",
+            (contact_id,),
+        )
         return changed.rowcount > 0
 
     def _free_name(self, wanted: str, contact_id: int) -> str:
@@ -315,11 +331,13 @@ def _contact(row: sqlite3.Row) -> Contact:
         created_at=from_microseconds(row["created_at"]),
         call_permission=_permission(row),
         own_calls_allowed=None if row["own_calls_allowed"] is None else bool(row["own_calls_allowed"]),
+        audio_only=bool(row["audio_only"]),
         image=row["image"],
         verified_code=row["verified_code"],
         failure=FailureReason(row["failure"]) if row["failure"] else None,
         connection_id=row["connection_id"],
         unread=row["unread"],
+        missed_calls=row["missed_calls"],
         chat_version=row["chat_version"],
     )
 

@@ -84,4 +84,8 @@ MIGRATIONS = (
     """
     ALTER TABLE chat_items ADD COLUMN preview TEXT;
     """,
+    """
+    ALTER TABLE contacts ADD COLUMN audio_only INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE contacts ADD COLUMN missed_calls INTEGER NOT NULL DEFAULT 0;
+    """,
 )
