@@ -17,6 +17,7 @@ from simplex_calls.calls.ice import IceConfig, IceServer
 from simplex_calls.calls.manager import CallManager, _Stored
 from simplex_calls.calls.page import MediaSource
 from simplex_calls.calls.state import CallState, EndReason
+from simplex_calls.calls.store import CallStore
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, Switchboard
 from simplex_calls.calls.views import (
     CallChanged,
@@ -216,6 +217,31 @@ async def test_an_official_app_says_no_features_and_gets_none(world: World) -> N
     await world.connect()
     offer = next(command for command in world.alice.page.commands if command["type"] == "offer")
     assert set(offer) == {"type", "offer", "iceCandidates", "media", "aesKey", "iceServers", "relay"}
+
+
+async def test_settings_of_a_page_come_to_the_next_one(world: World) -> None:
+    await world.connect()
+    told = {
+        "settings": {"resolution": 1080, "isLowData": True},
+        "devices": {"microphone": {"id": "m", "label": "Headset"}, "camera": None, "speaker": None},
+    }
+    world.alice.page.say({"type": "settings", **told})
+    world.alice.page.say({"type": "settings", "settings": {"resolution": 4000}, "devices": {}})
+    world.alice.page.say({"type": "end"})
+    await world.until(lambda: world.alice.call.state is CallPhase.ENDED)
+    await asyncio.gather(*world.alice.tasks)
+    assert "settings" not in world.alice.page.types()
+    world.alice.manager.start_call(world.alice.friend_id, CallMedia.AUDIO)
+    await world.until(lambda: len(world.alice.pages) == 2 and world.alice.page.commands)
+    assert world.alice.page.commands[0] == {"type": "settings", **told}
+
+
+async def test_settings_that_cannot_be_read_are_none(world: World) -> None:
+    database = world.alice.person.database
+    for value in ("", "[]", "1", '{"settings": {"resolution": "large"}, "devices": {}}'):
+        with database.transaction():
+            database.execute("INSERT OR REPLACE INTO calls_page_settings VALUES (1, ?)", (value,))
+        assert CallStore(database).page_settings() is None
 
 
 async def test_candidates_travel_both_ways(world: World) -> None:

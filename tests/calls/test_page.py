@@ -24,6 +24,7 @@ from simplex_calls.calls.page import (
     PageHangUp,
     PageOffer,
     PageOk,
+    PageSettings,
     PageStats,
     PeerMedia,
     RejectOther,
@@ -56,6 +57,17 @@ RESPONSES: list[tuple[dict[str, Any], Response]] = [
     ),
     ({"type": "peerMedia", "source": "camera", "enabled": False}, PeerMedia(MediaSource.CAMERA, enabled=False)),
     ({"type": "end"}, PageHangUp()),
+    (
+        {
+            "type": "settings",
+            "settings": {"echoCancellation": False, "resolution": 1080, "screenContent": "text", "other": 1},
+            "devices": {"microphone": {"id": "m", "label": "Headset"}, "camera": None},
+        },
+        PageSettings(
+            {"echoCancellation": False, "resolution": 1080, "screenContent": "text"},
+            {"microphone": ("m", "Headset"), "camera": None, "speaker": None},
+        ),
+    ),
     ({"type": "ended"}, PageEnded()),
     ({"type": "ok"}, PageOk()),
     ({"type": "error", "message": "no", "code": "no-microphone"}, PageFault("no", "start", "no-microphone")),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { webcrypto } from "node:crypto";
-import { FrameError, decodeKey, decryptFrame, encryptFrame, importKey } from "../static/call/frames.js";
+import { FrameError, decodeKey, decryptFrame, encryptFrame, importKey, wasSealed } from "../static/call/frames.js";
 
 // Node 18 has it under another name
 if (!globalThis.crypto) Object.defineProperty(globalThis, "crypto", { value: webcrypto });
@@ -73,4 +73,10 @@ test("a key is 32 bytes in base64url, padded or not", () => {
 
 test("a key cannot be read out of the engine again", async () => {
   assert.equal(key.extractable, false);
+});
+
+test("a frame that had nothing to be decrypted in it says nothing of the key", () => {
+  assert.equal(wasSealed(new ArrayBuffer(1), "audio"), false);
+  assert.equal(wasSealed(new ArrayBuffer(2), "audio"), true);
+  assert.equal(wasSealed(new ArrayBuffer(3), "delta"), false);
 });

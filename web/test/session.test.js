@@ -7,134 +7,9 @@ import { DeviceError } from "../static/call/devices.js";
 import { FIRST_FRAME_POLL_MS, STATS_MS } from "../static/call/monitor.js";
 import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
 import { FEATURES } from "../static/call/protocol.js";
-import { CONNECT_MS, Session } from "../static/call/session.js";
-import { FakeClock, FakeConnection, FakeDevices, FakeWorker, settle, until } from "./support/fakes.js";
-
-const KEY = Buffer.alloc(32, 1).toString("base64");
-
-const pack = (/** @type {unknown} */ value) => Buffer.from(JSON.stringify(value)).toString("base64");
-const unpack = (/** @type {string} */ text) => JSON.parse(Buffer.from(text, "base64").toString());
-
-/** One page with everything around it faked. */
-class Bench {
-  clock = new FakeClock();
-  devices = new FakeDevices();
-  /** @type {FakeConnection[]} */
-  connections = [];
-  /** @type {FakeWorker[]} */
-  workers = [];
-  /** @type {any[]} */
-  responses = [];
-  /** @type {"streams" | "script" | null} */
-  support = "script";
-  isWorkerSilent = false;
-  /** @type {string[]} */
-  refusedUrls = [];
-  #corrId = 0;
-
-  constructor() {
-    const bench = this;
-    this.session = new Session(
-      {
-        clock: this.clock,
-        createConnection: (configuration) => {
-          const urls = (configuration.iceServers ?? []).flatMap((server) => server.urls);
-          if (urls.some((url) => this.refusedUrls.some((refused) => url.startsWith(refused)))) throw new SyntaxError("no");
-          const connection = new FakeConnection(configuration);
-          this.connections.push(connection);
-          return /** @type {any} */ (connection);
-        },
-        createStream: () => /** @type {any} */ ({}),
-        codecs: (kind) => /** @type {any} */ ([`${kind}/H264`, `${kind}/${kind === "audio" ? "opus" : "VP8"}`].map((mimeType) => ({ mimeType }))),
-        devices: this.devices,
-        encryption: {
-          get support() {
-            return bench.support;
-          },
-          createWorker: () => {
-            const worker = new FakeWorker();
-            worker.isSilent = this.isWorkerSilent;
-            this.workers.push(worker);
-            return /** @type {any} */ (worker);
-          },
-          createScriptTransform: (worker, options) => /** @type {any} */ (worker).scriptTransform(options),
-        },
-        pack,
-        unpack,
-      },
-      (message) => this.responses.push(message),
-      () => {},
-    );
-  }
-
-  get shot() {
-    return this.session.snapshot;
-  }
-
-  get connection() {
-    return this.connections.at(-1) ?? assert.fail("there is no connection");
-  }
-
-  /** @param {string} type */
-  said(type) {
-    return this.responses.filter(({ resp }) => resp.type === type);
-  }
-
-  /**
-   * Sends a command; resolves with its answer.
-   *
-   * @param {any} command
-   * @returns {Promise<any>}
-   */
-  async command(command) {
-    const corrId = ++this.#corrId;
-    const handled = this.session.handle({ corrId, command });
-    await settle();
-    await this.clock.advance(FIRST_MS);
-    await handled;
-    const answers = this.responses.filter((message) => message.corrId === corrId);
-    assert.equal(answers.length, 1);
-    return answers[0].resp;
-  }
-
-  /** @param {object} [more] */
-  capabilities(more = {}) {
-    return this.command({ type: "capabilities", media: "video", ...more });
-  }
-
-  /** @param {object} [more] */
-  start(more = {}) {
-    return this.command({ type: "start", media: "video", iceServers: [], aesKey: KEY, ...more });
-  }
-
-  /**
-   * @param {object} [more]
-   * @param {number} [transceivers]
-   */
-  offer(more = {}, transceivers = 4) {
-    const offer = pack({ type: "offer", sdp: String(transceivers) });
-    return this.command({ type: "offer", offer, iceCandidates: pack([{ candidate: "theirs" }]), media: "video", aesKey: KEY, ...more });
-  }
-
-  answer() {
-    return this.command({ type: "answer", answer: pack({ type: "answer", sdp: "4" }), iceCandidates: pack([{ candidate: "theirs" }]) });
-  }
-
-  /** A connected call that we made. */
-  async connected() {
-    await this.capabilities();
-    await this.offer();
-    for (const index of [0, 1]) this.connection.receive(index);
-    this.connection.become("connected");
-    await settle();
-    return this;
-  }
-
-  /** What the sources send now. */
-  sent() {
-    return this.connection.transceivers.map(({ sender }) => sender.track?.kind ?? null);
-  }
-}
+import { CONNECT_MS } from "../static/call/session.js";
+import { Bench, KEY, pack, unpack } from "./support/bench.js";
+import { settle, until } from "./support/fakes.js";
 
 /** @param {Record<string, number>} numbers */
 function statsReport({ audioBytes = 0, videoBytes = 0, framesDecoded = 0 }) {
@@ -422,7 +297,7 @@ test("no track is attached before the worker has confirmed, and no offer leaves"
   await bench.clock.advance(1000);
   assert.deepEqual(bench.sent(), [null, null, null, null]);
   assert.deepEqual(bench.said("offer"), []);
-  const worker = /** @type {FakeWorker} */ (bench.workers[0]);
+  const worker = /** @type {import("./support/fakes.js").FakeWorker} */ (bench.workers[0]);
   for (const { type, id } of worker.messages) if (type === "transform") worker.say({ type: "ready", id });
   await settle();
   assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
@@ -573,12 +448,6 @@ test("devices that are pulled out are seen", async () => {
   assert.deepEqual([bench.shot.notice, bench.shot.local.mic, bench.sent()[0]], ["microphone-lost", false, null]);
   await bench.session.toggle("mic");
   assert.deepEqual([bench.shot.notice, bench.shot.local.mic, bench.sent()[0]], [null, true, "audio"]);
-});
-
-test("sources of a screen are not ours to send", async () => {
-  const bench = await new Bench().connected();
-  assert.equal((await bench.command({ type: "media", source: "screenVideo", enable: true })).type, "error");
-  assert.equal(bench.shot.phase, "connected");
 });
 
 test("without a call there is nothing to toggle", async () => {

@@ -23,6 +23,7 @@ from simplex_calls.calls.page import (
     LocalMedia,
     Page,
     PageFault,
+    PageSettings,
     PageStats,
     PeerMedia,
     RejectOther,
@@ -225,6 +226,8 @@ class CallManager:
         self._pages[call_id] = attached
         self._no_pages.clear()
         try:
+            if (settings := self._store.page_settings()) is not None:
+                attached.command({"type": "settings", **settings.to_page()})
             self._change(lambda board: board.page_attached(call_id, self._clock()))
             await attached.run()
         finally:
@@ -274,6 +277,9 @@ class CallManager:
                 self._handler(CallMediaChanged(call_id, is_ours=False, source=source, enabled=enabled))
             case LocalMedia(source, enabled):
                 self._handler(CallMediaChanged(call_id, is_ours=True, source=source, enabled=enabled))
+            case PageSettings():
+                with self._database.transaction():
+                    self._store.set_page_settings(response)
             case AcceptOther(other_id) | RejectOther(other_id):
                 self._answer_other(other_id, accept=isinstance(response, AcceptOther))
             case _:

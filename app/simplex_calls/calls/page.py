@@ -6,7 +6,8 @@ LZ-compressed base64 texts that are passed on unread. What only our page knows: 
 ``stats``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; in ``start`` and ``offer``
 the other side's ``features`` with ``binding`` (what ties the call to the contact's keys); and what a call without
 SimpleX needs: the command ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey`` in
-``answer``, the responses ``pasteStart`` and ``paste``.
+``answer``, the responses ``pasteStart`` and ``paste``. What the response ``settings`` says comes to the
+next page by the command of that name.
 """
 
 from __future__ import annotations
@@ -210,6 +211,23 @@ class PageStats:
 
 
 @dataclass(frozen=True, slots=True)
+class PageSettings:
+    """How the user wants sound and picture taken and sent, and which devices were chosen; kept for the next page."""
+
+    settings: Mapping[str, bool | int | str]
+    devices: Mapping[str, tuple[str, str] | None] = field(repr=False)
+    """Microphone, camera and speaker: id and name, ``None`` for the system's choice."""
+
+    def to_page(self) -> dict[str, Any]:
+        """The command's fields."""
+        devices = {
+            kind: None if device is None else {"id": device[0], "label": device[1]}
+            for kind, device in self.devices.items()
+        }
+        return {"settings": dict(self.settings), "devices": devices}
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownResponse:
     """A type that we do not know, by name."""
 
@@ -234,6 +252,7 @@ Response = (
     | PasteStart
     | PasteText
     | PageStats
+    | PageSettings
     | UnknownResponse
 )
 
@@ -303,6 +322,8 @@ def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
             return PasteText(_pasted(resp))
         case "stats":
             return _stats(_object(resp, "stats"))
+        case "settings":
+            return read_settings(resp)
         case str():
             return UnknownResponse(_name(resp))
         case _:
@@ -420,6 +441,40 @@ def _stats(stats: Mapping[str, Any]) -> PageStats:
         # pages count milliseconds (Date.now)
         first_frame_at=first / 1000 if first is not None else None,
     )
+
+
+_SETTINGS: Mapping[str, tuple[bool | int | str, ...]] = {
+    "echoCancellation": (True, False),
+    "noiseSuppression": (True, False),
+    "autoGainControl": (True, False),
+    "isBitrateConstant": (True, False),
+    "isLowData": (True, False),
+    "resolution": (360, 720, 1080),
+    "screenContent": ("motion", "text"),
+}
+_DEVICES = ("microphone", "camera", "speaker")
+_MAX_DEVICE_LENGTH = 256
+
+
+def read_settings(value: Mapping[str, Any]) -> PageSettings:
+    """Settings as a page says them, or as they were kept; raises :class:`PageError`. Unknown ones are left out."""
+    given = _object(value, "settings")
+    settings = {name: given[name] for name in _SETTINGS if name in given}
+    for name, setting in settings.items():
+        if not any(type(setting) is type(known) and setting == known for known in _SETTINGS[name]):
+            raise PageError(f"{name} has a value that it cannot have")
+    devices = _object(value, "devices")
+    return PageSettings(settings, {kind: _device(devices, kind) for kind in _DEVICES})
+
+
+def _device(devices: Mapping[str, Any], kind: str) -> tuple[str, str] | None:
+    if devices.get(kind) is None:
+        return None
+    device = _object(devices, kind)
+    texts = (device.get("id"), device.get("label"))
+    if not all(isinstance(text, str) and len(text) <= _MAX_DEVICE_LENGTH for text in texts):
+        raise PageError(f"{kind} has no id or no name, or a long one")
+    return str(texts[0]), str(texts[1])
 
 
 def _count(stats: Mapping[str, Any], key: str) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from simplex_calls.calls.call import Call, Yielded
+from simplex_calls.calls.page import PageSettings, read_settings
 from simplex_calls.calls.state import CallState
 from simplex_calls.chat.messages import CallMedia
 from simplex_calls.database import Database
@@ -27,6 +30,7 @@ MIGRATIONS = (
     );
     INSERT INTO calls_step VALUES (1, 0);
     """,
+    "CREATE TABLE calls_page_settings (id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT NOT NULL);",
 )
 
 
@@ -45,6 +49,19 @@ class CallStore:
     def set_step_number(self, number: int) -> None:
         """Note a step."""
         self._database.execute("UPDATE calls_step SET number = ?", (number,))
+
+    def page_settings(self) -> PageSettings | None:
+        """How the user wants sound and picture taken and sent; what cannot be read is as if there was none."""
+        row = self._database.execute("SELECT value FROM calls_page_settings").fetchone()
+        try:
+            return None if row is None else read_settings(json.loads(row["value"]))
+        except (ValueError, AttributeError):
+            return None
+
+    def set_page_settings(self, settings: PageSettings) -> None:
+        """Keep them."""
+        value = json.dumps(settings.to_page())
+        self._database.execute("INSERT OR REPLACE INTO calls_page_settings VALUES (1, ?)", (value,))
 
     def save(self, call: Call, item_id: int | None) -> None:
         """Write a call; one that is over is forgotten, its history entry tells of it."""

@@ -4,6 +4,7 @@
  */
 import { CandidateGroups } from "./candidates.js";
 import { CHANNEL_LABEL } from "./control-channel.js";
+import { withOpus } from "./settings.js";
 import { kindOf, SOURCES, sourceOfMid } from "./sources.js";
 import { readStats, selectedPair } from "./statistics.js";
 
@@ -14,6 +15,7 @@ import { readStats, selectedPair } from "./statistics.js";
  * @property {RTCIceServer[]} iceServers
  * @property {boolean} relay  only through TURN servers
  * @property {import("./encryption.js").CallEncryption | null} encryption
+ * @property {() => Pick<import("./settings.js").MediaSettings, "isBitrateConstant">} settings
  * @property {boolean} [isPatient]  people carry the descriptions: no candidates can follow them, and they take their time
  *
  * @typedef {object} ConnectionEvents
@@ -91,6 +93,7 @@ function createConnection(engine, configuration) {
 export class Connection {
   #engine;
   #encryption;
+  #settings;
   #pc;
   #stream;
   #groups;
@@ -114,7 +117,8 @@ export class Connection {
    * @param {ConnectionSettings} settings
    * @param {ConnectionEvents} events
    */
-  constructor(engine, { iceServers, relay, encryption, isPatient = false }, events) {
+  constructor(engine, { iceServers, relay, encryption, settings, isPatient = false }, events) {
+    this.#settings = settings;
     this.#engine = engine;
     this.#encryption = encryption;
     this.#isPatient = isPatient;
@@ -184,7 +188,7 @@ export class Connection {
    * @returns {Promise<{description: RTCSessionDescriptionInit, candidates: RTCIceCandidateInit[]}>}
    */
   async createAnswer(offer) {
-    await this.#pc.setRemoteDescription(offer);
+    await this.#pc.setRemoteDescription(this.#tuned(offer));
     // Nothing is awaited up to the answer: the cipher stands before the connection can carry anything. A peer with
     // fewer transceivers is an older version; it gets what it has room for.
     for (const transceiver of this.#pc.getTransceivers()) {
@@ -202,7 +206,7 @@ export class Connection {
 
   /** @param {RTCSessionDescriptionInit} answer */
   async acceptAnswer(answer) {
-    await this.#pc.setRemoteDescription(answer);
+    await this.#pc.setRemoteDescription(this.#tuned(answer));
     this.#addEarlyCandidates();
   }
 
@@ -244,6 +248,28 @@ export class Connection {
     if (this.#encryption?.hasKey === false) return;
     await this.#encryption?.ready();
     if (!this.#isClosed) await sender?.replaceTrack(this.#tracks.get(source) ?? null);
+  }
+
+  /**
+   * Tells a sender how much it may send, and what it gives up first. An engine that cannot do it sends as it likes.
+   *
+   * @param {Source} source
+   * @param {ReturnType<typeof import("./settings.js").senderParameters>} parameters
+   */
+  async tune(source, { degradationPreference, ...encoding }) {
+    const sender = this.#transceivers.get(source)?.sender;
+    const now = sender?.getParameters?.();
+    if (!sender || !now?.encodings?.length) return;
+    const encodings = now.encodings.map((one) => ({ ...one, ...encoding }));
+    const preference = degradationPreference ? { degradationPreference } : {};
+    await sender.setParameters({ ...now, ...preference, encodings }).catch(() => {});
+  }
+
+  /** How loud the peer is, from 0 to 1; null if the engine does not say. */
+  get peerLevel() {
+    const receiver = this.#transceivers.get("mic")?.receiver;
+    const [latest] = receiver?.getSynchronizationSources?.() ?? [];
+    return latest?.audioLevel ?? null;
   }
 
   /** The key has come: sends what was to be sent before. */
@@ -296,7 +322,15 @@ export class Connection {
     await this.#pc.setLocalDescription(description);
     const cipher = this.#encryption?.hasKey === false ? null : this.#encryption?.ready();
     const [candidates] = await Promise.all([this.#groups.first(this.#isPatient), cipher]);
-    return { description: { type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") }, candidates };
+    return { description: { type: description.type, sdp: this.#tuned({ type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") }).sdp }, candidates };
+  }
+
+  /**
+   * @template {RTCSdpType} Type
+   * @param {{type: Type, sdp?: string}} description
+   */
+  #tuned({ type, sdp }) {
+    return { type, sdp: withOpus(sdp ?? "", this.#settings()) };
   }
 
   /**

@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Microphone and camera.
+ * Microphone, camera, and the screen to be shared.
  *
- * They are asked for one by one and side by side: each failure then has one cause that can be named, and a slow
+ * The first two are asked for one by one and side by side: each failure then has one cause that can be named, and a slow
  * camera does not hold up the sound.
  */
 
 /**
- * @typedef {"permission-denied" | "no-microphone" | "microphone-busy" | "camera-denied" | "no-camera" | "camera-busy"} DeviceCode
+ * @typedef {"permission-denied" | "no-microphone" | "microphone-busy" | "camera-denied" | "no-camera" | "camera-busy" | "no-screen"} DeviceCode
  */
 
 /** A device cannot be had; `code` says why. */
@@ -40,35 +40,66 @@ const MICROPHONE_CODES = { denied: "permission-denied", busy: "microphone-busy",
 /** @type {Record<ReturnType<typeof causeOf>, DeviceCode>} */
 const CAMERA_CODES = { denied: "camera-denied", busy: "camera-busy", missing: "no-camera" };
 
+/** What the engine has for devices: `navigator.mediaDevices`, of which an insecure page has none, and an engine parts. */
+/** @typedef {Partial<Pick<MediaDevices, "getUserMedia" | "getDisplayMedia" | "enumerateDevices" | "addEventListener">>} MediaPort */
+
 export class Devices {
   #media;
 
-  /** @param {Pick<MediaDevices, "getUserMedia"> | undefined} media  `navigator.mediaDevices`; insecure pages have none */
+  /** @param {MediaPort | undefined} media */
   constructor(media) {
     this.#media = media;
   }
 
+  /** Whether a screen can be shared at all. */
+  get canShare() {
+    return typeof this.#media?.getDisplayMedia === "function";
+  }
+
+  /** What there is; without names until a device was allowed. */
+  async list() {
+    return (await this.#media?.enumerateDevices?.().catch(() => [])) ?? [];
+  }
+
+  /** @param {() => void} changed  devices came or went */
+  watch(changed) {
+    this.#media?.addEventListener?.("devicechange", () => changed());
+  }
+
   /**
+   * @param {MediaTrackConstraints} audio
    * @returns {Promise<MediaStreamTrack>}
    * @throws {DeviceError}
    */
-  microphone() {
-    const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+  microphone(audio) {
     return this.#open({ audio }, MICROPHONE_CODES, "The microphone");
   }
 
   /**
-   * @param {"user" | "environment"} facing
+   * The user picks a screen or a window.
+   *
+   * @param {DisplayMediaStreamOptions} options
+   * @returns {Promise<{video: MediaStreamTrack, audio: MediaStreamTrack | null} | null>}  null: the user thought better of it
+   * @throws {DeviceError}
+   */
+  async screen(options) {
+    try {
+      const stream = await this.#media?.getDisplayMedia?.(options);
+      const video = stream?.getVideoTracks()[0];
+      if (stream && video) return { video, audio: stream.getAudioTracks()[0] ?? null };
+    } catch (error) {
+      if (causeOf(error) === "denied") return null;
+      throw new DeviceError("no-screen", "The screen cannot be shared.");
+    }
+    throw new DeviceError("no-screen", "The screen cannot be shared.");
+  }
+
+  /**
+   * @param {MediaTrackConstraints} video
    * @returns {Promise<MediaStreamTrack>}
    * @throws {DeviceError}
    */
-  camera(facing) {
-    const video = {
-      facingMode: facing,
-      width: { ideal: 1280 },
-      height: { ideal: 720 },
-      frameRate: { ideal: 30, max: 30 },
-    };
+  camera(video) {
     return this.#open({ video }, CAMERA_CODES, "The camera");
   }
 
@@ -79,7 +110,7 @@ export class Devices {
    */
   async #open(constraints, codes, what) {
     try {
-      const track = (await this.#media?.getUserMedia(constraints))?.getTracks()[0];
+      const track = (await this.#media?.getUserMedia?.(constraints))?.getTracks()[0];
       if (track) return track;
     } catch (error) {
       const cause = causeOf(error);

@@ -6,7 +6,7 @@
  * createEncodedStreams (the others hand over the same by the `rtctransform` event); `{type: "count", id}`.
  * Out: `{type: "ready", id}` when a transform stands, `{type: "counters", id, counters}`, `{type: "failed", id, message}`.
  */
-import { FrameError, decryptFrame, encryptFrame, importKey } from "./frames.js";
+import { FrameError, decryptFrame, encryptFrame, importKey, wasSealed } from "./frames.js";
 
 /** @typedef {RTCEncodedVideoFrame | RTCEncodedAudioFrame} Frame */
 /** @typedef {{id: number, operation: "encrypt" | "decrypt", media: "audio" | "video"}} TransformOptions */
@@ -55,7 +55,7 @@ function cipherStream(key, { operation, media }) {
           counters.encrypted[media] += 1;
         } else {
           changed.data = await decryptFrame(key, frame.data, kind);
-          counters.decrypted[media] += 1;
+          if (wasSealed(changed.data, kind)) counters.decrypted[media] += 1;
         }
       } catch (error) {
         // An exception would end the stream, and so the picture, for good: drop this frame, the next one plays.

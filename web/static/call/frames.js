@@ -74,6 +74,17 @@ export async function encryptFrame(key, frame, kind, randomize = (iv) => void cr
 }
 
 /**
+ * Whether a decrypted frame says that the key is right. One that is no longer than its clear part (a pause in Opus) had
+ * nothing to be decrypted in it.
+ *
+ * @param {ArrayBuffer} frame
+ * @param {FrameKind} kind
+ */
+export function wasSealed(frame, kind) {
+  return frame.byteLength > CLEAR_SIZE[kind];
+}
+
+/**
  * @param {CryptoKey} key
  * @param {ArrayBuffer} frame
  * @param {FrameKind} kind

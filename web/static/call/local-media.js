@@ -4,6 +4,10 @@
 /**
  * @typedef {"user" | "environment"} Facing
  *
+ * @typedef {object} LocalDevices
+ * @property {() => Promise<MediaStreamTrack>} microphone
+ * @property {(facing: Facing) => Promise<MediaStreamTrack>} camera
+ *
  * @typedef {object} LocalState
  * @property {boolean} mic  open, and not muted
  * @property {MediaStreamTrack | null} camera
@@ -13,6 +17,7 @@
  * @property {(state: LocalState) => void} changed
  * @property {(source: "mic" | "camera", track: MediaStreamTrack | null) => Promise<void>} send  what is to be sent now
  * @property {(source: "mic" | "camera") => void} lost  the device is gone
+ * @property {(track: MediaStreamTrack | null) => void} [heard]  what the microphone hears, muted or not: never sent
  */
 
 export class LocalMedia {
@@ -21,13 +26,15 @@ export class LocalMedia {
   #isClosed = false;
   /** @type {MediaStreamTrack | null} */
   #microphone = null;
+  /** A copy of it that mute does not touch. @type {MediaStreamTrack | null} */
+  #heard = null;
   /** The last request to turn the camera on or off: what an earlier one brings is too late. */
   #cameraRequest = 0;
   /** @type {LocalState} */
   #state = { mic: false, camera: null, facing: "user" };
 
   /**
-   * @param {Pick<import("./devices.js").Devices, "microphone" | "camera">} devices
+   * @param {LocalDevices} devices
    * @param {LocalEvents} events
    */
   constructor(devices, events) {
@@ -52,15 +59,52 @@ export class LocalMedia {
       track.stop();
       return;
     }
+    this.#take(track);
+    this.#change({ mic: true });
+  }
+
+  /**
+   * Another microphone, or the same one with other settings, takes the place of the one that is open, or was until its
+   * device went; muted stays muted.
+   *
+   * @param {boolean} isOn
+   * @throws {import("./devices.js").DeviceError}  then all is as it was
+   */
+  async reopenMicrophone(isOn = this.#state.mic) {
+    const before = this.#microphone;
+    const track = await this.#devices.microphone();
+    if (this.#isClosed || this.#microphone !== before) {
+      track.stop();
+      return;
+    }
+    const isStillOn = before ? this.#state.mic : isOn;
+    this.#microphone = null;
+    before?.stop();
+    this.#take(track);
+    track.enabled = isStillOn;
+    this.#change({ mic: isStillOn });
+    await this.#events.send("mic", this.tracks.mic);
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #take(track) {
     this.#microphone = track;
+    this.#hear(track.clone());
     track.addEventListener("ended", () => {
       if (this.#microphone !== track) return;
       this.#microphone = null;
+      this.#hear(null);
       this.#change({ mic: false });
       this.#events.lost("mic");
       void this.#events.send("mic", null);
     });
-    this.#change({ mic: true });
+  }
+
+  /** @param {MediaStreamTrack | null} track */
+  #hear(track) {
+    this.#heard?.stop();
+    this.#heard = track;
+    this.#events.heard?.(track);
   }
 
   /**
@@ -85,9 +129,22 @@ export class LocalMedia {
    * @throws {import("./devices.js").DeviceError}  unless a later request has overtaken this one
    */
   async setCamera(enable, facing) {
+    if (enable && this.#state.camera && this.#state.facing === facing) this.#cameraRequest += 1;
+    else await this.#openCamera(enable, facing);
+  }
+
+  /** Another camera, or the same one with other settings. @throws {import("./devices.js").DeviceError} */
+  async reopenCamera() {
+    if (this.#state.camera) await this.#openCamera(true, this.#state.facing);
+  }
+
+  /**
+   * @param {boolean} enable
+   * @param {Facing} facing
+   */
+  async #openCamera(enable, facing) {
     const request = ++this.#cameraRequest;
     const isCurrent = () => !this.#isClosed && request === this.#cameraRequest;
-    if (enable && this.#state.camera && this.#state.facing === facing) return;
     // The old one goes first: some systems open one camera at a time.
     this.#state.camera?.stop();
     this.#change({ camera: null });
@@ -124,6 +181,7 @@ export class LocalMedia {
     const microphone = this.#microphone;
     this.#microphone = null;
     microphone?.stop();
+    this.#hear(null);
     this.#state.camera?.stop();
     this.#state = { ...this.#state, mic: false, camera: null };
   }

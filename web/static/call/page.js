@@ -4,8 +4,10 @@ import { pageTranslator } from "../common/catalogue.js";
 import { connect } from "../common/transport.js";
 import { Devices } from "./devices.js";
 import { transformSupport } from "./encryption.js";
+import { meters } from "./meter.js";
 import { unpack } from "./packed.js";
 import { Session } from "./session.js";
+import { speakerOf } from "./speaker.js";
 import { CallView } from "./view.js";
 
 /** @type {import("./session.js").Engine} */
@@ -19,6 +21,7 @@ const engine = {
   createStream: () => new MediaStream(),
   codecs: (kind) => RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [],
   devices: new Devices(navigator.mediaDevices),
+  meter: meters(() => new AudioContext()),
   encryption: {
     support: transformSupport(globalThis),
     createWorker: () => new Worker(new URL("./frames-worker.js", import.meta.url), { type: "module" }),
@@ -33,11 +36,14 @@ const transport = connect(
   () => session.disconnected(),
 );
 
+const useSpeaker = speakerOf([...document.querySelectorAll("audio")]);
+
 const session = new Session(
   engine,
   (message) => transport.send(message),
   () => {
     view.render(session.snapshot);
+    useSpeaker(session.snapshot.devices.chosen.speaker);
     pasteView?.render(session.snapshot);
   },
 );

@@ -8,16 +8,15 @@
  *
  * Core: connections, devices, worker, clock and packing come in by {@link Engine}; no DOM, no globals.
  */
-import { Connection } from "./connection.js";
-import { ControlCipher } from "./control-channel.js";
-import { Conversation } from "./conversation.js";
 import { DeviceError } from "./devices.js";
-import { CallEncryption } from "./encryption.js";
 import { failureOf } from "./failures.js";
-import { Monitor } from "./monitor.js";
+import { noVoices, SpeechWatch } from "./levels.js";
+import { Link } from "./link.js";
 import { OwnMedia } from "./own-media.js";
 import { nextPhase } from "./phases.js";
-import { CommandError, FEATURES, featuresOf, readCandidates, readDescription, withoutSecrets } from "./protocol.js";
+import { Preferences } from "./preferences.js";
+import { CommandError, FEATURES, readCandidates, readDescription, withoutSecrets } from "./protocol.js";
+import { changedSettings } from "./settings.js";
 import { shownBy } from "./showing.js";
 import { freshSnapshot, noticeOf } from "./snapshot.js";
 import { noSources, SOURCES } from "./sources.js";
@@ -32,12 +31,17 @@ import { Turns } from "./turns.js";
  * @property {(callback: () => void, delay: number) => unknown} setTimeout
  * @property {(timer: any) => void} clearTimeout
  *
+ * @typedef {object} Meter  of one track's sound
+ * @property {() => number | null} level  from 0 to 1; null while it cannot be told
+ * @property {() => void} close
+ *
  * @typedef {object} Engine
  * @property {Clock} clock
  * @property {(configuration: RTCConfiguration) => RTCPeerConnection} createConnection
  * @property {() => MediaStream} createStream
  * @property {(kind: "audio" | "video") => RTCRtpCodec[]} codecs  what the engine can receive
- * @property {Pick<import("./devices.js").Devices, "microphone" | "camera">} devices
+ * @property {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "list" | "watch">} devices
+ * @property {(track: MediaStreamTrack) => Meter} meter
  * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
  * @property {(value: unknown) => string} pack  as descriptions and candidates travel
  * @property {(text: string) => any} unpack
@@ -52,22 +56,19 @@ export class Session {
   #respond;
   #changed;
   #turns = new Turns();
-  /** @type {Connection | null} */
-  #connection = null;
-  /** @type {CallEncryption | null} */
-  #encryption = null;
+  #preferences = new Preferences();
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
   #own;
-  #conversation;
-  /** What waits for the call's key. @type {RTCDataChannel | null} */
-  #channel = null;
+  #link;
   /** @type {unknown} */
   #connectTimer = null;
-  /** The peer's sources as far as they can be seen. */
-  #inferred = noSources();
-  /** There from the first time that the connection stands. @type {Monitor | null} */
-  #monitor = null;
+  /** @type {Meter | null} */
+  #meter = null;
+  /** @type {SpeechWatch | null} */
+  #speech = null;
+  /** The microphone is on for as long as a key is held. */
+  #isHeldToTalk = false;
   /** @type {Snapshot} */
   #state;
 
@@ -82,7 +83,8 @@ export class Session {
     this.#changed = changed;
     this.#state = freshSnapshot();
     this.#own = this.#createOwnMedia();
-    this.#conversation = this.#createConversation();
+    this.#link = this.#createLink();
+    engine.devices.watch(() => void this.#refreshDevices());
   }
 
   /** @returns {Readonly<Snapshot>} */
@@ -115,12 +117,12 @@ export class Session {
 
   /** @param {string} text  @returns {boolean}  whether it was sent */
   sendText(text) {
-    return this.#conversation.sendText(text);
+    return this.#link.conversation.sendText(text);
   }
 
   /** @param {string} emoji  one of `REACTIONS`  @returns {boolean}  whether it was sent */
   react(emoji) {
-    return this.#conversation.react(emoji);
+    return this.#link.conversation.react(emoji);
   }
 
   /**
@@ -129,7 +131,74 @@ export class Session {
    * @param {"mic" | "camera"} source
    */
   async toggle(source) {
-    await this.handle({ command: { type: "media", source, enable: !this.#state.local[source] } });
+    if (source === "mic") this.#isHeldToTalk = false;
+    await this.#turn(source, !this.#state.local[source]);
+  }
+
+  /**
+   * The user shares a screen or a window that the engine lets them pick, or another than before.
+   *
+   * @param {{withSound?: boolean}} [options]
+   */
+  async shareScreen({ withSound = false } = {}) {
+    await this.#turn(withSound ? "screenAudio" : "screenVideo", true);
+  }
+
+  async stopSharing() {
+    await this.#turn("screenVideo", false);
+  }
+
+  /** The camera on the other side of a phone, or the next one of several. */
+  async switchCamera() {
+    const { cameras } = this.#state.devices;
+    const current = cameras.findIndex(({ id }) => id === this.#state.camera?.getSettings().deviceId);
+    const next = cameras[(current + 1) % cameras.length];
+    if (cameras.length > 1 && next) await this.choose("camera", next.id);
+    else await this.handle({ command: { type: "camera", camera: this.#state.facing === "user" ? "environment" : "user" } });
+  }
+
+  /**
+   * The user chooses a device, for this call and later ones.
+   *
+   * @param {import("./preferences.js").DeviceKind} kind
+   * @param {string | null} id  null: the system's choice
+   */
+  async choose(kind, id) {
+    if (!this.#preferences.choose(kind, id)) return;
+    this.#keep();
+    await this.#changing(() => this.#own.changeDevice(kind));
+  }
+
+  /** @param {Partial<import("./settings.js").MediaSettings>} changes */
+  async set(changes) {
+    const before = this.#preferences.settings;
+    this.#preferences.settings = changedSettings(before, changes);
+    this.#keep();
+    await this.#changing(() => this.#own.changeSettings(before));
+  }
+
+  /**
+   * A key is held to talk: the microphone is on until it is let go, unless it was on already.
+   *
+   * @param {boolean} isHeld
+   */
+  async pushToTalk(isHeld) {
+    if (isHeld === this.#isHeldToTalk || (isHeld && this.#state.local.mic)) return;
+    this.#isHeldToTalk = isHeld;
+    await this.#turn("mic", isHeld);
+  }
+
+  /** Which devices there are, where the engine has not said so: before a call, say. */
+  async listDevices() {
+    await this.#refreshDevices();
+  }
+
+  /**
+   * @param {Source} source
+   * @param {boolean} enable
+   */
+  #turn(source, enable) {
+    return this.handle({ command: { type: "media", source, enable } });
   }
 
   /** @param {string | number} callId  another call, which ends this one */
@@ -190,6 +259,10 @@ export class Session {
         return this.#turns.enqueue(() => this.#turns.during(() => this.#media(command)));
       case "camera":
         return this.#turns.enqueue(() => this.#turns.during(() => this.#switchCamera(command)));
+      case "settings":
+        this.#preferences.restore(command);
+        this.#showPreferences();
+        return { type: "ok" };
       case "end":
         this.#finish("end");
         return { type: "ok" };
@@ -215,12 +288,12 @@ export class Session {
   /** We were called and have accepted: ours is the offer. @param {any} command */
   #start(command) {
     return this.#turns.during(async (generation) => {
-      const encryption = this.#createEncryption(command.keyLater === true ? null : (command.aesKey ?? undefined));
+      this.#link.encrypt(command.keyLater === true ? null : (command.aesKey ?? undefined));
       // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
       // `.local` names, and nothing reaches the caller of a call that cannot take place.
       await this.#own.open(command.media);
       this.#turns.check(generation);
-      const connection = this.#connect(command, encryption, "offer");
+      const connection = this.#connect(command, "offer");
       const described = connection.createOffer();
       this.#own.attachAll();
       const { description, candidates } = await described;
@@ -237,42 +310,40 @@ export class Session {
 
   /** We called and the contact has accepted: here is its offer. @param {any} command */
   async #offer(command) {
-    if (this.#connection) throw new CommandError("call already started");
+    if (this.#link.connection) throw new CommandError("call already started");
     const offer = readDescription(this.#unpack(command.offer), "offer");
     const early = readCandidates(this.#unpack(command.iceCandidates));
     const isPrepared = this.#state.phase === "waiting";
     if (!isPrepared) this.#begin(command.media);
     return this.#turns.during(async (generation) => {
-      const encryption = this.#createEncryption(command.aesKey ?? undefined);
+      this.#link.encrypt(command.aesKey ?? undefined);
       await (isPrepared ? this.#own.openMicrophone() : this.#own.open(command.media));
       this.#turns.check(generation);
-      const connection = this.#connect(command, encryption, "answer");
+      const connection = this.#connect(command, "answer");
       connection.addCandidates(early);
       const { description, candidates } = await connection.createAnswer(offer);
       this.#turns.check(generation);
       this.#own.attachAll();
       this.#move("negotiate");
-      this.#negotiated(connection, { isPatient: Boolean(command.complete) });
+      this.#negotiated({ isPatient: Boolean(command.complete) });
       return { type: "answer", answer: this.#engine.pack(description), iceCandidates: this.#engine.pack(candidates) };
     });
   }
 
   /** @param {any} command */
   async #answer(command) {
-    const connection = this.#connection;
+    const { connection } = this.#link;
     if (!connection) throw new CommandError("call not started");
     if (connection.hasRemoteDescription) throw new CommandError("remote description already set");
     const answer = readDescription(this.#unpack(command.answer), "answer");
     const candidates = readCandidates(this.#unpack(command.iceCandidates));
-    return this.#turns.during(async () => {
-      if (this.#encryption?.hasKey === false) {
-        this.#encryption.setKey(String(command.aesKey));
-        this.#converse(command, "offer");
-      }
+    return this.#turns.during(async (generation) => {
+      this.#link.setKey(command);
       connection.addCandidates(candidates);
       await connection.acceptAnswer(answer);
       await connection.attachAll();
-      this.#negotiated(connection);
+      this.#turns.check(generation);
+      this.#negotiated();
       return { type: "ok" };
     });
   }
@@ -280,8 +351,8 @@ export class Session {
   /** @param {any} command */
   async #ice(command) {
     const candidates = readCandidates(this.#unpack(command.iceCandidates));
-    if (this.#connection) {
-      this.#connection.addCandidates(candidates);
+    if (this.#link.connection) {
+      this.#link.connection.addCandidates(candidates);
       return { type: "ok" };
     }
     this.#early.push(...candidates.slice(0, MAX_EARLY_CANDIDATES - this.#early.length));
@@ -291,9 +362,8 @@ export class Session {
   /** @param {any} command */
   async #media({ source, enable }) {
     this.#checkCall();
-    if (source === "mic") await this.#own.setMicrophone(Boolean(enable));
-    else if (source === "camera") await this.#own.setCamera(Boolean(enable), this.#state.facing);
-    else throw new CommandError("this page does not share the screen");
+    if (!SOURCES.includes(source)) throw new CommandError("unknown source");
+    await this.#own.set(source, Boolean(enable));
     return { type: "ok" };
   }
 
@@ -321,73 +391,35 @@ export class Session {
     const early = this.#state.phase === "idle" ? this.#early : [];
     this.#release();
     this.#early = early;
-    this.#state = { ...freshSnapshot(), call: this.#state.call, paste: this.#state.paste, media: media === "video" ? "video" : "audio" };
+    const { call, paste, devices, settings } = this.#state;
+    this.#state = { ...freshSnapshot(), call, paste, devices, settings, media: media === "video" ? "video" : "audio" };
     this.#move("prepare");
-  }
-
-  /** @param {unknown} key  undefined: frames are not encrypted; null: it comes later, with the answer */
-  #createEncryption(key) {
-    if (key === undefined) return null;
-    const { encryption, clock } = this.#engine;
-    this.#encryption?.close();
-    this.#encryption = new CallEncryption({ ...encryption, clock }, key === null ? null : String(key));
-    return this.#encryption;
   }
 
   /**
    * @param {any} command  `start` or `offer`
-   * @param {CallEncryption | null} encryption
    * @param {import("./control-channel.js").Role} role  ours
    */
-  #connect(command, encryption, role) {
-    const { iceServers, relay, complete, keyLater } = command;
-    /** @type {Connection} */
-    const connection = new Connection(
-      this.#engine,
-      { iceServers: iceServers ?? [], relay: Boolean(relay), encryption, isPatient: Boolean(complete) },
-      {
-        candidates: (candidates) =>
-          this.#respond({ resp: { type: "ice", iceCandidates: this.#engine.pack(candidates) } }),
-        state: (state) => void this.#connectionState(connection, state),
-        track: (source, track) => this.#update({ tracks: { ...this.#state.tracks, [source]: track } }),
-      },
-    );
-    this.#connection = connection;
+  #connect(command, role) {
+    const connection = this.#link.connect(command, role);
     connection.addCandidates(this.#early.splice(0));
-    this.#update({ encrypted: encryption !== null });
-    // whose features come with the key is asked for the channel at a venture: it must be in the offer
-    if (encryption && (keyLater === true || featuresOf(command).includes("channel"))) {
-      this.#channel = connection.createChannel();
-      if (encryption.hasKey) this.#converse(command, role);
-    }
+    // names of devices are told once one of them was allowed
+    void this.#refreshDevices();
     return connection;
-  }
-
-  /**
-   * @param {any} command  with the call's key and the peer's features
-   * @param {import("./control-channel.js").Role} role
-   */
-  #converse(command, role) {
-    const channel = this.#channel;
-    if (!channel || !featuresOf(command).includes("channel")) return;
-    this.#conversation.begin(channel, new ControlCipher(String(command.aesKey), role));
   }
 
   #ownCapabilities() {
     return this.#engine.encryption.support === null ? { encryption: false } : { encryption: true, features: [...FEATURES] };
   }
 
-  /**
-   * @param {Connection} connection
-   * @param {RTCPeerConnectionState} state
-   */
-  async #connectionState(connection, state) {
-    if (connection !== this.#connection) return;
-    this.#respond({ resp: { type: "connection", state: connection.state } });
+  /** @param {RTCPeerConnectionState} state */
+  #connectionState(state) {
     if (state === "connected") {
       this.#stopConnectTimer();
       const connectedAt = this.#state.connectedAt ?? this.#engine.clock.now();
-      if (this.#move("connect", { connectedAt })) await this.#connected(connection);
+      if (!this.#move("connect", { connectedAt })) return;
+      void this.#link.watch();
+      this.#speech ??= new SpeechWatch(this.#engine.clock, () => this.#levels(), (voices) => this.#update(voices));
     } else if (state === "disconnected") {
       // The engine goes on looking for a path, and says "failed" when it gives up.
       this.#move("disconnect");
@@ -399,33 +431,19 @@ export class Session {
     }
   }
 
-  /** @param {Connection} connection */
-  async #connected(connection) {
-    if (this.#monitor) return;
-    const watched = { connection, encryption: this.#encryption, media: this.#state.media };
-    this.#monitor = new Monitor(this.#engine.clock, watched, {
-      stats: (stats) => this.#respond({ resp: { type: "stats", stats } }),
-      peerMedia: (_source, _enabled, peer) => {
-        this.#inferred = peer;
-        if (!this.#state.peerIsExact) this.#peerMedia(peer, false);
-      },
-      path: (path) => this.#update({ path }),
-      undecryptable: () => this.#update({ notice: "undecryptable" }),
-    });
-    const stats = await connection.stats().catch(() => null);
-    if (connection !== this.#connection) return;
-    this.#respond({ resp: { type: "connected", connectionInfo: stats?.connectionInfo ?? { iceCandidatePair: {} } } });
+  #levels() {
+    const { local, peer } = this.#state;
+    const peerLevel = peer.mic ? (this.#link.connection?.peerLevel ?? null) : null;
+    return { self: this.#meter?.level() ?? null, peer: peerLevel, isMuted: !local.mic };
   }
 
   /**
    * Both descriptions are there: what the peer has room for is known, and the connection has its time; as long as it
    * takes where people carry the answer.
    *
-   * @param {Connection} connection
    * @param {{isPatient?: boolean}} [options]
    */
-  #negotiated(connection, { isPatient = false } = {}) {
-    if (connection !== this.#connection) return;
+  #negotiated({ isPatient = false } = {}) {
     this.#own.negotiated();
     if (this.#state.phase !== "connecting" || isPatient) return;
     this.#connectTimer = this.#engine.clock.setTimeout(
@@ -434,36 +452,62 @@ export class Session {
     );
   }
 
-  /** @returns {OwnMedia} */
   #createOwnMedia() {
-    return new OwnMedia(this.#engine.devices, {
-      snapshot: () => this.#state,
-      update: (changes) => this.#update(changes),
-      respond: (resp) => this.#respond({ resp }),
-      connection: () => this.#connection,
+    return new OwnMedia(this.#engine.devices, this.#preferences, {
+      ...this.#host(),
+      connection: () => this.#link.connection,
+      heard: (track) => {
+        this.#meter?.close();
+        this.#meter = track && this.#engine.meter(track);
+      },
     });
   }
 
-  /** @returns {Conversation} */
-  #createConversation() {
-    return new Conversation(this.#engine.clock, {
-      changed: (changes) => this.#update(changes),
-      peerMedia: (sources) => this.#peerMedia(sources ?? this.#inferred, sources !== null),
+  #createLink() {
+    return new Link(this.#engine, this.#preferences, this.#host(), {
+      state: (state) => this.#connectionState(state),
       bye: () => this.hangUp(),
     });
   }
 
+  /** What the parts of a call may do with the session. */
+  #host() {
+    return {
+      snapshot: () => this.#state,
+      update: (/** @type {Partial<Snapshot>} */ changes) => this.#update(changes),
+      respond: (/** @type {Record<string, any>} */ resp) => this.#respond({ resp }),
+    };
+  }
+
+  // Devices and settings
+
+  async #refreshDevices() {
+    const gone = this.#preferences.refresh(await this.#engine.devices.list());
+    this.#showPreferences();
+    for (const kind of gone) await this.#own.fallBack(kind);
+  }
+
+  #showPreferences() {
+    const { devices, settings } = this.#preferences;
+    this.#update({ devices, settings });
+  }
+
+  /** Shows what is chosen, and lets Python keep it. */
+  #keep() {
+    this.#showPreferences();
+    this.#respond({ resp: { type: "settings", ...this.#preferences.kept } });
+  }
+
   /**
-   * What the peer's sources are now: by its own word, or as far as can be seen.
+   * Carries a change over to what is open; a device that cannot be had is said.
    *
-   * @param {import("./sources.js").Sources} peer
-   * @param {boolean} peerIsExact
+   * @param {() => Promise<void>} change
    */
-  #peerMedia(peer, peerIsExact) {
-    const before = this.#state.peer;
-    this.#update({ peer, peerIsExact, peerHasSpoken: this.#state.peerHasSpoken || peer.mic });
-    for (const source of SOURCES) {
-      if (peer[source] !== before[source]) this.#respond({ resp: { type: "peerMedia", source, enabled: peer[source] } });
+  async #changing(change) {
+    try {
+      await change();
+    } catch (error) {
+      if (error instanceof DeviceError) this.#update({ notice: noticeOf(error.code) });
     }
   }
 
@@ -488,7 +532,7 @@ export class Session {
   /** @param {Partial<Snapshot>} changes */
   #update(changes) {
     this.#state = { ...this.#state, ...changes };
-    if (changes.local && !this.#isOver()) this.#conversation.tellMedia(this.#state.local);
+    if (changes.local && !this.#isOver()) this.#link.conversation.tellMedia(this.#state.local);
     this.#changed();
   }
 
@@ -516,6 +560,9 @@ export class Session {
     this.#release(event === "end");
     this.#move(event, {
       camera: null,
+      screen: null,
+      hasScreenSound: false,
+      ...noVoices(),
       local: noSources(),
       peer: noSources(),
       peerIsExact: false,
@@ -532,31 +579,15 @@ export class Session {
   #release(tells = false) {
     this.#turns.next();
     this.#stopConnectTimer();
-    this.#monitor?.close();
-    this.#monitor = null;
+    this.#speech?.close();
+    this.#speech = null;
+    this.#isHeldToTalk = false;
     // the microphone's and camera's lights go out now, whatever the word of it takes
     this.#own.close();
     this.#own = this.#createOwnMedia();
-    this.#closeConnection(tells);
+    this.#link.close(tells);
+    this.#link = this.#createLink();
     this.#early = [];
-    this.#inferred = noSources();
-  }
-
-  /** @param {boolean} tells */
-  #closeConnection(tells) {
-    const [connection, encryption, conversation] = [this.#connection, this.#encryption, this.#conversation];
-    this.#connection = null;
-    this.#encryption = null;
-    this.#channel = null;
-    this.#conversation = this.#createConversation();
-    connection?.detach();
-    const close = () => {
-      connection?.close();
-      encryption?.close();
-    };
-    if (tells) conversation.bye(close);
-    else close();
-    conversation.close();
   }
 
   #stopConnectTimer() {

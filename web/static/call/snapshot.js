@@ -1,5 +1,8 @@
 // @ts-check
 /** What there is to show of a call, as plain values; session.js keeps it, model.js makes words and parts of it. */
+import { noVoices } from "./levels.js";
+import { noDevices } from "./preferences.js";
+import { DEFAULT_SETTINGS } from "./settings.js";
 import { noSources } from "./sources.js";
 
 /**
@@ -29,7 +32,7 @@ import { noSources } from "./sources.js";
  * @property {{read: number, count: number} | null} parts
  * @property {boolean} relayOnly  our own addresses are not in the text
  *
- * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "microphone-lost" | "old-peer" | "undecryptable"} NoticeCode
+ * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "camera-changed" | "microphone-lost" | "microphone-changed" | "speaker-changed" | "no-screen" | "old-peer" | "undecryptable"} NoticeCode
  *
  * @typedef {object} Snapshot
  * @property {import("./phases.js").Phase} phase
@@ -40,6 +43,12 @@ import { noSources } from "./sources.js";
  * @property {boolean} peerHasSpoken  the peer's microphone was on at some time
  * @property {MediaStreamTrack | null} camera  our own picture
  * @property {"user" | "environment"} facing
+ * @property {MediaStreamTrack | null} screen  our own screen, as we share it
+ * @property {boolean} hasScreenSound
+ * @property {{self: boolean, peer: boolean}} speaking
+ * @property {boolean} isTalkingWhileMuted
+ * @property {import("./preferences.js").DeviceLists} devices
+ * @property {import("./settings.js").MediaSettings} settings
  * @property {Partial<Record<Source, MediaStreamTrack>>} tracks  the peer's
  * @property {boolean} encrypted  every frame goes through the cipher
  * @property {"direct" | "relay" | null} path
@@ -67,6 +76,11 @@ export function freshSnapshot() {
     peerHasSpoken: false,
     camera: null,
     facing: "user",
+    screen: null,
+    hasScreenSound: false,
+    ...noVoices(),
+    devices: noDevices(),
+    settings: { ...DEFAULT_SETTINGS },
     tracks: {},
     encrypted: false,
     path: null,
@@ -86,7 +100,7 @@ export function freshSnapshot() {
 
 /** @param {NoticeCode | null} notice */
 export function isCameraNotice(notice) {
-  return notice !== null && ["camera-denied", "no-camera", "camera-busy", "camera-lost"].includes(notice);
+  return notice !== null && ["camera-denied", "no-camera", "camera-busy", "camera-lost", "camera-changed"].includes(notice);
 }
 
 /**
@@ -94,5 +108,7 @@ export function isCameraNotice(notice) {
  * @returns {NoticeCode}
  */
 export function noticeOf(code) {
-  return code === "camera-denied" || code === "no-camera" || code === "camera-busy" ? code : "microphone-lost";
+  return code === "camera-denied" || code === "no-camera" || code === "camera-busy" || code === "no-screen"
+    ? code
+    : "microphone-lost";
 }

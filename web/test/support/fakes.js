@@ -61,6 +61,12 @@ export class FakeTrack extends EventTarget {
   enabled = true;
   isStopped = false;
 
+  contentHint = "";
+  /** @type {FakeTrack[]} */
+  clones = [];
+  /** @type {{height?: number, deviceId?: string}} */
+  settings = {};
+
   /** @param {string} kind */
   constructor(kind) {
     super();
@@ -69,6 +75,22 @@ export class FakeTrack extends EventTarget {
 
   stop() {
     this.isStopped = true;
+  }
+
+  clone() {
+    const clone = new FakeTrack(this.kind);
+    this.clones.push(clone);
+    return clone;
+  }
+
+  getSettings() {
+    return this.settings;
+  }
+
+  /** The device is gone, or the user has ended it elsewhere. */
+  end() {
+    this.isStopped = true;
+    this.dispatchEvent(new Event("ended"));
   }
 }
 
@@ -88,12 +110,30 @@ class FakeSender {
 
   setStreams() {}
 
+  /** @type {any} */
+  parameters = { encodings: [{ active: true }] };
+
+  getParameters() {
+    return this.parameters;
+  }
+
+  async setParameters(/** @type {any} */ parameters) {
+    this.parameters = parameters;
+  }
+
   createEncodedStreams() {
     return { readable: {}, writable: {} };
   }
 }
 
 class FakeReceiver {
+  /** @type {{audioLevel?: number}[]} */
+  synchronizationSources = [];
+
+  getSynchronizationSources() {
+    return this.synchronizationSources;
+  }
+
   /** @type {unknown} */
   transform = null;
 
@@ -307,8 +347,16 @@ export class FakeWorker extends EventTarget {
 
 /** Microphone and camera; `failures` says which cannot be had, `isHeld` keeps requests open until `release`. */
 export class FakeDevices {
-  /** @type {{microphone?: Error, camera?: Error}} */
+  /** @type {{microphone?: Error, camera?: Error, screen?: Error}} */
   failures = {};
+  /** What `enumerateDevices` finds. @type {{kind: MediaDeviceKind, deviceId: string, label: string}[]} */
+  found = [];
+  /** What the user picks to share. @type {{video: FakeTrack, audio: FakeTrack | null} | null} */
+  picked = null;
+  /** @type {any[]} */
+  constraints = [];
+  /** @type {(() => void) | null} */
+  #watcher = null;
   /** @type {FakeTrack[]} */
   tracks = [];
   /** @type {string[]} */
@@ -318,12 +366,35 @@ export class FakeDevices {
   /** @type {(() => void)[]} */
   #held = [];
 
-  microphone = () => this.#open("microphone", "audio");
+  microphone = (/** @type {any} */ constraints) => {
+    this.constraints.push(constraints);
+    return this.#open("microphone", "audio");
+  };
 
-  camera = (/** @type {string} */ facing) => {
-    this.asked.push(facing);
+  camera = (/** @type {any} */ constraints) => {
+    this.constraints.push(constraints);
+    this.asked.push(constraints.facingMode);
     return this.#open("camera", "video");
   };
+
+  screen = async (/** @type {any} */ options) => {
+    this.constraints.push(options);
+    if (this.isHeld) await new Promise((resolve) => this.#held.push(() => resolve(undefined)));
+    if (this.failures.screen) throw this.failures.screen;
+    return /** @type {any} */ (this.picked);
+  };
+
+  list = async () => /** @type {any} */ (this.found);
+
+  watch = (/** @type {() => void} */ changed) => {
+    this.#watcher = changed;
+  };
+
+  /** @param {FakeDevices["found"]} found */
+  change(found) {
+    this.found = found;
+    this.#watcher?.();
+  }
 
   release() {
     this.isHeld = false;

@@ -1,0 +1,182 @@
+// @ts-check
+/** One call's way to the peer: connection, cipher, channel, and what is seen of the peer's media. */
+import { Connection } from "./connection.js";
+import { ControlCipher } from "./control-channel.js";
+import { Conversation } from "./conversation.js";
+import { CallEncryption } from "./encryption.js";
+import { Monitor } from "./monitor.js";
+import { featuresOf } from "./protocol.js";
+import { noSources, SOURCES } from "./sources.js";
+
+/**
+ * @typedef {import("./control-channel.js").Role} Role
+ *
+ * @typedef {object} LinkEvents
+ * @property {(state: RTCPeerConnectionState) => void} state
+ * @property {() => void} bye  the peer hangs up
+ */
+
+export class Link {
+  #engine;
+  #preferences;
+  #host;
+  #events;
+  #isClosed = false;
+  /** @type {Connection | null} */
+  #connection = null;
+  /** @type {CallEncryption | null} */
+  #encryption = null;
+  #conversation;
+  /** What waits for the call's key, perhaps. @type {RTCDataChannel | null} */
+  #channel = null;
+  /** There from the first time that the connection stands. @type {Monitor | null} */
+  #monitor = null;
+  /** The peer's sources as far as they can be seen. */
+  #inferred = noSources();
+
+  /**
+   * @param {import("./session.js").Engine} engine
+   * @param {import("./preferences.js").Preferences} preferences
+   * @param {Pick<import("./own-media.js").Host, "snapshot" | "update" | "respond">} host
+   * @param {LinkEvents} events
+   */
+  constructor(engine, preferences, host, events) {
+    this.#engine = engine;
+    this.#preferences = preferences;
+    this.#host = host;
+    this.#events = events;
+    this.#conversation = new Conversation(engine.clock, {
+      changed: (changes) => host.update(changes),
+      peerMedia: (sources) => this.#peerMedia(sources ?? this.#inferred, sources !== null),
+      bye: () => events.bye(),
+    });
+  }
+
+  get connection() {
+    return this.#connection;
+  }
+
+  get encryption() {
+    return this.#encryption;
+  }
+
+  get conversation() {
+    return this.#conversation;
+  }
+
+  /** @param {unknown} key  undefined: frames are not encrypted; null: it comes later, with the answer */
+  encrypt(key) {
+    if (key === undefined) return;
+    const { encryption, clock } = this.#engine;
+    this.#encryption?.close();
+    this.#encryption = new CallEncryption({ ...encryption, clock }, key === null ? null : String(key));
+  }
+
+  /**
+   * @param {any} command  `start` or `offer`
+   * @param {Role} role  ours
+   */
+  connect(command, role) {
+    const { iceServers, relay, complete, keyLater } = command;
+    const encryption = this.#encryption;
+    const connection = new Connection(
+      this.#engine,
+      {
+        iceServers: iceServers ?? [],
+        relay: Boolean(relay),
+        encryption,
+        settings: () => this.#preferences.settings,
+        isPatient: Boolean(complete),
+      },
+      {
+        candidates: (candidates) => this.#host.respond({ type: "ice", iceCandidates: this.#engine.pack(candidates) }),
+        state: (state) => {
+          if (this.#isClosed) return;
+          this.#host.respond({ type: "connection", state: connection.state });
+          this.#events.state(state);
+        },
+        track: (source, track) => this.#host.update({ tracks: { ...this.#host.snapshot().tracks, [source]: track } }),
+      },
+    );
+    this.#connection = connection;
+    this.#host.update({ encrypted: encryption !== null });
+    // whose features come with the key is asked for the channel at a venture: it must be in the offer
+    if (encryption && (keyLater === true || featuresOf(command).includes("channel"))) {
+      this.#channel = connection.createChannel();
+      if (encryption.hasKey) this.#converse(command, role);
+    }
+    return connection;
+  }
+
+  /** The key, where it comes with the answer to our offer. @param {any} command */
+  setKey(command) {
+    if (this.#encryption?.hasKey !== false) return;
+    this.#encryption.setKey(String(command.aesKey));
+    this.#converse(command, "offer");
+  }
+
+  /** The connection stands. */
+  async watch() {
+    const connection = this.#connection;
+    if (this.#monitor || !connection) return;
+    const { respond, update, snapshot } = this.#host;
+    this.#monitor = new Monitor(
+      this.#engine.clock,
+      { connection, encryption: this.#encryption, media: snapshot().media },
+      {
+        stats: (stats) => respond({ type: "stats", stats }),
+        peerMedia: (_source, _enabled, peer) => {
+          this.#inferred = peer;
+          if (!snapshot().peerIsExact) this.#peerMedia(peer, false);
+        },
+        path: (path) => update({ path }),
+        undecryptable: () => update({ notice: "undecryptable" }),
+      },
+    );
+    const stats = await connection.stats().catch(() => null);
+    if (this.#isClosed) return;
+    respond({ type: "connected", connectionInfo: stats?.connectionInfo ?? { iceCandidatePair: {} } });
+  }
+
+  /**
+   * Closes all; the peer is told by the channel, where there is one, which then takes a moment.
+   *
+   * @param {boolean} tells
+   */
+  close(tells) {
+    this.#isClosed = true;
+    this.#monitor?.close();
+    this.#connection?.detach();
+    const close = () => {
+      this.#connection?.close();
+      this.#encryption?.close();
+    };
+    if (tells) this.#conversation.bye(close);
+    else close();
+    this.#conversation.close();
+  }
+
+  /**
+   * @param {any} command  with the call's key and the peer's features
+   * @param {Role} role
+   */
+  #converse(command, role) {
+    const channel = this.#channel;
+    if (!channel || !featuresOf(command).includes("channel")) return;
+    this.#conversation.begin(channel, new ControlCipher(String(command.aesKey), role));
+  }
+
+  /**
+   * What the peer's sources are now: by its own word, or as far as can be seen.
+   *
+   * @param {import("./sources.js").Sources} peer
+   * @param {boolean} peerIsExact
+   */
+  #peerMedia(peer, peerIsExact) {
+    const before = this.#host.snapshot();
+    this.#host.update({ peer, peerIsExact, peerHasSpoken: before.peerHasSpoken || peer.mic });
+    for (const source of SOURCES) {
+      if (peer[source] !== before.peer[source]) this.#host.respond({ type: "peerMedia", source, enabled: peer[source] });
+    }
+  }
+}
