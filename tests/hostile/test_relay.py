@@ -1,0 +1,231 @@
+"""Attacks of a relay on its client: what it answers, delivers, holds back; over live connections.
+
+After each of them, the relay being honest again, what both sides said is there, once and in order; and all the while
+the contact on the other relay is reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from simplex_calls.client import Delivery
+from simplex_calls.crypto import X25519PrivateKey
+from simplex_calls.smp.commands import Ack, Command, LinkData, QueueMode, Send, Sub
+from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError
+from simplex_calls.smp.messages import (
+    BrokerMessage,
+    End,
+    Ends,
+    Err,
+    Ids,
+    Info,
+    Lnk,
+    Msg,
+    Nid,
+    NMsg,
+    Pong,
+    PRes,
+    RRes,
+    Soks,
+)
+from tests.hostile.contact import faults
+from tests.hostile.relay import (
+    Asked,
+    Down,
+    Gathering,
+    Line,
+    Said,
+    Up,
+    answers,
+    gathering,
+    pass_down,
+    pass_up,
+    queue_ids,
+    with_message,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEY = X25519PrivateKey.generate().public
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def people(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gathering]:
+    async with gathering(tmp_path_factory.mktemp("relay")) as gathered:
+        yield gathered
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def met(people: Gathering, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Gathering]:
+    """The people; no fault of ours is met, whatever the relay does."""
+    unhandled: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: unhandled.append(str(context.get("message"))))
+    yield people
+    people.relay.repent()
+    await people.bob_is_there()
+    loop.set_exception_handler(None)
+    assert unhandled == []
+    assert faults(caplog.get_records("call")) == []
+
+
+async def attacked(met: Gathering, *, up: Up = pass_up, down: Down = pass_down, times: int = 2) -> None:
+    """Talk while the relay misbehaves, and after it."""
+    before = met.texts("alice", "carol"), met.texts("carol", "alice")
+    relay = met.relay
+    relay.up, relay.down = up, down
+    misbehaves = asyncio.ensure_future(relay.misbehaves(times))
+    relay.cut()
+    from_carol, from_alice = [met.say("carol", "alice")], [met.say("alice", "carol")]
+    await met.bob_is_there()
+    await misbehaves
+    from_carol.append(met.say("carol", "alice"))
+    from_alice.append(met.say("alice", "carol"))
+    await met.bob_is_there()
+    relay.repent()
+    from_carol.append(met.say("carol", "alice"))
+    from_alice.append(met.say("alice", "carol"))
+
+    def settled() -> bool:
+        return all(fate not in (None, Delivery.SENDING) for fate in met.fates("alice", "carol").values())
+
+    await met.alice.until(lambda: met.texts("alice", "carol") == before[0] + from_carol)
+    await met.alice.until(settled)
+    fates = met.fates("alice", "carol")
+    # what the relay refused is told, and the rest arrives
+    expected = [words for words in from_alice if fates[words] is not Delivery.FAILED]
+    assert expected[-1:] == from_alice[-1:]
+    await met.carol.until(lambda: met.texts("carol", "alice") == before[1] + expected)
+
+
+# answers
+
+
+def wrong_correlation(_: Line, said: Said) -> Iterator[Said]:
+    yield replace(said, corr_id=os.urandom(24))
+
+
+def to_nobody(_: Line, said: Said) -> Iterator[Said]:
+    yield replace(said, corr_id=b"")
+
+
+def of_another_queue(line: Line, said: Said) -> Iterator[Said]:
+    others = [one for one in queue_ids(line) if one != said.entity_id] or [os.urandom(24)]
+    yield replace(said, entity_id=others[0])
+
+
+def doubled(_: Line, said: Said) -> Iterator[Said]:
+    yield from (said, said, said)
+
+
+def held_for_one(line: Line, said: Said) -> Iterator[Said]:
+    """Each answer comes after the next one."""
+    line.held.append(said)
+    if len(line.held) > 1:
+        yield line.held.pop()
+        yield line.held.pop()
+
+
+def silent(_line: Line, _said: Said) -> Iterator[Said]:
+    yield from ()
+
+
+CHANGED: dict[str, Callable[[Line, Said], Iterable[Said]]] = {
+    "wrong correlation id": wrong_correlation,
+    "to nobody": to_nobody,
+    "of another queue": of_another_queue,
+    "doubled": doubled,
+    "out of order": held_for_one,
+    "missing": silent,
+}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+async def test_changed_answers(met: Gathering, change: Callable[[Line, Said], Iterable[Said]]) -> None:
+    await attacked(met, down=answers(change))
+
+
+WRONG: list[BrokerMessage | bytes] = [
+    Ids(b"r" * 24, b"s" * 24, KEY, QueueMode.MESSAGING),
+    Lnk(b"s" * 24, LinkData(b"fixed", b"user")),
+    Nid(b"n" * 24, KEY),
+    Info(b"{}"),
+    Info(b"[" * 10_000),
+    NMsg(b"n" * 24, b"data"),
+    Soks(2**63 - 1),
+    Ends(2**63 - 1),
+    End(),
+    Pong(),
+    PRes(b"x" * 100),
+    RRes(b"x" * 100),
+    b"",
+    b"WHAT",
+    b"OK and more",
+    b"MSG \xff",
+    b"IDS " + b"\xff" * 300,
+    b"ERR",
+    b"ERR \xff\xfe",
+    b"ERR NEVER HEARD OF",
+    b"ERR CMD WHAT",
+    os.urandom(1000),
+    Msg(b"m" * 24, b"body"),  # the last, as it is an answer to SUB
+]
+
+
+async def test_answers_of_a_wrong_kind(met: Gathering) -> None:
+    """Each kind of command gets each of them."""
+    seen: dict[type[Command], int] = {}
+
+    def change(_: Line, said: Said) -> Iterable[Said]:
+        assert said.asked is not None
+        kind = type(said.asked.command)
+        seen[kind] = number = seen.get(kind, -1) + 1
+        return (with_message(said, WRONG[number]),) if number < len(WRONG) else (said,)
+
+    await attacked(met, down=answers(change), times=2 * len(WRONG))
+    assert {Sub, Ack, Send} <= seen.keys()
+
+
+def refuse(errors: Sequence[ServerError], *kinds: type[Command]) -> Up:
+    """Refuse the first commands of each kind, with one error after the other; they are not carried out."""
+    seen: dict[type[Command], int] = {}
+
+    def refused(line: Line, asked: Asked) -> Iterable[Asked]:
+        kind = type(asked.command)
+        seen[kind] = number = seen.get(kind, -1) + 1
+        if kind not in kinds or number >= len(errors):
+            return (asked,)
+        line.answer(asked, Err(errors[number]))
+        return ()
+
+    return refused
+
+
+LASTING = (ErrorCode.AUTH, ErrorCode.BLOCKED)
+ERRORS = [
+    ServerError(code, None, "detail" if code in (ErrorCode.PROXY, ErrorCode.BLOCKED, ErrorCode.STORE) else "")
+    for code in ErrorCode
+    if code is not ErrorCode.CMD
+] + [ServerError.cmd(fault) for fault in CommandFault]
+PROHIBITED = ServerError.cmd(CommandFault.PROHIBITED)
+PASSING = [error for error in ERRORS if error.code not in LASTING]
+
+
+SOME = [PASSING[0], PROHIBITED, ServerError(ErrorCode.SESSION), ServerError(ErrorCode.NO_MSG)]
+
+
+@pytest.mark.parametrize("error", SOME, ids=str)
+async def test_errors(met: Gathering, error: ServerError) -> None:
+    """What does not say that the queue is gone ends nothing."""
+    await attacked(met, up=refuse([error, error], Sub, Ack, Send), times=1)
+
+
+async def test_a_queue_that_is_gone_to_acknowledgements_alone(met: Gathering) -> None:
+    error = ServerError(ErrorCode.AUTH)
+    await attacked(met, up=refuse([error, error], Ack), times=1)
