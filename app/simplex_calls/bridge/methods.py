@@ -60,6 +60,7 @@ method                       params                                            r
 ``change_passphrase``        ``former, passphrase?, keyFile?``                 ``null``
 ``export_archive`` →         ``passphrase``                                    ``{path}``: the file that was written
 ``import_archive`` →         ``path, passphrase, newPassphrase?, keyFile?``    *home profile*
+``cancel_archive``                                                             ``null``: what goes on is refused then
 ===========================  ================================================  =====================================
 
 ``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` until ``confirm_ip_exposure`` was
@@ -86,8 +87,8 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
 *contact*
     ``id, name`` (empty until it is known), ``fullName, image?, status`` (``pending, connecting, connected, failed,
     gone``), ``isConnected`` (texts and calls can go), ``isVerified, callsAllowed`` (by both sides), ``callPermission``
-    (``both, they-refuse, we-refuse``), ``audioOnly`` (their calls are taken with our camera off), ``unread, missedCalls``
-    (since it was read), ``failure?`` (a word), ``createdAt, lastItem?`` (*item* without preview)
+    (``both, they-refuse, we-refuse``), ``audioOnly`` (their calls are taken with our camera off), ``unread``,
+    ``missedCalls`` (since it was read), ``failure?`` (a word), ``createdAt, lastItem?`` (*item* without preview)
 *details*
     ``contactId, isQuantumResistant`` (in both directions), ``wantsQuantumResistance`` (is turned on here),
     ``securityCode?`` (groups of digits), ``qr?`` (of the code, as official apps show and scan it), ``isVerified,
@@ -146,6 +147,7 @@ Events, pushed at any time after the session stands:
 ``{"event": "server", "server", "isConnected"}``
 ``{"event": "storage_failed", "text"}``           the profile's file cannot be read or written any more
 ``{"event": "profile", "profile": …}``
+``{"event": "progress", "task", "done", "total"}``  bytes of an archive; ``task``: ``export, import``
 ``{"event": "ip_exposure_wanted", "callId"}``     accepted outside of this page, before the warning was read: show it,
                                                   then ``confirm_ip_exposure`` and ``accept``
 ``{"event": "page_wanted", "callId", "url"}``     only in ``browser`` mode: open the url in a new tab (it serves once);
@@ -155,6 +157,8 @@ Events, pushed at any time after the session stands:
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from simplex_calls.bridge.address_methods import AddressMethods
 from simplex_calls.bridge.answering import Methods
@@ -191,7 +195,14 @@ from simplex_calls.events import (
 class ChatMethods(Methods):
     """Answers the chat page's requests, and words events for it."""
 
-    def __init__(self, client: Client, shell: Shell, home: HomePort | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        shell: Shell,
+        home: HomePort | None = None,
+        push: Callable[[Json], None] = lambda _: None,
+    ) -> None:
+        """``push`` tells all chat pages something that is no event of the client."""
         self._client = client
         self._shell = shell
         self._people = PeopleMethods(client)
@@ -206,7 +217,7 @@ class ChatMethods(Methods):
                 **CallMethods(client, shell).table(),
                 **self._servers.table(),
                 **NetworkMethods(client).table(),
-                **({} if home is None else HomeMethods(home).table()),
+                **({} if home is None else HomeMethods(home, push).table()),
             }
         )
 
