@@ -20,6 +20,7 @@ from simplex_calls.smp.commands import Ack, Command, LinkData, QueueMode, Send, 
 from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError
 from simplex_calls.smp.messages import (
     BrokerMessage,
+    Deld,
     End,
     Ends,
     Err,
@@ -29,9 +30,11 @@ from simplex_calls.smp.messages import (
     Msg,
     Nid,
     NMsg,
+    Ok,
     Pong,
     PRes,
     RRes,
+    Sok,
     Soks,
 )
 from tests.hostile.contact import faults
@@ -43,6 +46,7 @@ from tests.hostile.relay import (
     Said,
     Up,
     answers,
+    deliveries,
     gathering,
     pass_down,
     pass_up,
@@ -229,3 +233,159 @@ async def test_errors(met: Gathering, error: ServerError) -> None:
 async def test_a_queue_that_is_gone_to_acknowledgements_alone(met: Gathering) -> None:
     error = ServerError(ErrorCode.AUTH)
     await attacked(met, up=refuse([error, error], Ack), times=1)
+
+
+# deliveries
+
+
+def doubled_message(_: Line, said: Said, __: Msg) -> Iterable[Said]:
+    return (said, said, replace(said, corr_id=b""))
+
+
+def to_others(_: Line, said: Said, message: Msg) -> Iterable[Said]:
+    """Of queues that there are not, and of one without an id."""
+    strangers = [Said(b"", entity_id, message) for entity_id in (os.urandom(24), b"", b"\0" * 24)]
+    return (*strangers, said, *strangers)
+
+
+def after_false_ones(_: Line, said: Said, message: Msg) -> Iterable[Said]:
+    """Before each message come others in its queue that nobody sent; their bodies are wrong in all ways."""
+    flipped = bytes([message.body[0] ^ 1]) + message.body[1:]
+    bodies = [b"", b"x", os.urandom(15), os.urandom(len(message.body)), flipped, message.body[:-1], message.body * 0]
+    false = [Msg(os.urandom(24), body) for body in bodies]
+    false += [Msg(message_id, message.body) for message_id in (b"", os.urandom(24), b"\0" * 24)]
+    return (*(replace(said, corr_id=b"", message=one) for one in false), said)
+
+
+def replaying() -> Callable[[Line, Said, Msg], Iterable[Said]]:
+    old: list[Said] = []
+
+    def replayed(_: Line, said: Said, __: Msg) -> Iterable[Said]:
+        again = tuple(old)
+        old.append(replace(said, corr_id=b""))
+        return (*again, said, *again)
+
+    return replayed
+
+
+DELIVERED: dict[str, Callable[[], Callable[[Line, Said, Msg], Iterable[Said]]]] = {
+    "doubled": lambda: doubled_message,
+    "of other queues": lambda: to_others,
+    "false": lambda: after_false_ones,
+    "replayed": replaying,
+    "missing": lambda: lambda _line, _said, _message: (),
+}
+
+
+@pytest.mark.parametrize("change", DELIVERED.values(), ids=DELIVERED)
+async def test_changed_deliveries(
+    met: Gathering, change: Callable[[], Callable[[Line, Said, Msg], Iterable[Said]]]
+) -> None:
+    await attacked(met, down=deliveries(change()), times=1)
+
+
+async def said_through(met: Gathering, up: Up, count: int) -> list[str]:
+    """Carol's texts, her commands being at the relay's mercy."""
+    met.relay.victim, met.relay.up = "carol", up
+    words = []
+    for _ in range(count):
+        words.append(met.say("carol", "alice"))
+        await met.relay.misbehaves()
+    met.relay.repent()
+    words.append(met.say("carol", "alice"))
+    await met.alice.until(lambda: words[-1] in met.texts("alice", "carol")[-count - 1 :])
+    return words
+
+
+async def test_messages_thrown_away(met: Gathering) -> None:
+    """What the relay confirmed and threw away is told as a gap."""
+    before = met.texts("alice", "carol"), met.notices()
+
+    def swallowed(line: Line, asked: Asked) -> Iterable[Asked]:
+        if not isinstance(asked.command, Send):
+            return (asked,)
+        line.answer(asked, Ok())
+        return ()
+
+    words = await said_through(met, swallowed, 3)
+    assert met.texts("alice", "carol") == before[0] + words[-1:]
+    assert met.notices() != before[1]
+
+
+async def test_messages_in_another_order(met: Gathering) -> None:
+    """Each arrives once, and that they do not follow one another is told."""
+    before, notices = met.texts("alice", "carol"), met.notices()
+    held: list[Asked] = []
+
+    def reordered(line: Line, asked: Asked) -> Iterable[Asked]:
+        if not isinstance(asked.command, Send):
+            return (asked,)
+        held.append(asked)
+        if len(held) == 1:
+            line.answer(asked, Ok())
+            return ()
+        return tuple(reversed(held))
+
+    words = await said_through(met, reordered, 2)
+    await met.alice.until(lambda: len(met.texts("alice", "carol")) == len(before) + 3)
+    assert sorted(met.texts("alice", "carol")[len(before) :]) == sorted(words)
+    assert met.notices() != notices
+
+
+# what nobody asked for
+
+
+def of_strangers(met: Gathering, line: Line) -> list[Said]:
+    """Events of queues that are not on this relay, those of the other contact's among them."""
+    database = met.alice.client._opened()
+    ids = [bytes(row[0]) for row in database.execute("SELECT recipient_id FROM rcv_queues").fetchall()]
+    others = [one for one in ids if one not in queue_ids(line)]
+    events: list[BrokerMessage | bytes] = [
+        End(), Deld(), Ends(5), Ends(0), Soks(1), Ok(), Pong(), Sok(b"s"), Msg(b"i" * 24, b"body"),
+        Err(ServerError(ErrorCode.AUTH)), Err(ServerError(ErrorCode.INTERNAL)), b"", b"WHAT", b"\xff" * 100,
+        Ids(b"r", b"s", KEY), PRes(b""), Info(b"x"),
+    ]  # fmt: skip
+    return [Said(b"", entity_id, event) for entity_id in (*others, os.urandom(24), b"") for event in events]
+
+
+def false_blocks(_: Gathering, line: Line) -> list[Said]:
+    line.client.write_block(os.urandom(16_384))
+    return []
+
+
+def false_padding(_: Gathering, line: Line) -> list[Said]:
+    cipher = line.session.cipher
+    assert cipher is not None
+    key, nonce = cipher._sending.step()
+    line.client.write_block(key.seal(nonce, b"\xff\xff" + bytes(16_384 - 18)))
+    return []
+
+
+def false_batch(_: Gathering, line: Line) -> list[Said]:
+    cipher = line.session.cipher
+    assert cipher is not None
+    line.client.write_block(cipher.seal(b"\xff" + b"\0\1x"))
+    return []
+
+
+def empty_batch(_: Gathering, line: Line) -> list[Said]:
+    cipher = line.session.cipher
+    assert cipher is not None
+    line.client.write_block(cipher.seal(b"\0"))
+    return []
+
+
+UNASKED = [of_strangers, false_blocks, false_padding, false_batch, empty_batch]
+
+
+@pytest.mark.parametrize("unasked", UNASKED)
+async def test_what_nobody_asked_for(met: Gathering, unasked: Callable[[Gathering, Line], list[Said]]) -> None:
+    """After every answer."""
+    done = 0
+
+    def down(line: Line, said: Said) -> Iterable[Said]:
+        nonlocal done
+        done += 1
+        return (said, *unasked(met, line), said) if done <= 8 and queue_ids(line) else (said,)
+
+    await attacked(met, down=down)
