@@ -296,10 +296,10 @@ def test_an_archive_replaces_a_profile(all_profiles: Profiles, exported: Path) -
 async def test_an_open_client_exports_itself(alice: Client, all_profiles: Profiles, tmp_path: Path) -> None:
     target = tmp_path / "open.archive"
     with pytest.raises(WeakPassphrase):
-        alice.export_archive(target, "short")
-    alice.export_archive(target, PASSPHRASE)
+        await alice.export_archive(target, "short")
+    await alice.export_archive(target, PASSPHRASE)
     with pytest.raises(ProfileError):
-        alice.export_archive(tmp_path / "nowhere" / "x", PASSPHRASE)
+        await alice.export_archive(tmp_path / "nowhere" / "x", PASSPHRASE)
     entry = all_profiles.import_archive(target, PASSPHRASE, Protection.key_file())
     assert entry.name == "Alice"
     # and goes on
@@ -368,7 +368,8 @@ def test_an_archive_with_something_else_inside_is_refused(
     database = Database(entry.folder / "profile.db", key=key)
     database.execute("PRAGMA foreign_keys=OFF")
     database.execute(statement)
-    archive.export_archive(database, tmp_path / "evil", PASSPHRASE)
+    with database.snapshot() as snapshot:
+        archive.export_archive(snapshot, tmp_path / "evil", PASSPHRASE)
     database.close()
     nothing_imported(all_profiles, tmp_path / "evil", match)
 

@@ -15,8 +15,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from simplex_calls import keys
+from simplex_calls.background import Progress
 from simplex_calls.crypto import Random
-from simplex_calls.database import Database, DatabaseError, DatabaseKey, sqlite
+from simplex_calls.database import Database, DatabaseError, DatabaseKey, Snapshot, sqlite
 from simplex_calls.keys import ProfileError, Protection, WrongPassphrase
 from simplex_calls.sqlcipher import (
     PAGE_SIZE,
@@ -24,6 +25,7 @@ from simplex_calls.sqlcipher import (
     connect,
     export_to,
     key_fits,
+    open_unchanging,
     os_reason,
     row_counts,
     sync_folder,
@@ -43,40 +45,64 @@ class ArchiveError(ProfileError):
     """The archive cannot be written or used."""
 
 
-def export_archive(database: Database, target: Path, passphrase: str, *, random: Random = os.urandom) -> None:
-    """Write a profile; ``target`` appears when it is complete. Raises :class:`ProfileError`."""
+def _nobody(_done: int, _total: int) -> None:
+    """Wants to know how far it is."""
+
+
+def export_archive(
+    snapshot: Snapshot, target: Path, passphrase: str, *, progress: Progress = _nobody, random: Random = os.urandom
+) -> None:
+    """Write a profile; ``target`` appears when it is complete. Raises :class:`ProfileError`.
+
+    ``progress`` is told of bytes; what it raises ends the work, and nothing is left of it. In any thread.
+    """
     Protection.passphrase(passphrase)
     salt = random(keys.SALT_LENGTH)
     fresh = target.with_name(target.name + ".part")
     try:
         fresh.unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        database.export_to(fresh, DatabaseKey(keys.derive(passphrase, salt, _COST)))
+        total = snapshot.path.stat().st_size
+        progress(0, total)
+        key = DatabaseKey(keys.derive(passphrase, salt, _COST))
+        with closing(open_unchanging(snapshot.path, snapshot.key)) as connection:
+            export_to(connection, fresh, key, lambda done: progress(min(done, total), total))
         with fresh.open("ab") as file:
             file.write(_FOOTER.pack(_MAGIC, VERSION, salt, file.tell()))
             file.flush()
             os.fsync(file.fileno())
+        progress(total, total)
         fresh.replace(target)
         sync_folder(target.parent)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        _remove(fresh)
         raise ArchiveError("profiles.error.file", path=target, detail=os_reason(error)) from None
-    except sqlite.DatabaseError as error:
-        fresh.unlink(missing_ok=True)
+    except (sqlite.DatabaseError, MemoryError) as error:
+        _remove(fresh)
         raise ArchiveError("profiles.error.database", detail=error) from None
+    except BaseException:
+        _remove(fresh)
+        raise
 
 
 def import_archive(
-    source: Path, passphrase: str, target: Path, key: DatabaseKey, migrations: Mapping[str, Sequence[str]]
+    source: Path,
+    passphrase: str,
+    target: Path,
+    key: DatabaseKey,
+    migrations: Mapping[str, Sequence[str]],
+    *,
+    progress: Progress = _nobody,
 ) -> str:
     """Write the archive's profile to a new file ``target``, encrypted with ``key``: the name that its contacts see.
 
     ``migrations`` are those of all floors: the tables must be the ones that they make. ``target`` is removed again when
-    anything is wrong. Raises :class:`ArchiveError`, :class:`WrongPassphrase`.
+    anything is wrong. ``progress`` is told of bytes; what it raises ends the work, and nothing is left of it. Raises
+    :class:`ArchiveError`, :class:`WrongPassphrase`.
     """
     copy = target.with_name(target.name + ".archive")
     try:
-        salt = _copy_body(source, copy)
+        salt, length = _copy_body(source, copy, progress)
         archive_key = DatabaseKey(keys.derive(passphrase, salt, _COST))
         if not key_fits(copy, archive_key):
             raise WrongPassphrase
@@ -84,7 +110,7 @@ def import_archive(
             _check(connection, migrations)
             counts = row_counts(connection)
             target.touch(mode=0o600, exist_ok=False)
-            export_to(connection, target, key)
+            export_to(connection, target, key, lambda done: progress(length + min(done, length), 2 * length))
         with closing(connect(target, key)) as connection:
             check_integrity(connection)
             if row_counts(connection) != counts:
@@ -103,8 +129,8 @@ def import_archive(
         _remove(copy)
 
 
-def _copy_body(source: Path, copy: Path) -> bytes:
-    """Copy the database out of an archive: the salt of its key."""
+def _copy_body(source: Path, copy: Path, progress: Progress) -> tuple[bytes, int]:
+    """Copy the database out of an archive, which is the first half of the work: the salt of its key, its length."""
     with source.open("rb") as file:
         if not source.is_file():
             raise ArchiveError("profiles.archive.not-one")
@@ -127,9 +153,10 @@ def _copy_body(source: Path, copy: Path) -> bytes:
             left = length
             while left and (part := file.read(min(left, _COPY_STEP))):
                 left -= out.write(part)
+                progress(length - left, 2 * length)
         if left:
             raise ArchiveError("profiles.archive.damaged")
-    return bytes(salt)
+    return bytes(salt), length
 
 
 def _check(connection: sqlite.Connection, migrations: Mapping[str, Sequence[str]]) -> None:

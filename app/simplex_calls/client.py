@@ -5,12 +5,13 @@ Everything above (windows, bridge, demo, scripts, tests) uses this and nothing b
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from simplex_calls.agent.agent import Agent
 from simplex_calls.agent.details import LinkKind
@@ -18,6 +19,7 @@ from simplex_calls.agent.events import AgentEvent, RatchetSync
 from simplex_calls.agent.links import ConnectionLink
 from simplex_calls.agent.security_code import is_same_code
 from simplex_calls.archive import export_archive
+from simplex_calls.background import Progress, in_thread
 from simplex_calls.calls.call import CallFailure, CallProgress
 from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
 from simplex_calls.calls.manager import CallManager
@@ -207,6 +209,8 @@ class Client:
         self._running: tuple[Chat, CallManager] | None = None
         self._readers: set[Events] = set()
         self._server_status: dict[str, bool] = {}
+        self._exporting = asyncio.Lock()
+        self._exports: set[asyncio.Task[Any] | None] = set()
 
     # opening and closing
 
@@ -263,6 +267,10 @@ class Client:
         if self._running is None or self._database is None:
             return
         chat, manager = self._running
+        exports = [task for task in self._exports if task is not None]
+        for task in exports:
+            task.cancel()
+        await asyncio.gather(*exports, return_exceptions=True)
         try:
             for part in (manager, chat):
                 # a file that cannot be written any more must not keep the program from ending
@@ -344,14 +352,20 @@ class Client:
         with user_errors(), database.transaction():
             database.execute("INSERT OR REPLACE INTO client_settings VALUES (?, 'yes')", (_IP_EXPOSURE,))
 
-    def export_archive(self, target: Path, passphrase: str) -> None:
-        """Write the whole profile to one file that the passphrase opens; it must not be used in two places then.
+    async def export_archive(self, target: Path, passphrase: str, progress: Progress | None = None) -> None:
+        """Write the whole profile, as it is now, to one file that the passphrase opens; use it in one place only then.
 
-        Raises :class:`ProfileError`, too: its text is for the user.
+        It is done in a thread, while the profile is used. ``progress`` is told of the bytes that are done, and of all.
+        Cancelled, nothing is left of it. Raises :class:`ProfileError`, too: its text is for the user.
         """
-        database = self._opened()
-        with user_errors():
-            export_archive(database, target, passphrase)
+        task = asyncio.current_task()
+        self._exports.add(task)
+        try:
+            async with self._exporting:
+                with user_errors(), self._opened().snapshot() as snapshot:
+                    await in_thread(lambda told: export_archive(snapshot, target, passphrase, progress=told), progress)
+        finally:
+            self._exports.discard(task)
 
     def _opened(self) -> Database:
         if self._database is None:

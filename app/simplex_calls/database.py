@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,6 @@ from simplex_calls.sqlcipher import (
     connect,
     damaged_page,
     encrypt_file,
-    export_to,
     is_encrypted,
     key_fits,
     os_reason,
@@ -39,6 +39,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseKey",
     "Plain",
+    "Snapshot",
     "StorageFault",
     "WrongKey",
     "is_storage_failure",
@@ -51,6 +52,8 @@ logger = logging.getLogger(__name__)
 
 _PAGES_LOOKED_AT = 512
 """How much of a file is looked at when it is opened: 2 MiB, some milliseconds."""
+_PAGES_IN_LOG = 1000
+"""SQLite's own: so many, and they are brought into the file."""
 _ERASE_DUE = 1
 _ERASE_AT_ONCE = 16 << 20
 """Up to how many bytes a file is written anew while it is used: a quarter of a second."""
@@ -116,6 +119,14 @@ def storage_fault(error: BaseException) -> StorageFault:
     return StorageFault.READ_ONLY if "readonly" in words else StorageFault.OTHER
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file that does not change, and what opens it."""
+
+    path: Path
+    key: DatabaseKey | None
+
+
 class Database:
     """A profile's SQLCipher database (``path`` ``None``: in memory; ``key`` ``None``: not encrypted).
 
@@ -133,6 +144,7 @@ class Database:
         self._depth = 0
         self._failed = False
         self._after: list[Callable[[], None]] = []
+        self._has_snapshot = False
         self.fault: StorageFault | None = None
         self.on_fault: Callable[[StorageFault], None] = lambda _: None
         try:
@@ -339,7 +351,7 @@ class Database:
             self.after_commit(self._erase_now)
 
     def _erase_now(self) -> None:
-        if not self._is_erase_due() or self._depth:
+        if self._has_snapshot or not self._is_erase_due() or self._depth:
             return
         try:
             if self.execute("PRAGMA page_count").fetchone()[0] * PAGE_SIZE <= _ERASE_AT_ONCE:
@@ -357,9 +369,27 @@ class Database:
     def _is_erase_due(self) -> bool:
         return bool(self.execute("PRAGMA user_version").fetchone()[0] == _ERASE_DUE)
 
-    def export_to(self, path: Path, key: DatabaseKey) -> None:
-        """Copy everything into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``."""
-        export_to(self._connection, path, key)
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The file with all that is committed, which stays as it is meanwhile: what is written goes into the log.
+
+        One at a time, and over before the database is closed. Another thread can read it
+        (:func:`.sqlcipher.open_unchanging`). Raises ``sqlite.DatabaseError``.
+        """
+        if self._path is None or self._depth or self._has_snapshot:
+            raise RuntimeError("a snapshot is of a file, outside of transactions, and alone")
+        busy, in_log, moved = self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy or in_log != moved:
+            raise sqlite.OperationalError("the write-ahead log is in use")
+        self.execute("PRAGMA wal_autocheckpoint=0")
+        self._has_snapshot = True
+        try:
+            yield Snapshot(self._path, self._key)
+        finally:
+            self._has_snapshot = False
+            self.execute(f"PRAGMA wal_autocheckpoint={_PAGES_IN_LOG}")
+            # what was deleted meanwhile
+            self._erase_now()
 
     def close(self) -> None:
         """Close the file; the database cannot be used after this."""

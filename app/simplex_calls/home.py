@@ -11,13 +11,14 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import platformdirs
 
+from simplex_calls.background import Progress, in_thread
 from simplex_calls.bridge.shell import HomePort, HomeProfile, RelayMode, RelayState
 from simplex_calls.client import Client, ClientError
 from simplex_calls.client_errors import user_errors
@@ -40,6 +41,8 @@ from simplex_calls.smp.errors import AddressError
 from simplex_calls.sqlcipher import os_reason
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 LAST_FILE = "last-profile"
 SERVERS_FILE = "servers.json"
@@ -80,6 +83,7 @@ class Home:
         self._key: DatabaseKey | None = None
         self._wanted: tuple[ProfileEntry, DatabaseKey | None] | None = None
         self._change = asyncio.Event()
+        self._archiving: asyncio.Task[Any] | None = None
         self.problem = ""
 
     async def __aenter__(self) -> Self:
@@ -294,7 +298,7 @@ class Home:
             raise ClientError("client.error.closed")
         return self._open, self._key
 
-    async def export_archive(self, passphrase: str) -> Path:
+    async def export_archive(self, passphrase: str, progress: Progress | None = None) -> Path:
         """Write the open profile into one file among the downloads, and give its place."""
         entry, _ = self._opened()
         client = self._client
@@ -307,17 +311,45 @@ class Home:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ProfileError("profiles.error.file", path=folder, detail=os_reason(error)) from None
-        client.export_archive(target, passphrase)
+        await self._archive(client.export_archive(target, passphrase, progress))
         return target
 
     async def import_archive(
-        self, path: Path, passphrase: str, new_passphrase: str = "", *, key_file: bool = False
+        self,
+        path: Path,
+        passphrase: str,
+        new_passphrase: str = "",
+        *,
+        key_file: bool = False,
+        progress: Progress | None = None,
     ) -> HomeProfile:
         """Make a profile of an archive; ``new_passphrase`` and ``key_file`` are as in :meth:`add`."""
         protection = await asyncio.to_thread(lambda: self._protection(new_passphrase, key_file=key_file))
-        return self._shown(
-            await asyncio.to_thread(self._profiles.import_archive, path.expanduser(), passphrase, protection)
-        )
+        source, profiles = path.expanduser(), self._profiles
+        made = in_thread(lambda told: profiles.import_archive(source, passphrase, protection, progress=told), progress)
+        return self._shown(await self._archive(made))
+
+    async def _archive(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Export or import, one at a time, so that it can be cancelled."""
+        if self._archiving is not None:
+            work.close()
+            raise ProfileError("profiles.archive.busy")
+        task = asyncio.create_task(work)
+        self._archiving = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise ProfileError("profiles.archive.cancelled") from None
+        finally:
+            self._archiving = None
+
+    def cancel_archive(self) -> None:
+        """End the export or import that goes on; nothing is left of it."""
+        if self._archiving is not None:
+            self._archiving.cancel()
 
     # the built-in relay
 

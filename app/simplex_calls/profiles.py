@@ -20,6 +20,7 @@ from typing import Any
 
 from simplex_calls import archive, keys
 from simplex_calls.agent.schema import MIGRATIONS as AGENT_MIGRATIONS
+from simplex_calls.background import Progress
 from simplex_calls.calls.store import MIGRATIONS as CALLS_MIGRATIONS
 from simplex_calls.chat.schema import MIGRATIONS as CHAT_MIGRATIONS
 from simplex_calls.client import DATABASE_NAME
@@ -208,7 +209,15 @@ class Profiles:
 
     # archives
 
-    def export_archive(self, profile_id: str, target: Path, passphrase: str, *, key: DatabaseKey | None = None) -> None:
+    def export_archive(
+        self,
+        profile_id: str,
+        target: Path,
+        passphrase: str,
+        *,
+        key: DatabaseKey | None = None,
+        progress: Progress = lambda _done, _total: None,
+    ) -> None:
         """Write a closed profile to one encrypted file (an open one: ``Client.export_archive``)."""
         entry = self.get(profile_id)
         if entry.protection is None:
@@ -217,8 +226,8 @@ class Profiles:
             database = Database(entry.folder / DATABASE_NAME, key=key or self.unlock(profile_id))
         except DatabaseError as error:
             raise ProfileError("profiles.error.database", detail=error) from None
-        with closing(database):
-            archive.export_archive(database, target, passphrase, random=self._random)
+        with closing(database), database.snapshot() as snapshot:
+            archive.export_archive(snapshot, target, passphrase, progress=progress, random=self._random)
 
     def import_archive(
         self,
@@ -228,8 +237,11 @@ class Profiles:
         *,
         name: str | None = None,
         replace: str | None = None,
+        progress: Progress = lambda _done, _total: None,
     ) -> ProfileEntry:
         """Make a profile of an archive; ``replace`` is removed once the new one is complete.
+
+        ``progress`` is told of bytes; what it raises ends the work, and nothing is left of it.
 
         Everything in the file is checked before anything changes. Tell the user ``profiles.archive.two-machines``: a
         profile that is used in two places loses messages in both. Raises :class:`WrongPassphrase`.
@@ -238,7 +250,9 @@ class Profiles:
             self._check_closed(self.get(replace))
         with self._new(name or "") as (folder, about):
             key = DatabaseKey.generate(self._random)
-            found = archive.import_archive(source, passphrase, folder / DATABASE_NAME, key, MIGRATIONS)
+            found = archive.import_archive(
+                source, passphrase, folder / DATABASE_NAME, key, MIGRATIONS, progress=progress
+            )
             about["name"] = about["name"] or _clean(found)
             about["key"] = self._keep(about["id"], folder, key, protection)
         if replace is not None:

@@ -12,10 +12,11 @@ import hmac
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     # the same interface, and sqlcipher3 brings no types
@@ -46,6 +47,8 @@ _MAC_LENGTH = 64
 _PLAIN_MAGIC = b"SQLite format 3\0"
 _PAGES_TRIED = 256
 _WIPE_STEP = 1 << 20
+_STEPS_BETWEEN_LOOKS = 500
+"""Of SQLite's virtual machine, which copies a row in three or four."""
 
 
 class DatabaseError(Exception):
@@ -82,6 +85,19 @@ def connect(path: Path | None, key: DatabaseKey | None, *, busy_seconds: float =
     connection = sqlite.connect(path or ":memory:", isolation_level=None, timeout=busy_seconds)
     connection.row_factory = sqlite.Row
     # a wrong key is told by an exception; the library would write to standard error, too
+    connection.execute("PRAGMA cipher_log_level = NONE").fetchall()
+    if key is not None:
+        connection.execute(f"PRAGMA key = {key.literal}")
+    return connection
+
+
+def open_unchanging(path: Path, key: DatabaseKey | None) -> sqlite.Connection:
+    """Open a file that nobody changes meanwhile, without regard to locks and log: for another thread than the owner's.
+
+    The locks of a connection of this process that has it open stay.
+    """
+    place = f"file:{quote(str(path.resolve()))}?immutable=1"
+    connection = sqlite.connect(place, uri=True, isolation_level=None)
     connection.execute("PRAGMA cipher_log_level = NONE").fetchall()
     if key is not None:
         connection.execute(f"PRAGMA key = {key.literal}")
@@ -227,16 +243,47 @@ def _copy(connection: sqlite.Connection, fresh: Path, key: DatabaseKey | None) -
             raise sqlite.DatabaseError("the copy is not complete")
 
 
-def export_to(connection: sqlite.Connection, path: Path, key: DatabaseKey | None) -> None:
-    """Copy a whole database into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``."""
+def export_to(
+    connection: sqlite.Connection, path: Path, key: DatabaseKey | None, progress: Callable[[int], None] | None = None
+) -> None:
+    """Copy a whole database into an empty file, encrypted with ``key``. Raises ``sqlite.DatabaseError``.
+
+    ``progress`` is told how many bytes the new file has, many times a second; what it raises ends the work.
+    """
     literal = "''" if key is None else key.literal
     connection.execute(f"ATTACH DATABASE ? AS encrypted KEY {literal}", (str(path),))
     try:
         connection.execute("PRAGMA encrypted.auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA encrypted.synchronous=FULL")
-        connection.execute("SELECT sqlcipher_export('encrypted')").fetchall()
+        with _followed(connection, path, progress):
+            connection.execute("SELECT sqlcipher_export('encrypted')").fetchall()
     finally:
         connection.execute("DETACH DATABASE encrypted")
+
+
+@contextmanager
+def _followed(connection: sqlite.Connection, path: Path, progress: Callable[[int], None] | None) -> Iterator[None]:
+    if progress is None:
+        yield
+        return
+    raised: list[BaseException] = []
+
+    def look() -> int:
+        try:
+            progress(path.stat().st_size)
+        except BaseException as error:  # noqa: BLE001 - SQLite would only say that it was interrupted
+            raised.append(error)
+        return len(raised)
+
+    connection.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except sqlite.OperationalError:
+        if raised:
+            raise raised[0] from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def leave_log(plain: sqlite.Connection, path: Path) -> None:

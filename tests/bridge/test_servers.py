@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simplex_calls.background import Progress
 from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.shell import HomeProfile, RelayMode, RelayState
 from simplex_calls.catalogue import texts
@@ -50,11 +51,20 @@ class FakeHome:
     async def change_passphrase(self, former: str, passphrase: str, *, key_file: bool = False) -> None:
         raise AssertionError
 
-    async def export_archive(self, passphrase: str) -> Path:
+    async def export_archive(self, passphrase: str, progress: Progress | None = None) -> Path:
+        raise AssertionError
+
+    def cancel_archive(self) -> None:
         raise AssertionError
 
     async def import_archive(
-        self, path: Path, passphrase: str, new_passphrase: str = "", *, key_file: bool = False
+        self,
+        path: Path,
+        passphrase: str,
+        new_passphrase: str = "",
+        *,
+        key_file: bool = False,
+        progress: Progress | None = None,
     ) -> HomeProfile:
         raise AssertionError
 

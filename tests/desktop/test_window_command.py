@@ -15,6 +15,7 @@ from simplex_calls.client import Client
 from simplex_calls.desktop.errors import DesktopError
 from simplex_calls.keys import SystemKeyring
 from simplex_calls.relay import RelayError
+from simplex_calls.sqlcipher import os_reason
 
 SERVER = "smp://" + "A" * 43 + "=:password@127.0.0.1:1"
 OTHER_SERVER = "smp://" + "B" * 42 + "A=:password@127.0.0.1:1"
@@ -132,7 +133,7 @@ def test_bad_options_are_told(arguments: list[str], message: str, capsys: pytest
     [
         (DesktopError("no display"), "no display"),
         (RelayError("no relay"), text("desktop.error.relay", detail="no relay")),
-        (PermissionError(13, "Permission denied", "/x"), "/x: it belongs to another user"),
+        (PermissionError(13, "Permission denied", "/x"), f"/x: {os_reason(PermissionError(13, ''))}"),
     ],
 )
 def test_errors_are_one_line(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from simplex_calls.background import Progress
 from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.params import Method, Params
 from simplex_calls.bridge.shell import HomePort, HomeProfile, Shell
@@ -29,8 +31,10 @@ def key_choice(params: Params, name: str = "passphrase") -> tuple[str, bool]:
 class HomeMethods:
     """Profiles: switched, added, removed, sealed, saved, restored."""
 
-    def __init__(self, home: HomePort) -> None:
+    def __init__(self, home: HomePort, push: Callable[[Json], None] = lambda _: None) -> None:
+        """``push`` tells the pages how far an archive is."""
         self._home = home
+        self._push = push
 
     def table(self) -> dict[str, Method]:
         """The methods by name."""
@@ -40,6 +44,7 @@ class HomeMethods:
             "change_passphrase": self._change_passphrase,
             "export_archive": self._export_archive,
             "import_archive": self._import_archive,
+            "cancel_archive": self._cancel_archive,
         }
 
     def locked_table(self) -> dict[str, Method]:
@@ -72,12 +77,22 @@ class HomeMethods:
         await self._home.change_passphrase(params.text("former"), passphrase, key_file=key_file)
 
     async def _export_archive(self, params: Params) -> Json:
-        return {"path": str(await self._home.export_archive(params.text("passphrase")))}
+        return {"path": str(await self._home.export_archive(params.text("passphrase"), self._progress("export")))}
 
     async def _import_archive(self, params: Params) -> Json:
         new_passphrase, key_file = key_choice(params, "newPassphrase")
         path, passphrase = Path(params.text("path")), params.text("passphrase")
-        return home_profile_json(await self._home.import_archive(path, passphrase, new_passphrase, key_file=key_file))
+        return home_profile_json(
+            await self._home.import_archive(
+                path, passphrase, new_passphrase, key_file=key_file, progress=self._progress("import")
+            )
+        )
+
+    async def _cancel_archive(self, _: Params) -> None:
+        self._home.cancel_archive()
+
+    def _progress(self, task: str) -> Progress:
+        return lambda done, total: self._push({"event": "progress", "task": task, "done": done, "total": total})
 
 
 class LockedMethods(Methods):

@@ -122,7 +122,7 @@ class Bridge:
         """Serve pages with this client from now on."""
         self._client = client
         if client is not None:
-            self._methods = ChatMethods(client, self._shell, self._home)
+            self._methods = ChatMethods(client, self._shell, self._home, self.push)
         elif self._home is not None:
             self._methods = LockedMethods(self._home, self._shell)
         self._is_ready.set()

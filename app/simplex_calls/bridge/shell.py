@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from simplex_calls.background import Progress
 from simplex_calls.client import Client
 
 
@@ -104,13 +105,22 @@ class HomePort(Protocol):
     async def change_passphrase(self, former: str, passphrase: str, *, key_file: bool = False) -> None:
         """Seal the open profile with another passphrase; an empty one lets the system keep its key, or a file."""
 
-    async def export_archive(self, passphrase: str) -> Path:
+    async def export_archive(self, passphrase: str, progress: Progress | None = None) -> Path:
         """Write the open profile into one file among the downloads, and give its place."""
 
     async def import_archive(
-        self, path: Path, passphrase: str, new_passphrase: str = "", *, key_file: bool = False
+        self,
+        path: Path,
+        passphrase: str,
+        new_passphrase: str = "",
+        *,
+        key_file: bool = False,
+        progress: Progress | None = None,
     ) -> HomeProfile:
         """Make a profile of an archive; ``new_passphrase`` and ``key_file`` are as in :meth:`add`."""
+
+    def cancel_archive(self) -> None:
+        """End the export or import that goes on; nothing is left of it."""
 
     def relay(self) -> RelayState | None:
         """How the relay of this program stands; ``None`` where there is none."""
