@@ -55,6 +55,26 @@ def colours(path: Path) -> int:
     return len(set(zlib.decompress(pixels)))
 
 
+async def test_the_question_which_screen_is_shared(tmp_path: Path) -> None:
+    status, output = await run(
+        "-m", "tests.desktop.picker_driver", str(tmp_path / "seen.json"),
+        QT_QPA_PLATFORM="offscreen", QTWEBENGINE_DISABLE_SANDBOX="1",
+    )  # fmt: skip
+    assert status == 0, output
+    assert json.loads((tmp_path / "seen.json").read_text()) == {
+        "dialog": {
+            "title": text("desktop.share.title"),
+            "question": text("desktop.share.question"),
+            "choices": ["Screen: HDMI-1", "Window: Editor", "Window: 2"],
+            "before": [False, None],
+            "chosen": [False, 0],
+            "accepted": 1,
+        },
+        "asked": text("desktop.share.none"),
+        "page": "AbortError",
+    }
+
+
 async def test_the_life_of_windows(tmp_path: Path) -> None:
     status, output = await run("-m", "tests.desktop.qt_driver", str(tmp_path))
     assert status == 0, output

@@ -68,7 +68,7 @@ test("a screen comes with its sound where the engine gives it", async () => {
 test("a user who picks nothing is no error; an engine that cannot share is", async () => {
   const failingAt = (/** @type {string} */ name) =>
     devicesOf({ getDisplayMedia: () => Promise.reject(Object.assign(new Error("no"), { name })) });
-  assert.equal(await failingAt("NotAllowedError").screen({}), null);
+  for (const name of ["NotAllowedError", "AbortError"]) assert.equal(await failingAt(name).screen({}), null);
   await assert.rejects(failingAt("NotReadableError").screen({}), { code: "no-screen" });
   await assert.rejects(devicesOf({}).screen({}), { code: "no-screen" });
   assert.equal(devicesOf({}).canShare, false);

@@ -35,6 +35,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QGuiApplication
 from PySide6.QtWebEngineCore import (
+    QWebEngineDesktopMediaRequest,
     QWebEngineNewWindowRequest,
     QWebEnginePage,
     QWebEnginePermission,
@@ -42,8 +43,9 @@ from PySide6.QtWebEngineCore import (
     QWebEngineScript,
     QWebEngineSettings,
 )
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 
+from simplex_calls.desktop.screen_picker import pick
 from simplex_calls.desktop.windows import WindowPort
 
 logger = logging.getLogger(__name__)
@@ -123,12 +125,14 @@ class _Page(QWebEnginePage):
         super().__init__(profile, parent.webview)
         self._origin = parent.port.origin
         self.permissionRequested.connect(self._permission_wanted)
+        self.desktopMediaRequested.connect(self._screen_wanted)
         self.newWindowRequested.connect(self._window_wanted)
         for attribute, value in (
             (QWebEngineSettings.WebAttribute.PlaybackRequiresUserGesture, False),
             (QWebEngineSettings.WebAttribute.FullScreenSupportEnabled, True),
             (QWebEngineSettings.WebAttribute.LocalContentCanAccessFileUrls, False),
             (QWebEngineSettings.WebAttribute.JavascriptCanAccessClipboard, True),
+            (QWebEngineSettings.WebAttribute.ScreenCaptureEnabled, True),
         ):
             self.settings().setAttribute(attribute, value)
         self.fullScreenRequested.connect(parent.full_screen_wanted)
@@ -147,6 +151,14 @@ class _Page(QWebEnginePage):
         else:
             logger.info("refused a permission: %s", permission.permissionType().name)
             permission.deny()
+
+    def _screen_wanted(self, request: QWebEngineDesktopMediaRequest) -> None:
+        """The page asks for a screen or a window: the user picks one, or none."""
+        # only our own pages are ever open here, but what one navigated to by a fault must not see the screen
+        if self._is_ours(self.url()):
+            pick(request, QApplication.activeWindow())
+        else:
+            request.cancel()
 
     def _window_wanted(self, request: QWebEngineNewWindowRequest) -> None:
         self._open_outside(request.requestedUrl())

@@ -88,7 +88,8 @@ export class Devices {
       const video = stream?.getVideoTracks()[0];
       if (stream && video) return { video, audio: stream.getAudioTracks()[0] ?? null };
     } catch (error) {
-      if (causeOf(error) === "denied") return null;
+      // Qt's own word for a dialog that was closed is the second
+      if (error instanceof Error && ["NotAllowedError", "AbortError"].includes(error.name)) return null;
       throw new DeviceError("no-screen", "The screen cannot be shared.");
     }
     throw new DeviceError("no-screen", "The screen cannot be shared.");
