@@ -1,6 +1,6 @@
 """Messages through a relay in a process of its own, over TLS on 127.0.0.1: how many a second, and how soon.
 
-The relay has the first core for itself and its clients, sender and receiver in this process, the second one. What the
+The relay has the first core for itself and its clients, sender and recipient in this process, the second one. What the
 relay used of its core while it was saturated says how many messages a second it could carry if clients were quicker.
 """
 
@@ -13,59 +13,22 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from simplex_calls.crypto import Ed25519PrivateKey, X25519PrivateKey
+from bench.relay_clients import Peer, Traffic, make_queues
+from bench.relay_parts import measure_parts
 from simplex_calls.smp.address import ServerAddress
-from simplex_calls.smp.client import Network, RecipientQueue
-from simplex_calls.smp.errors import SMPError
-from simplex_calls.smp.messages import Msg
+from simplex_calls.smp.commands import Ping
 
-BODY = os.urandom(16_000)
+SIZE = 16_000
 MESSAGES = 6_000
 QUEUES = (1, 100, 10_000)
 CALM_MESSAGES = 200
 AT_ONCE = 64
 """Messages that are sent before the first of them is received."""
-
-
-class Receiver:
-    """Acknowledges what comes and notes when it came."""
-
-    def __init__(self) -> None:
-        self.network = Network(handler=self)
-        self.queues: dict[bytes, RecipientQueue] = {}
-        self.arrived: asyncio.Queue[float] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def create_queue(self, server: ServerAddress) -> bytes:
-        key = Ed25519PrivateKey.generate()
-        ids = await self.network.create_queue(server, key, X25519PrivateKey.generate().public)
-        self.queues[ids.recipient_id] = RecipientQueue(server, ids.recipient_id, key)
-        return ids.sender_id
-
-    def message(self, server: ServerAddress, recipient_id: bytes, message: Msg) -> None:
-        self.arrived.put_nowait(time.perf_counter())
-        task = asyncio.create_task(self.network.acknowledge(self.queues[recipient_id], message.message_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        await asyncio.gather(*self._tasks)
-        await self.network.close()
-
-    def subscribed(self, queues: list[RecipientQueue]) -> None: ...
-
-    def subscription_failed(self, queue: RecipientQueue, error: SMPError) -> None:
-        raise error
-
-    def ended(self, queue: RecipientQueue) -> None: ...
-
-    def connected(self, server: ServerAddress) -> None: ...
-
-    def disconnected(self, server: ServerAddress) -> None: ...
+STARTS = 7
 
 
 @asynccontextmanager
@@ -103,62 +66,99 @@ def resident_mib(pid: int) -> float:
 
 async def measure_relay() -> str:
     rows = [
-        "| queues | messages/s, saturated | relay's CPU, µs a message | calm, p50 ms | p95 ms | relay's memory, MiB |",
-        "|---|---|---|---|---|---|",
+        "| queues | messages/s, saturated | relay's core in use | its CPU, µs a message | calm, p50 ms | p95 ms "
+        "| recipient away, messages/s | relay's memory, MiB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    load = os.getloadavg()[0]
     for count in QUEUES:
         async with relay_process() as (server, pid):
             rows.append(await measure_queues(count, server, pid))
-    return "\n".join(rows) + (
-        "\n\nSixteen thousand random bytes a message; calm: one message at a time, from the call of send to the "
-        "receiver's handler; the memory is that of the whole process, after its queues were made.\n"
+    start = await measure_start()
+    head = (
+        "Version 18 of the protocol, with encrypted blocks; the relay pinned to one core, its clients to the other. "
+        f"Load of the machine by other programs before it began: {load:.1f}."
     )
+    foot = (
+        f"{SIZE:,} random bytes a message, {AT_ONCE} on their way; calm: one message at a time, from the sender's call "
+        "to the recipient's handler; recipient away: all are stored, on the disk before each OK; the memory is that of "
+        "the whole process, after its queues were made. From the command to the first answer over TLS: "
+        f"{start * 1000:.0f} ms."
+    )
+    return "\n\n".join((head, "\n".join(rows), foot, measure_parts()))
 
 
 async def measure_queues(count: int, server: ServerAddress, pid: int) -> str:
-    receiver, sender = Receiver(), Receiver()
-    keys = [X25519PrivateKey.generate() for _ in range(count)]
-    queues: list[bytes] = []
-
-    while len(queues) < count:
-        size = min(100, count - len(queues))
-        queues += await asyncio.gather(*(receiver.create_queue(server) for _ in range(size)))
+    recipient, sender = await Peer.connect(server), await Peer.connect(server)
+    queues = await make_queues(count, recipient, sender)
     memory = resident_mib(pid)
-    for start in range(0, count, 100):
-        pairs = list(zip(queues[start : start + 100], keys[start : start + 100], strict=True))
-        await asyncio.gather(*(sender.network.secure_queue_by_sender(server, *pair) for pair in pairs))
-
-    async def send(number: int) -> None:
-        at = number % count
-        await sender.network.send(server, queues[at], keys[at], BODY, notify=False)
-
-    calm = []
-    for number in range(CALM_MESSAGES):
-        begun = time.perf_counter()
-        await send(number)
-        calm.append((await receiver.arrived.get() - begun) * 1000)
-        await asyncio.sleep(0.005)
-
-    room = asyncio.Semaphore(AT_ONCE)
-    numbers = iter(range(MESSAGES))
-
-    async def flood() -> None:
-        for number in numbers:
-            await room.acquire()
-            await send(number)
-
-    begun, used = time.perf_counter(), cpu_seconds(pid)
+    traffic = Traffic(recipient, sender, queues, SIZE)
     async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(flood())
-        for _ in range(MESSAGES):
-            last = await receiver.arrived.get()
-            room.release()
-    speed, used = MESSAGES / (last - begun), cpu_seconds(pid) - used
-    await receiver.close()
+        tasks = [group.create_task(traffic.receive()), group.create_task(traffic.hear_answers())]
+        calm = await _calm(traffic)
+        used, begun = cpu_seconds(pid), time.perf_counter()
+        await _flood(traffic, MESSAGES, arrival=True)
+        seconds, used = time.perf_counter() - begun, cpu_seconds(pid) - used
+        tasks[0].cancel()
+        await recipient.close()
+        stored = len(queues) * 100 if count < 100 else MESSAGES // 2
+        begun = time.perf_counter()
+        await _flood(traffic, stored, arrival=False)
+        away = stored / (time.perf_counter() - begun)
+        tasks[1].cancel()
     await sender.close()
-    calm.sort()
     return (
-        f"| {count:,} | {speed:,.0f} | {used / MESSAGES * 1e6:,.0f} | {statistics.median(calm):.1f} | "
-        f"{calm[int(len(calm) * 0.95)]:.1f} | {memory:.0f} |"
+        f"| {count:,} | {MESSAGES / seconds:,.0f} | {used / seconds:.0%} | {used / MESSAGES * 1e6:,.0f} | "
+        f"{statistics.median(calm):.1f} | {sorted(calm)[int(len(calm) * 0.95)]:.1f} | {away:,.0f} | {memory:.0f} |"
     )
+
+
+async def _calm(traffic: Traffic) -> list[float]:
+    times = []
+    for _ in range(CALM_MESSAGES):
+        arrived = asyncio.Event()
+        traffic.on_arrival = arrived.set
+        begun = time.perf_counter()
+        traffic.send()
+        await arrived.wait()
+        times.append((time.perf_counter() - begun) * 1000)
+        await asyncio.sleep(0.005)
+    return times
+
+
+async def _flood(traffic: Traffic, count: int, *, arrival: bool) -> None:
+    over = asyncio.Event()
+    sent = done = 0
+
+    def send() -> None:
+        nonlocal sent
+        if sent < count:
+            sent += 1
+            traffic.send()
+
+    def went_through() -> None:
+        nonlocal done
+        done += 1
+        send()
+        if done == count:
+            over.set()
+
+    nothing: Callable[[], None] = lambda: None  # noqa: E731 (the other of two)
+    traffic.on_arrival, traffic.on_stored = (went_through, nothing) if arrival else (nothing, went_through)
+    for _ in range(AT_ONCE):
+        send()
+    await over.wait()
+    traffic.on_arrival = traffic.on_stored = nothing
+
+
+async def measure_start() -> float:
+    times = []
+    for _ in range(STARTS):
+        begun = time.perf_counter()
+        async with relay_process() as (server, _):
+            peer = await Peer.connect(server)
+            peer.send(Ping())
+            await peer.read()
+            times.append(time.perf_counter() - begun)
+            await peer.close()
+    return statistics.median(times)
