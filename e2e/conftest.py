@@ -51,6 +51,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     flags = [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
+        "--auto-accept-this-tab-capture",
         "--disable-background-networking",
         "--disable-component-update",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

@@ -35,6 +35,8 @@
     };
   }
 
+  const pulled = new Set();
+  const tracks = [];
   const refused = { audio: wishes.microphoneError, video: wishes.cameraError };
   const devices = globalThis.MediaDevices?.prototype;
   if (devices) {
@@ -43,7 +45,18 @@
       for (const kind of ["audio", "video"]) {
         if (constraints[kind] && refused[kind]) throw new DOMException("as the test wishes", refused[kind]);
       }
-      return getUserMedia.call(this, constraints);
+      const stream = await getUserMedia.call(this, constraints);
+      tracks.push(...stream.getTracks());
+      return stream;
+    };
+    // without a display there is no screen: the page shares itself, which an engine offers where it is asked for
+    const { getDisplayMedia, enumerateDevices } = devices;
+    devices.getDisplayMedia = function (options) {
+      return getDisplayMedia.call(this, { ...options, preferCurrentTab: true });
+    };
+    // what the test has pulled out
+    devices.enumerateDevices = async function () {
+      return (await enumerateDevices.call(this)).filter(({ kind }) => !pulled.has(kind));
     };
   }
 
@@ -66,6 +79,14 @@
         }
       }
       return sums;
+    },
+    /** Pulls out the device that is in use; `others` says whether there are more of its kind. */
+    pull(kind, { others }) {
+      if (!others) pulled.add(`${kind}input`);
+      for (const track of tracks.filter((one) => one.kind === kind && one.readyState === "live")) {
+        track.stop();
+        track.dispatchEvent(new Event("ended"));
+      }
     },
     states: () => connections.map(({ connectionState }) => connectionState),
   };

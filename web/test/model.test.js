@@ -37,6 +37,13 @@ test("the peer's pictures are shown while their bytes come", () => {
   assert.equal(present(snapshot({ peer: { ...noSources(), camera: true } })).stage, "none");
 });
 
+test("a screen can be shared in a call, where the engine can", () => {
+  const share = (/** @type {any} */ changes) => present(snapshot({ canShare: true, ...changes })).share;
+  assert.deepEqual(share({}), { isOn: true, label: "call.share.start", isEnabled: true });
+  assert.equal(share({ local: { ...noSources(), screenVideo: true } }).label, "call.share.stop");
+  for (const changes of [{ phase: "waiting" }, { canShare: false }, { notice: "old-peer" }]) assert.equal(share(changes).isEnabled, false);
+});
+
 test("the peer counts as muted only after it was heard", () => {
   const muted = (/** @type {boolean} */ peerHasSpoken, /** @type {boolean} */ mic) =>
     present(snapshot({ tracks: { mic: track }, peerHasSpoken, peer: { ...noSources(), mic } })).peerIsMuted;

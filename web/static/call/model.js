@@ -18,6 +18,7 @@
  * @property {"direct" | "relay" | null} path
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} mic
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} camera
+ * @property {{isOn: boolean, label: string, isEnabled: boolean}} share  the screen
  * @property {boolean} isOver
  * @property {string | null} notice  id of a text
  * @property {{title: string, help: string} | null} failure  ids of texts
@@ -106,6 +107,11 @@ export function present(snapshot) {
       isOn: local.camera,
       label: local.camera ? "call.camera.stop" : "call.camera.start",
       isEnabled: canToggle && phase !== "preparing" && snapshot.notice !== "old-peer",
+    },
+    share: {
+      isOn: !local.screenVideo,
+      label: local.screenVideo ? "call.share.stop" : "call.share.start",
+      isEnabled: isLive && snapshot.canShare && snapshot.notice !== "old-peer",
     },
     isOver,
     notice: snapshot.notice && `call.notice.${snapshot.notice}`,

@@ -51,6 +51,7 @@ const session = new Session(
 const view = new CallView(document, pageTranslator(), {
   mic: () => void session.toggle("mic"),
   camera: () => void session.toggle("camera"),
+  share: () => void (session.snapshot.local.screenVideo ? session.stopSharing() : session.shareScreen({ withSound: true })),
   hangUp: () => session.hangUp(),
   accept: (callId) => session.acceptOther(callId),
   reject: (callId) => session.rejectOther(callId),

@@ -40,7 +40,7 @@ import { Turns } from "./turns.js";
  * @property {(configuration: RTCConfiguration) => RTCPeerConnection} createConnection
  * @property {() => MediaStream} createStream
  * @property {(kind: "audio" | "video") => RTCRtpCodec[]} codecs  what the engine can receive
- * @property {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "list" | "watch">} devices
+ * @property {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "canShare" | "list" | "watch">} devices
  * @property {(track: MediaStreamTrack) => Meter} meter
  * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
  * @property {(value: unknown) => string} pack  as descriptions and candidates travel
@@ -81,7 +81,7 @@ export class Session {
     this.#engine = engine;
     this.#respond = respond;
     this.#changed = changed;
-    this.#state = freshSnapshot();
+    this.#state = { ...freshSnapshot(), canShare: engine.devices.canShare };
     this.#own = this.#createOwnMedia();
     this.#link = this.#createLink();
     engine.devices.watch(() => void this.#refreshDevices());
@@ -391,8 +391,8 @@ export class Session {
     const early = this.#state.phase === "idle" ? this.#early : [];
     this.#release();
     this.#early = early;
-    const { call, paste, devices, settings } = this.#state;
-    this.#state = { ...freshSnapshot(), call, paste, devices, settings, media: media === "video" ? "video" : "audio" };
+    const { call, paste, devices, settings, canShare } = this.#state;
+    this.#state = { ...freshSnapshot(), call, paste, devices, settings, canShare, media: media === "video" ? "video" : "audio" };
     this.#move("prepare");
   }
 

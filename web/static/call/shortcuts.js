@@ -2,7 +2,7 @@
 /** The keys of the call page: one table for what they do, for the list that `?` shows, and for the buttons' hints. Pure. */
 
 /**
- * @typedef {"mic" | "camera" | "chat" | "reactions" | "layout" | "swap" | "fit" | "fullscreen" | "pip" | "details" | "help" |
+ * @typedef {"mic" | "camera" | "share" | "chat" | "reactions" | "layout" | "swap" | "fit" | "fullscreen" | "pip" | "details" | "help" |
  *   "acceptOther" | "rejectOther" | "hangUp" | "close"} Action
  *
  * @typedef {object} Shortcut
@@ -16,6 +16,7 @@
 export const SHORTCUTS = [
   { action: "mic", key: "m", shown: "M" },
   { action: "camera", key: "v", shown: "V" },
+  { action: "share", key: "s", shown: "S" },
   { action: "chat", key: "c", shown: "C" },
   { action: "reactions", key: "r", shown: "R" },
   { action: "layout", key: "l", shown: "L" },

@@ -45,6 +45,7 @@ import { noSources } from "./sources.js";
  * @property {"user" | "environment"} facing
  * @property {MediaStreamTrack | null} screen  our own screen, as we share it
  * @property {boolean} hasScreenSound
+ * @property {boolean} canShare  the engine can share a screen
  * @property {{self: boolean, peer: boolean}} speaking
  * @property {boolean} isTalkingWhileMuted
  * @property {import("./preferences.js").DeviceLists} devices
@@ -78,6 +79,7 @@ export function freshSnapshot() {
     facing: "user",
     screen: null,
     hasScreenSound: false,
+    canShare: false,
     ...noVoices(),
     devices: noDevices(),
     settings: { ...DEFAULT_SETTINGS },

@@ -10,6 +10,7 @@ import { TextsView } from "./texts-view.js";
  * @typedef {object} Actions
  * @property {() => void} mic
  * @property {() => void} camera
+ * @property {() => void} share
  * @property {() => void} hangUp
  * @property {(callId: string | number) => void} accept
  * @property {(callId: string | number) => void} reject
@@ -80,6 +81,8 @@ export class CallView {
 
     this.#control("mic", model.mic);
     this.#control("camera", model.camera);
+    this.#control("share", model.share);
+    this.#show("share", model.share.isEnabled);
     this.#label("hang-up", "call.hang-up", "hangUp");
     this.#show("controls", !model.isOver);
     this.#show("outcome", model.isOver);
@@ -203,7 +206,7 @@ export class CallView {
   }
 
   /**
-   * @param {"mic" | "camera"} id
+   * @param {"mic" | "camera" | "share"} id
    * @param {{isOn: boolean, label: string, isEnabled: boolean}} state
    */
   #control(id, { isOn, label, isEnabled }) {
@@ -232,6 +235,7 @@ export class CallView {
       this.#find(id).addEventListener("click", action);
     on("mic", this.#actions.mic);
     on("camera", this.#actions.camera);
+    on("share", this.#actions.share);
     on("hang-up", this.#actions.hangUp);
     on("notice-dismiss", this.#actions.dismissNotice);
     on("permission-dismiss", this.#actions.dismissPermission);
@@ -285,6 +289,7 @@ export class CallView {
     switch (action) {
       case "mic":
       case "camera":
+      case "share":
       case "fullscreen":
       case "layout":
       case "swap":

@@ -384,6 +384,8 @@ export class FakeDevices {
     return /** @type {any} */ (this.picked);
   };
 
+  canShare = true;
+
   list = async () => /** @type {any} */ (this.found);
 
   watch = (/** @type {() => void} */ changed) => {
