@@ -291,6 +291,12 @@ export class Connection {
     };
   }
 
+  /** Both descriptions as they stand, with all candidates so far; null while one is missing. */
+  get descriptions() {
+    const { localDescription: local, remoteDescription: remote } = this.#pc;
+    return local?.sdp && remote?.sdp ? { local: local.sdp, remote: remote.sdp } : null;
+  }
+
   /** The call is over: nothing is said any more; media stop, the channel stays until `close`. */
   detach() {
     this.#isClosed = true;

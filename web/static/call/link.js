@@ -1,11 +1,14 @@
 // @ts-check
 /** One call's way to the peer: connection, cipher, channel, and what is seen of the peer's media. */
+import { callCode } from "./call-code.js";
 import { Connection } from "./connection.js";
 import { ControlCipher } from "./control-channel.js";
 import { Conversation } from "./conversation.js";
 import { CallEncryption } from "./encryption.js";
 import { Monitor } from "./monitor.js";
+import { addressesOf } from "./protection.js";
 import { featuresOf } from "./protocol.js";
+import { Quality } from "./quality.js";
 import { noSources, SOURCES } from "./sources.js";
 
 /**
@@ -31,6 +34,11 @@ export class Link {
   #channel = null;
   /** There from the first time that the connection stands. @type {Monitor | null} */
   #monitor = null;
+  #quality = new Quality();
+  /** What the call code is made of, where the peer knows of it. @type {{key: string, binding: string} | null} */
+  #codeSource = null;
+  #codeState = /** @type {"none" | "pending" | "there"} */ ("none");
+  #isByTexts = false;
   /** The peer's sources as far as they can be seen. */
   #inferred = noSources();
 
@@ -79,6 +87,8 @@ export class Link {
   connect(command, role) {
     const { iceServers, relay, complete, keyLater } = command;
     const encryption = this.#encryption;
+    this.#isByTexts = Boolean(complete);
+    this.#takeCodeSource(command);
     const connection = new Connection(
       this.#engine,
       {
@@ -112,6 +122,7 @@ export class Link {
   setKey(command) {
     if (this.#encryption?.hasKey !== false) return;
     this.#encryption.setKey(String(command.aesKey));
+    this.#takeCodeSource(command);
     this.#converse(command, "offer");
   }
 
@@ -125,6 +136,7 @@ export class Link {
       { connection, encryption: this.#encryption, media: snapshot().media },
       {
         stats: (stats) => respond({ type: "stats", stats }),
+        reading: (reading, at) => this.#measured(reading, at),
         peerMedia: (_source, _enabled, peer) => {
           this.#inferred = peer;
           if (!snapshot().peerIsExact) this.#peerMedia(peer, false);
@@ -133,6 +145,7 @@ export class Link {
         undecryptable: () => update({ notice: "undecryptable" }),
       },
     );
+    void this.#workOutCode();
     const stats = await connection.stats().catch(() => null);
     if (this.#isClosed) return;
     respond({ type: "connected", connectionInfo: stats?.connectionInfo ?? { iceCandidatePair: {} } });
@@ -154,6 +167,56 @@ export class Link {
     if (tells) this.#conversation.bye(close);
     else close();
     this.#conversation.close();
+  }
+
+  /** @param {any} command */
+  #takeCodeSource(command) {
+    const { aesKey, binding } = command;
+    if (!this.#encryption || typeof aesKey !== "string" || typeof binding !== "string") return;
+    if (featuresOf(command).includes("code")) this.#codeSource = { key: aesKey, binding };
+  }
+
+  /** The code takes a moment of computing on purpose; the call stands already, and does not wait for it. */
+  async #workOutCode() {
+    const descriptions = this.#connection?.descriptions;
+    if (this.#codeSource && descriptions) {
+      this.#codeState = "pending";
+      this.#showProtection();
+      const { key, binding } = this.#codeSource;
+      const code = await callCode(key, binding, [descriptions.local, descriptions.remote]).catch(() => null);
+      this.#codeSource = null;
+      if (this.#isClosed) return;
+      this.#codeState = code ? "there" : "none";
+      this.#host.update({ code });
+    }
+    this.#showProtection();
+  }
+
+  /** Says anew what protects the call, if it has changed: candidates come and go with networks. */
+  #showProtection() {
+    const { local, remote } = this.#connection?.descriptions ?? { local: "", remote: "" };
+    /** @type {import("./protection.js").ProtectionDetails} */
+    const protectionDetails = {
+      scheme: this.#encryption ? "frames" : "transport",
+      keyAgreement: this.#isByTexts ? "texts" : "simplex",
+      localAddresses: addressesOf(local),
+      remoteAddresses: addressesOf(remote),
+      codeState: this.#codeState,
+    };
+    if (JSON.stringify(protectionDetails) !== JSON.stringify(this.#host.snapshot().protectionDetails)) {
+      this.#host.update({ protectionDetails });
+    }
+  }
+
+  /**
+   * @param {import("./quality.js").Reading} reading
+   * @param {number} at
+   */
+  #measured(reading, at) {
+    const { phase, local, settings } = this.#host.snapshot();
+    const circumstances = { isConnected: phase === "connected", hasCamera: local.camera, isLowData: settings.isLowData };
+    this.#host.update({ quality: this.#quality.update(reading, at, circumstances) });
+    this.#showProtection();
   }
 
   /**

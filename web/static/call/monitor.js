@@ -24,6 +24,7 @@ const HOPELESS_FRAMES = 60;
  *
  * @typedef {object} Findings
  * @property {(stats: object) => void} stats  once a second, and at the first frame
+ * @property {(reading: import("./quality.js").Reading, at: number) => void} reading  as often as `stats`
  * @property {(source: import("./sources.js").Source, enabled: boolean, sources: import("./sources.js").Sources) => void} peerMedia
  * @property {(path: "direct" | "relay" | null) => void} path
  * @property {() => void} undecryptable  not one frame of many could be decrypted
@@ -110,6 +111,7 @@ export class Monitor {
     if (isFirst || at - this.#statsAt >= STATS_MS - FIRST_FRAME_POLL_MS) {
       this.#statsAt = at;
       this.#findings.stats(numbers(stats, counters, this.#firstFrameAt));
+      this.#findings.reading(stats.reading, at);
     }
     for (const { source, enabled } of this.#peerMedia.update(stats.bytesReceived, at)) {
       this.#findings.peerMedia(source, enabled, this.#peerMedia.sources);

@@ -6,6 +6,8 @@ import { Devices } from "./devices.js";
 import { transformSupport } from "./encryption.js";
 import { meters } from "./meter.js";
 import { unpack } from "./packed.js";
+import { ProtectionView } from "./protection-view.js";
+import { QualityView } from "./quality-view.js";
 import { Session } from "./session.js";
 import { speakerOf } from "./speaker.js";
 import { CallView } from "./view.js";
@@ -43,6 +45,8 @@ const session = new Session(
   (message) => transport.send(message),
   () => {
     view.render(session.snapshot);
+    protectionView.render(session.snapshot);
+    qualityView.render(session.snapshot);
     useSpeaker(session.snapshot.devices.chosen.speaker);
     pasteView?.render(session.snapshot);
   },
@@ -59,6 +63,11 @@ const view = new CallView(document, pageTranslator(), {
   dismissPermission: () => session.dismissPermission(),
   sendText: (text) => session.sendText(text),
   react: (emoji) => session.react(emoji),
+});
+
+const protectionView = new ProtectionView(document, pageTranslator());
+const qualityView = new QualityView(document, pageTranslator(), {
+  setLowData: (isLowData) => void session.set({ isLowData }),
 });
 
 /** Where people carry the descriptions there is more to show. @type {import("../paste/view.js").PasteView | null} */

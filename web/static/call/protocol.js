@@ -11,7 +11,7 @@ export class CommandError extends Error {
 }
 
 /** What this page can do beyond the official one; the other side's page is told. @type {readonly string[]} */
-export const FEATURES = ["channel"];
+export const FEATURES = ["channel", "code"];
 const MAX_FEATURES = 16;
 
 /**

@@ -51,6 +51,9 @@ import { noSources } from "./sources.js";
  * @property {import("./preferences.js").DeviceLists} devices
  * @property {import("./settings.js").MediaSettings} settings
  * @property {Partial<Record<Source, MediaStreamTrack>>} tracks  the peer's
+ * @property {readonly number[] | null} code  the call code, as places in its table
+ * @property {import("./protection.js").ProtectionDetails | null} protectionDetails
+ * @property {import("./quality.js").QualityView | null} quality
  * @property {boolean} encrypted  every frame goes through the cipher
  * @property {"direct" | "relay" | null} path
  * @property {number | null} connectedAt
@@ -84,6 +87,9 @@ export function freshSnapshot() {
     devices: noDevices(),
     settings: { ...DEFAULT_SETTINGS },
     tracks: {},
+    code: null,
+    protectionDetails: null,
+    quality: null,
     encrypted: false,
     path: null,
     connectedAt: null,
