@@ -192,7 +192,7 @@ class Receiver:
             case envelopes.AgentMsgEnvelope() as message if not first and envelope.dh_key is None:
                 self._message(arrival, message)
             case envelopes.AgentRatchetKey() as keys if not first and envelope.dh_key is None:
-                self._resync.their_keys(self._known(arrival, keys.agent_version), keys.e2e)
+                self._ratchet_keys(self._known(arrival, keys.agent_version), keys)
             case other:
                 raise _Rejected(RejectionReason.NOT_EXPECTED, f"{type(other).__name__} is not expected")
 
@@ -308,6 +308,11 @@ class Receiver:
         if self._resync.decrypted(connection) and connection.ratchet_sync is RatchetSync.AGREED:
             self._rotation.resume(connection.id)
         self._deliver(connection, arrival, content, is_first=is_first)
+
+    def _ratchet_keys(self, connection: Connection, keys: envelopes.AgentRatchetKey) -> None:
+        """New keys; they count in the peer's chain, so what follows them is in its place."""
+        self._resync.their_keys(connection, keys.e2e)
+        self._store.set_received(connection.id, connection.received_number + 1, envelopes.message_hash(keys.info))
 
     def _known(self, arrival: _Arrival, agent_version: int) -> Connection:
         """The connection, with the agent version that the peer shows: it may have been updated."""
