@@ -8,15 +8,14 @@
  *
  * Core: connections, devices, worker, clock and packing come in by {@link Engine}; no DOM, no globals.
  */
+import { Choices } from "./choices.js";
 import { DeviceError } from "./devices.js";
 import { failureOf } from "./failures.js";
 import { noVoices, SpeechWatch } from "./levels.js";
 import { Link } from "./link.js";
 import { OwnMedia } from "./own-media.js";
 import { nextPhase } from "./phases.js";
-import { Preferences } from "./preferences.js";
 import { CommandError, FEATURES, readCandidates, readDescription, withoutSecrets } from "./protocol.js";
-import { changedSettings } from "./settings.js";
 import { shownBy } from "./showing.js";
 import { freshSnapshot, noticeOf } from "./snapshot.js";
 import { noSources, SOURCES } from "./sources.js";
@@ -56,7 +55,7 @@ export class Session {
   #respond;
   #changed;
   #turns = new Turns();
-  #preferences = new Preferences();
+  #choices;
   /** @type {RTCIceCandidateInit[]} */
   #early = [];
   #own;
@@ -82,9 +81,9 @@ export class Session {
     this.#respond = respond;
     this.#changed = changed;
     this.#state = { ...freshSnapshot(), canShare: engine.devices.canShare };
+    this.#choices = new Choices(engine.devices, this.#host(), () => this.#own);
     this.#own = this.#createOwnMedia();
     this.#link = this.#createLink();
-    engine.devices.watch(() => void this.#refreshDevices());
   }
 
   /** @returns {Readonly<Snapshot>} */
@@ -164,17 +163,12 @@ export class Session {
    * @param {string | null} id  null: the system's choice
    */
   async choose(kind, id) {
-    if (!this.#preferences.choose(kind, id)) return;
-    this.#keep();
-    await this.#changing(() => this.#own.changeDevice(kind));
+    await this.#choices.choose(kind, id);
   }
 
   /** @param {Partial<import("./settings.js").MediaSettings>} changes */
   async set(changes) {
-    const before = this.#preferences.settings;
-    this.#preferences.settings = changedSettings(before, changes);
-    this.#keep();
-    await this.#changing(() => this.#own.changeSettings(before));
+    await this.#choices.set(changes);
   }
 
   /**
@@ -190,7 +184,7 @@ export class Session {
 
   /** Which devices there are, where the engine has not said so: before a call, say. */
   async listDevices() {
-    await this.#refreshDevices();
+    await this.#choices.refresh();
   }
 
   /**
@@ -260,8 +254,7 @@ export class Session {
       case "camera":
         return this.#turns.enqueue(() => this.#turns.during(() => this.#switchCamera(command)));
       case "settings":
-        this.#preferences.restore(command);
-        this.#showPreferences();
+        this.#choices.restore(command);
         return { type: "ok" };
       case "end":
         this.#finish("end");
@@ -404,7 +397,7 @@ export class Session {
     const connection = this.#link.connect(command, role);
     connection.addCandidates(this.#early.splice(0));
     // names of devices are told once one of them was allowed
-    void this.#refreshDevices();
+    void this.#choices.refresh();
     return connection;
   }
 
@@ -453,7 +446,7 @@ export class Session {
   }
 
   #createOwnMedia() {
-    return new OwnMedia(this.#engine.devices, this.#preferences, {
+    return new OwnMedia(this.#engine.devices, this.#choices.preferences, {
       ...this.#host(),
       connection: () => this.#link.connection,
       heard: (track) => {
@@ -464,7 +457,7 @@ export class Session {
   }
 
   #createLink() {
-    return new Link(this.#engine, this.#preferences, this.#host(), {
+    return new Link(this.#engine, this.#choices.preferences, this.#host(), {
       state: (state) => this.#connectionState(state),
       bye: () => this.hangUp(),
     });
@@ -477,38 +470,6 @@ export class Session {
       update: (/** @type {Partial<Snapshot>} */ changes) => this.#update(changes),
       respond: (/** @type {Record<string, any>} */ resp) => this.#respond({ resp }),
     };
-  }
-
-  // Devices and settings
-
-  async #refreshDevices() {
-    const gone = this.#preferences.refresh(await this.#engine.devices.list());
-    this.#showPreferences();
-    for (const kind of gone) await this.#own.fallBack(kind);
-  }
-
-  #showPreferences() {
-    const { devices, settings } = this.#preferences;
-    this.#update({ devices, settings });
-  }
-
-  /** Shows what is chosen, and lets Python keep it. */
-  #keep() {
-    this.#showPreferences();
-    this.#respond({ resp: { type: "settings", ...this.#preferences.kept } });
-  }
-
-  /**
-   * Carries a change over to what is open; a device that cannot be had is said.
-   *
-   * @param {() => Promise<void>} change
-   */
-  async #changing(change) {
-    try {
-      await change();
-    } catch (error) {
-      if (error instanceof DeviceError) this.#update({ notice: noticeOf(error.code) });
-    }
   }
 
   // State
