@@ -158,4 +158,7 @@ MIGRATIONS = (
     ALTER TABLE snd_queues ADD COLUMN rotation TEXT NOT NULL DEFAULT 'settled';
     ALTER TABLE snd_queues ADD COLUMN usable INTEGER NOT NULL DEFAULT 1;
     """,
+    """
+    CREATE INDEX own_links_waiting ON own_links (connection_id) WHERE NOT is_on_server;
+    """,
 )
