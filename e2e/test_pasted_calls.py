@@ -102,3 +102,10 @@ def test_two_texts_make_an_encrypted_video_call(sides: tuple[Side, Side], artefa
     for side in sides:
         side.expect_call()
     bob.page.screenshot(path=artefacts / "paste-connected.png")
+    # both pages are ours: they can write to each other, and tell each other of the end
+    alice.page.get_by_role("button", name="Texts in this call").click()
+    alice.page.get_by_role("textbox", name="Write a text").fill("Hello without SimpleX")
+    alice.page.get_by_role("button", name="Send").click()
+    expect(bob.page.get_by_role("button", name="Texts in this call, 1 new")).to_be_visible()
+    alice.page.get_by_role("button", name="Hang up", exact=True).click()
+    expect(bob.page.locator("#status")).to_contain_text("Call ended")

@@ -753,6 +753,14 @@ test("… an answer without a key that can be used ends it", async () => {
   assert.equal(bench.shot.phase, "failed");
 });
 
+test("an answer tells what the page can do, if it was not asked before", async () => {
+  const bench = new Bench();
+  assert.deepEqual((await bench.offer()).capabilities, { encryption: true, features: FEATURES });
+  const prepared = new Bench();
+  await prepared.capabilities();
+  assert.equal((await prepared.offer()).capabilities, undefined);
+});
+
 test("an answer that people carry has its time: ways are tried again, and none is given up", async () => {
   const bench = new Bench();
   await patient(bench, {

@@ -319,7 +319,9 @@ export class Session {
       this.#own.attachAll();
       this.#move("negotiate");
       this.#negotiated({ isPatient: Boolean(command.complete) });
-      return { type: "answer", answer: this.#engine.pack(description), iceCandidates: this.#engine.pack(candidates) };
+      const answer = { answer: this.#engine.pack(description), iceCandidates: this.#engine.pack(candidates) };
+      // who was not asked before what it can do says so now
+      return { type: "answer", ...answer, ...(isPrepared ? {} : { capabilities: this.#ownCapabilities() }) };
     });
   }
 
