@@ -9,7 +9,8 @@ import { diagnosticsOf } from "./quality.js";
 
 const WIDTH = 240;
 const HEIGHT = 48;
-const SECONDS = 300;
+/** A plot is a minute wide at first, five in the end. */
+const SECONDS = { least: 60, most: 300 };
 
 /** @type {readonly Measure[]} */
 const MEASURES = [
@@ -104,7 +105,7 @@ export class QualityView {
    */
   #figure({ id, unit, of }, series) {
     const end = series.at(-1)?.at ?? 0;
-    const points = series.filter(({ at }) => end - at <= SECONDS * 1000).map((sample) => ({ at: sample.at, values: of(sample) }));
+    const points = series.filter(({ at }) => end - at <= SECONDS.most * 1000).map((sample) => ({ at: sample.at, values: of(sample) }));
     const most = Math.max(1, ...points.flatMap(({ values }) => values.map((value) => value ?? 0)));
     const latest = points.at(-1)?.values ?? [];
     const number = (/** @type {number | null} */ value) =>
@@ -166,13 +167,14 @@ export class QualityView {
 }
 
 /**
- * The line of a plot: five minutes wide, broken where nothing is known.
+ * The line of a plot, broken where nothing is known.
  *
  * @param {{at: number, value: number | null}[]} points
  * @param {number} end
  * @param {number} most  the value at the top
  */
 function pathOf(points, end, most) {
+  const span = Math.min(SECONDS.most * 1000, Math.max(SECONDS.least * 1000, end - (points[0]?.at ?? end)));
   let isDown = false;
   return points
     .map(({ at, value }) => {
@@ -180,7 +182,7 @@ function pathOf(points, end, most) {
         isDown = false;
         return "";
       }
-      const x = WIDTH * (1 - (end - at) / (SECONDS * 1000));
+      const x = WIDTH * (1 - (end - at) / span);
       const y = HEIGHT - 1 - (HEIGHT - 2) * Math.min(1, value / most);
       const command = isDown ? "L" : "M";
       isDown = true;
