@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from simplex_calls.relay.records import StoredMessage
 from simplex_calls.relay.sessions import Limits
-from simplex_calls.relay.store import Store, StoredMessage, StoreError
+from simplex_calls.relay.store import Store, StoreError
 from simplex_calls.smp.commands import Ack, Del, Off, SKey
 from simplex_calls.smp.messages import Msg, Ok
 from tests.relay.peer import AUTH, QUOTA, START, Queue, Server

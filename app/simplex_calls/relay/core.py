@@ -23,11 +23,12 @@ from simplex_calls.relay.forwarding import Forwarding, ForwardingError
 from simplex_calls.relay.links import Links
 from simplex_calls.relay.notifiers import Notifiers
 from simplex_calls.relay.queue_table import ID_SIZE
+from simplex_calls.relay.records import Queue, StoredMessage
 from simplex_calls.relay.requests import decode_request
 from simplex_calls.relay.rules import is_contact, is_secured_messaging, may_secure
 from simplex_calls.relay.sessions import Limits, Outgoing, Proxied, Session
 from simplex_calls.relay.state import RelayState
-from simplex_calls.relay.store import Changes, Queue, Store, StoredMessage
+from simplex_calls.relay.store import Changes, Store
 from simplex_calls.smp import commands, messages
 from simplex_calls.smp.commands import LINK_DATA, SENDER_SECURES, CommandError, QueueMode
 from simplex_calls.smp.encoding import base64url

@@ -6,9 +6,9 @@ Source: simplex-messaging.md, "SMP commands": SUB, GET, ACK, and "Deliver queue 
 from __future__ import annotations
 
 from simplex_calls.relay import answers
+from simplex_calls.relay.records import Queue, StoredMessage
 from simplex_calls.relay.sessions import Outgoing, Session, Subscription
 from simplex_calls.relay.state import RelayState
-from simplex_calls.relay.store import Queue, StoredMessage
 from simplex_calls.smp import messages
 from simplex_calls.smp.body import QuotaReached, Received, encrypt_received
 from simplex_calls.smp.messages import BrokerMessage, Msg, Ok

@@ -7,10 +7,10 @@ one client may put there, are limited by bytes: unlike messages, nobody ever tak
 from __future__ import annotations
 
 from simplex_calls.relay import answers
+from simplex_calls.relay.records import Queue
 from simplex_calls.relay.rules import is_secured_messaging
 from simplex_calls.relay.sessions import Session
 from simplex_calls.relay.state import RelayState
-from simplex_calls.relay.store import Queue
 from simplex_calls.smp import messages
 from simplex_calls.smp.commands import LinkData, LinkRequest, sender_id_for
 from simplex_calls.smp.messages import BrokerMessage, Err, Ok

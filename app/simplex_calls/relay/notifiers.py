@@ -8,9 +8,9 @@ from __future__ import annotations
 from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, X25519PrivateKey, X25519PublicKey
 from simplex_calls.relay import answers
 from simplex_calls.relay.notifications import PendingNotifications, notification
+from simplex_calls.relay.records import Notifier, Queue, StoredMessage
 from simplex_calls.relay.sessions import Outgoing, Session
 from simplex_calls.relay.state import RelayState
-from simplex_calls.relay.store import Notifier, Queue, StoredMessage
 from simplex_calls.smp import messages
 from simplex_calls.smp.messages import BrokerMessage
 from simplex_calls.smp.transmission import Transmission

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simplex_calls.crypto import Random
-from simplex_calls.relay.store import Queue
+from simplex_calls.relay.records import Queue
 
 ID_SIZE = 24
 """Bytes of queue ids and message ids (a message id is also the nonce of its encryption)."""

@@ -7,7 +7,7 @@ what it is for is a contact's until it is secured.
 from __future__ import annotations
 
 from simplex_calls.crypto import PublicKey
-from simplex_calls.relay.store import Queue
+from simplex_calls.relay.records import Queue
 from simplex_calls.smp.commands import QueueMode
 
 

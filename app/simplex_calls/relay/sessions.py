@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from simplex_calls.relay.allowance import ClientAllowance
 from simplex_calls.relay.authorization import Verifier
 from simplex_calls.relay.forwarding import Forwarding
-from simplex_calls.relay.store import Queue
+from simplex_calls.relay.records import Queue
 from simplex_calls.smp import commands
 from simplex_calls.smp.messages import BrokerMessage
 

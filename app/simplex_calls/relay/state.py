@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from simplex_calls.crypto import Random
 from simplex_calls.relay.queue_table import QueueTable
+from simplex_calls.relay.records import Queue, StoredMessage
 from simplex_calls.relay.sessions import Limits
-from simplex_calls.relay.store import Changes, Queue, Store, StoredMessage
+from simplex_calls.relay.store import Changes, Store
 
 
 class RelayState:
@@ -48,7 +49,7 @@ class RelayState:
     def delete_first(self, queue: Queue) -> None:
         """Delete the oldest message of a queue."""
         self.touch(queue)
-        self.store.delete_message(queue.messages.popleft())
+        self.store.delete_message(queue.messages.pop(0))
 
     def take_changes(self) -> Changes:
         """What must be stored before the answers since the last call may leave."""
