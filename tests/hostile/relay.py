@@ -43,10 +43,23 @@ from tests.agent.pooled_kem import PooledKem
 from tests.calls.pages import ScriptedPage
 from tests.hostile.contact import Watched
 
-QUICK = NetworkConfig(
-    command_timeout=0.25, reconnect_first=0.01, reconnect_max=0.03, retry_pause=0.01, allow_direct=False
-)
+COMMAND_TIMEOUT = 5.0
+QUICK = NetworkConfig(command_timeout=COMMAND_TIMEOUT, reconnect_first=0.01, reconnect_max=0.03, retry_pause=0.01)
 SOON = DeliveryConfig(first_pause=0.01, longest_pause=0.03, first_quota_pause=0.01, longest_quota_pause=0.03)
+
+
+class QuickNetwork(Network):
+    """Its times are short, whatever the settings of the client above are."""
+
+    def configure(self, config: NetworkConfig) -> None:
+        super().configure(
+            replace(
+                QUICK,
+                private_routing=config.private_routing,
+                known_servers=config.known_servers,
+                socks_proxy=config.socks_proxy,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -370,7 +383,7 @@ async def gathering(folder: Path) -> AsyncIterator[Gathering]:
                 return hostile.connect(owner)
 
             def network(handler: NetworkHandler) -> NetworkPort:
-                return Network(handler=handler, config=QUICK, connector=connector)
+                return QuickNetwork(handler=handler, config=QUICK, connector=connector)
 
             def agent(
                 database: Database, servers: Sequence[ServerAddress], handler: Callable[[AgentEvent], None]

@@ -217,16 +217,27 @@ ERRORS = [
     for code in ErrorCode
     if code is not ErrorCode.CMD
 ] + [ServerError.cmd(fault) for fault in CommandFault]
-PROHIBITED = ServerError.cmd(CommandFault.PROHIBITED)
-PASSING = [error for error in ERRORS if error.code not in LASTING]
+NOTHING_THERE = (ServerError(ErrorCode.NO_MSG), ServerError.cmd(CommandFault.PROHIBITED))
+"""To ACK this is as good as an answer, as there is nothing to acknowledge on a new connection."""
 
 
-SOME = [PASSING[0], PROHIBITED, ServerError(ErrorCode.SESSION), ServerError(ErrorCode.NO_MSG)]
-
-
-@pytest.mark.parametrize("error", SOME, ids=str)
-async def test_errors(met: Gathering, error: ServerError) -> None:
+async def test_errors_to_subscriptions(met: Gathering) -> None:
     """What does not say that the queue is gone ends nothing."""
+    errors = [error for error in ERRORS if error.code not in LASTING]
+    await attacked(met, up=refuse(errors, Sub), times=len(errors))
+
+
+async def test_errors_to_acknowledgements(met: Gathering) -> None:
+    """Whatever they say."""
+    errors = [error for error in ERRORS if error not in NOTHING_THERE]
+    await attacked(met, up=refuse(errors, Ack), times=len(errors))
+
+
+@pytest.mark.parametrize(
+    "error", [ServerError(ErrorCode.BLOCK), ServerError(ErrorCode.SESSION), *NOTHING_THERE], ids=str
+)
+async def test_errors(met: Gathering, error: ServerError) -> None:
+    """The same to all kinds of commands."""
     await attacked(met, up=refuse([error, error], Sub, Ack, Send), times=1)
 
 
