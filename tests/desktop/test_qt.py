@@ -119,6 +119,7 @@ async def test_a_polite_kill_ends_the_program(tmp_path: Path) -> None:
         "Alice",
         "--server",
         "smp://" + "A" * 43 + "=@127.0.0.1:1",
+        "--key-file",
         cwd=ROOT,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "SIMPLEX_CALLS_LOG": "DEBUG"},
         stderr=asyncio.subprocess.PIPE,
