@@ -288,3 +288,19 @@ async def test_killed_at_every_commit(victim: str, both: bool) -> None:
     for kill_at in range(1, total + 1):
         for kill_after in (False, True):
             await _story(victim, kill_at, kill_after=kill_after, both=both)
+
+
+async def test_keys_that_are_renewed_again_before_the_first_are_used(alice: Person, bob: Person) -> None:
+    await connect(alice, bob)
+    # who starts as the joiner is by chance
+    for _ in range(6):
+        alice.agent.synchronize_ratchet(alice.contact, force=True)
+        await until(lambda: bob.agent.ratchet_sync(bob.contact) is RatchetSync.AGREED)
+        bob.agent.synchronize_ratchet(bob.contact, force=True)
+        await until(
+            lambda: alice.agent.ratchet_sync(alice.contact) is bob.agent.ratchet_sync(bob.contact) is RatchetSync.OK
+        )
+        await until(lambda: alice.outbox_empty and bob.outbox_empty and alice.servers.idle)
+    assert not [event for event in alice.events + bob.events if isinstance(event, MessageRejected)]
+    assert not alice.broken_chain
+    assert not bob.broken_chain

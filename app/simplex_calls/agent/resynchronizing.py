@@ -16,6 +16,7 @@ from simplex_calls.agent.events import (
     AgentEvent,
     QuantumResistanceChanged,
     RatchetOutOfStep,
+    RatchetSync,
     RejectionReason,
     SecurityCodeChanged,
 )
@@ -87,8 +88,10 @@ class Resynchronizer:
 
     def ready(self, connection_id: int, *, is_first: bool) -> None:
         """EREADY came; ``is_first``: it is the ratchet's first message, so the peer waits for ours."""
-        if is_first:
-            self._outgoing.ready(self._store.connection(connection_id))
+        connection = self._store.connection(connection_id)
+        # behind keys of ours that ask for another ratchet, nobody could read it any more
+        if is_first and connection.ratchet_sync is not RatchetSync.STARTED:
+            self._outgoing.ready(connection)
 
     def their_keys(self, connection: Connection, keys: E2EParams) -> None:
         """The peer sent new keys. Raises :class:`SyncRefused`."""
