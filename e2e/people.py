@@ -354,12 +354,13 @@ class Person:
     def accept(self, caller: Person) -> CallPage:
         """Accept a call in the chat page."""
         return self.open_call(
-            self.ringing(caller).get_by_role("button", name=re.compile("^Accept")), "Understood, accept"
+            self.ringing(caller).get_by_role("button", name=re.compile("^(Hang up and a|A)ccept with (audio|video)$")),
+            "Understood, accept",
         )
 
     def reject(self, caller: Person) -> None:
-        """Reject a call in the chat page."""
-        self.ringing(caller).get_by_role("button", name="Reject").click()
+        """Decline a call in the chat page."""
+        self.ringing(caller).get_by_role("button", name="Decline").click()
 
     def open_call(self, button: Locator, understood: str = "Understood, call") -> CallPage:
         """Click on what opens a call's tab; the first time there is a warning to confirm."""

@@ -136,7 +136,7 @@ def test_another_call_is_rejected(people: People) -> None:
     # told in the chat page as well
     expect(people.alice.ringing(people.carol)).to_contain_text("Accepting ends your current call")
     card = _other_call(hers)
-    card.get_by_role("button", name="Reject").click()
+    card.get_by_role("button", name="Decline").click()
     carols.expect_over("Call declined")
     expect(card).to_be_hidden()
     expect(people.alice.ringing(people.carol)).to_be_hidden()

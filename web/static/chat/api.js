@@ -25,6 +25,8 @@
  * @property {number} createdAt
  * @property {Item | null} lastItem
  * @property {number} unread
+ * @property {boolean} [audioOnly]  their calls are taken with our camera off
+ * @property {number} [missedCalls]  since it was read
  *
  * @typedef {object} Item
  * @property {number} id
@@ -55,10 +57,17 @@
  * @property {"calling" | "ringing" | "connecting" | "connected" | "ended"} state
  * @property {boolean} isActive
  * @property {boolean} hasPage
+ * @property {"none" | "sent" | "ringing"} [progress]  of our invitation
+ * @property {number | null} [itemId]
  * @property {number} startedAt
  * @property {number | null} connectedAt
  * @property {string | null} endReason
  * @property {string | null} failure
+ *
+ * @typedef {object} CallSettings
+ * @property {number} ringVolume  percent, of ringtone and ringback
+ * @property {boolean} isSilent
+ * @property {boolean} doNotDisturb
  *
  * @typedef {object} Server
  * @property {string} server

@@ -47,10 +47,11 @@ export class CallsController {
     await this.#begin("start_call", { contactId: contact.id, media }, contact.name, "call");
   }
 
-  /** @param {string} callId */
-  async accept(callId) {
+  /** @param {string} callId @param {boolean} [isAudioOnly]  with the camera off */
+  async accept(callId, isAudioOnly = false) {
     const call = this.#store.state.calls.get(callId);
-    if (call) await this.#begin("accept", { callId }, call.contactName, "accept");
+    const params = isAudioOnly ? { callId, audioOnly: true } : { callId };
+    if (call) await this.#begin("accept", params, call.contactName, "accept");
   }
 
   /**

@@ -74,6 +74,11 @@ export class ContactsView {
     if (row.icon) icon(image, row.icon);
     part(element, ".contact-last").dataset.tone = row.tone;
     say(part(element, ".contact-text"), row.text);
+    const missed = part(element, ".missed");
+    show(missed, row.missedWords !== "");
+    missed.setAttribute("aria-label", row.missedWords);
+    missed.title = row.missedWords;
+    say(part(missed, ".missed-count"), row.missed > 99 ? "99+" : row.missed > 1 ? String(row.missed) : "");
     const unread = part(element, ".unread");
     show(unread, row.unread > 0);
     say(unread, row.unread > 99 ? "99+" : String(row.unread));

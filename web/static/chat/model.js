@@ -437,3 +437,23 @@ export function callObstacle(state, contact) {
 export function unreadCount(state) {
   return [...state.unread.values()].reduce((sum, count) => sum + count, 0);
 }
+
+/**
+ * How many calls of a contact nobody has answered or seen.
+ *
+ * @param {State} state
+ * @param {Contact} contact
+ * @returns {number}
+ */
+export function missedOf(state, contact) {
+  // what is read here is read before Python says so
+  return state.unread.has(contact.id) ? (contact.missedCalls ?? 0) : 0;
+}
+
+/**
+ * @param {State} state
+ * @returns {number}
+ */
+export function missedCount(state) {
+  return [...state.contacts.values()].reduce((sum, contact) => sum + missedOf(state, contact), 0);
+}

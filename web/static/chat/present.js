@@ -25,9 +25,19 @@
  * @property {string} text  the last entry, or how the contact stands
  * @property {number} unread
  * @property {string} unreadWords
+ * @property {number} missed
+ * @property {string} missedWords  how many calls were missed; empty for none
  * @property {boolean} isOpen
+ *
+ * @typedef {{text: string, label: string, icon: string}} AnswerButton
+ *
+ * @typedef {object} RingingCard  what the card of a call that rings says, besides who calls
+ * @property {string} note  empty for none
+ * @property {AnswerButton} accept
+ * @property {AnswerButton | null} audioOnly
+ * @property {AnswerButton} reject
  */
-import { sortedContacts, unreadCount, ringing } from "./model.js";
+import { activeCall, missedCount, missedOf, sortedContacts, unreadCount, ringing } from "./model.js";
 import { callWords, noticeWords } from "./present-log.js";
 
 /** A name within a sentence must not turn the sentence's direction: it is set apart by Unicode's isolates. */
@@ -89,6 +99,8 @@ export function contactRows(state, words) {
       ...lastWords(contact, t),
       unread,
       unreadWords: unread === 1 ? t("chat.contact.unread.one") : t("chat.contact.unread", { count: unread }),
+      missed: missedOf(state, contact),
+      missedWords: missedWords(missedOf(state, contact), t),
       isOpen: state.open === contact.id,
     };
   });
@@ -147,7 +159,7 @@ export function networkWords(state, t) {
 }
 
 /**
- * The page's title: who calls, or how much is unread.
+ * The page's title: who calls, or how much is unread, and how many calls were missed.
  *
  * @param {State} state
  * @param {Translate} t
@@ -156,5 +168,50 @@ export function titleOf(state, t) {
   const [call] = ringing(state);
   if (call) return t("chat.title.ringing", { name: call.contactName });
   const count = unreadCount(state);
+  const missed = missedWords(missedCount(state), t);
+  if (missed) return t("chat.title.missed", { count, missed });
   return count > 0 ? t("chat.title.unread", { count }) : t("chat.title");
+}
+
+/**
+ * @param {number} count
+ * @param {Translate} t
+ */
+function missedWords(count, t) {
+  if (count === 0) return "";
+  return count === 1 ? t("chat.contact.missed.one") : t("chat.contact.missed", { count });
+}
+
+/**
+ * The words and buttons of a call that rings here.
+ *
+ * @param {import("./api.js").Call} call
+ * @param {State} state
+ * @param {Translate} t
+ * @returns {RingingCard}
+ */
+export function ringingCard(call, state, t) {
+  const isEngaged = activeCall(state) !== null;
+  const isVideo = call.media === "video";
+  const takesAudioOnly = isVideo && Boolean(state.contacts.get(call.contactId)?.audioOnly);
+  const media = isVideo && !takesAudioOnly ? "video" : "audio";
+  const notes = [takesAudioOnly && t("chat.incoming.audio-only.always"), isEngaged && t("chat.incoming.engaged")];
+  const words = isEngaged ? "chat.incoming.accept.engaged" : "chat.incoming.accept";
+  return {
+    note: notes.filter(Boolean).join(" "),
+    accept: { text: t(words), label: t(`${words}.${media}`), icon: media === "video" ? "camera" : "phone" },
+    audioOnly: media === "video" ? { text: t("chat.incoming.audio-only"), label: t(`${words}.audio-only`), icon: "phone" } : null,
+    reject: { text: t("chat.incoming.reject"), label: t("chat.incoming.reject"), icon: "hang-up" },
+  };
+}
+
+/**
+ * How the call stands that has the line.
+ *
+ * @param {import("./api.js").Call} call
+ * @param {Translate} t
+ */
+export function bannerWords(call, t) {
+  const isHeard = call.state === "calling" && call.progress === "ringing";
+  return t(`chat.banner.${isHeard ? "ringing" : call.state}`);
 }

@@ -79,7 +79,7 @@ export class PageView {
     );
     this.#calls = new CallsView(
       {
-        accept: (id) => void controller().calls.accept(id),
+        accept: (id, isAudioOnly) => void controller().calls.accept(id, isAudioOnly),
         reject: (id) => void controller().calls.reject(id),
         hangUp: (id) => void controller().calls.hangUp(id),
         showCall: (id) => void controller().calls.showCall(id),
