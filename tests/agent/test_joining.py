@@ -145,6 +145,28 @@ async def test_a_server_that_lies(alice: Person, bob: Person) -> None:
     assert one != other
 
 
+async def test_a_server_that_names_the_queue_of_another_attempt(alice: Person, bob: Person) -> None:
+    """What it says of one link takes no key from what is under way with another one."""
+    await alice.invite(short=True)
+    pending = alice.agent.connection_link(alice.contact).full  # type: ignore[union-attr]
+    other = await alice.invite(short=True)
+    first, second = (queue for queue in alice.servers.queues.values() if queue.link is not None)
+    bob.faults.lose_answer = 1.0
+    with pytest.raises(SMPError):
+        await bob.join(pending)  # its queue is secured, but Bob does not know it yet
+    bob.faults.lose_answer = 0.0
+    assert first.sender_key is not None
+    second.sender_id, kept = first.sender_id, second.sender_id
+    for attempt in (bob.agent.look_up_link, bob.join):
+        with pytest.raises(LinkError) as caught:
+            await attempt(other)
+        assert caught.value.fault is LinkFault.FORGED
+    second.sender_id = kept
+    await bob.join(pending)
+    await bob.join(other)
+    await until(lambda: alice._rows("SELECT count(*) FROM app_contacts WHERE connected") == [(2,)])
+
+
 async def test_servers_known_by_name(alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     for person in (alice, bob):
         for part in (person.agent._own_links, person.agent._joining):

@@ -17,7 +17,7 @@ from simplex_calls.smp.errors import (
     ServerError,
     UnexpectedResponseError,
 )
-from simplex_calls.smp.messages import Deld, End, Ends, Err, Info, Msg, Ok, Pong, Sok, Soks
+from simplex_calls.smp.messages import BrokerMessage, Deld, End, Ends, Err, Info, Msg, Ok, Pong, Sok, Soks
 from simplex_calls.smp.queues import NetworkConfig
 from simplex_calls.smp.transmission import BLOCK_SIZE, encode_transmission, pack_blocks, verify_transmission
 from tests.smp.server import NOW, ScriptedServer, ServerEnd, Sleeper
@@ -245,6 +245,63 @@ async def test_keep_alive() -> None:
     wake()
     assert (await setup.end.receive())[1] == Ping()
     await setup.client.wait_over()  # no PONG
+    await setup.client.wait_closed()
+
+
+@pytest.mark.parametrize("false", [Err(ServerError(ErrorCode.AUTH)), Ok(), Info(b"{}")])
+async def test_a_false_answer_to_ping(false: BrokerMessage) -> None:
+    """It is not the answer to what else is on its way: that may still be done."""
+    setup = Setup()
+    await setup.open(NetworkConfig(ping_interval=50.0))
+    wake = await setup.sleeper.pause()
+    sent = asyncio.create_task(setup.client.request(Send(b"hello", True), entity_id=OTHER))
+    assert (await setup.end.receive())[1] == Send(b"hello", True)
+    setup.time = 50.0
+    wake()
+    transmission, command = await setup.end.receive()
+    assert command == Ping()
+    setup.end.answer(transmission, false)
+    with pytest.raises(NetworkError, match="PING with something else"):
+        await sent
+    assert not setup.client.is_open
+    await setup.client.wait_closed()
+
+
+async def test_a_server_that_reads_nothing() -> None:
+    """Commands that nobody waits for any more are not kept, and not sent later."""
+    setup = Setup()
+    await setup.open(NetworkConfig(command_timeout=0.02))
+    reads = asyncio.Event()
+    connection = setup.client._connection
+    drain = connection.drain
+
+    async def stuck() -> None:
+        await reads.wait()
+        await drain()
+
+    connection.drain = stuck  # type: ignore[method-assign]
+    for _ in range(3):
+        # something comes, so the connection is not taken for dead
+        setup.time += 1.0
+        tasks = [asyncio.create_task(setup.client.request(Sub(), entity_id=QUEUE, key=KEY)) for _ in range(100)]
+        await asyncio.sleep(0)
+        setup.time += 1.0
+        setup.end.push(QUEUE, MSG)
+        assert {type(outcome) for outcome in await asyncio.gather(*tasks, return_exceptions=True)} == {NetworkError}
+    assert setup.client.is_open
+    assert setup.client._outgoing == []
+    assert setup.client._in_flight == {}
+    last = asyncio.create_task(setup.client.request(Send(b"last", True), entity_id=OTHER, patience=10.0))
+    await asyncio.sleep(0)
+    reads.set()
+    received = []
+    while Send(b"last", True) not in received:
+        transmission, command = await setup.end.receive()
+        received.append(command)
+    assert len(received) <= 101  # those that were written when it stopped to read
+    setup.end.answer(transmission, Ok())
+    assert await last == Ok()
+    setup.client.close()
     await setup.client.wait_closed()
 
 

@@ -275,6 +275,40 @@ async def test_acknowledging(setup: Setup) -> None:
         await task
 
 
+async def test_messages_before_the_one_in_hand_is_acknowledged(setup: Setup) -> None:
+    """Of a flood one is passed on for each of our ACKs; and a late one is not forgotten."""
+    end = await setup.subscribed(b"queue", b"other")
+    flood = [Msg(b"%024d" % number, b"false") for number in range(1000)]
+    end.send(*((b"", b"queue", message) for message in (MSG, MSG, *flood)), (b"", b"other", MSG2))
+    await setup.ear.until("message", 2)
+    assert setup.ear.messages == [(b"queue", MSG), (b"other", MSG2)]
+    task = start(setup.network.acknowledge(setup.queue(), MSG.message_id))
+    end.answer((await end.receive())[0], Ok())
+    await task
+    await setup.ear.until("message", 3)
+    assert setup.ear.messages[2:] == [(b"queue", flood[-1])]
+    task = start(setup.network.acknowledge(setup.queue(), flood[-1].message_id))
+    end.answer((await end.receive())[0], MSG2)
+    await task
+    assert setup.ear.messages[3:] == [(b"queue", MSG2)]
+    # what was in hand does not count on the next connection
+    end.close()
+    end = await setup.reconnect()
+    await answer_subs(end, 2)
+    end.push(b"queue", MSG2)
+    await setup.ear.until("message", 5)
+
+
+async def test_what_waited_of_a_queue_that_is_not_wanted_any_more(setup: Setup) -> None:
+    end = await setup.subscribed(b"queue")
+    end.send((b"", b"queue", MSG), (b"", b"queue", MSG2), (b"", b"queue", End()))
+    await setup.ear.until("ended")
+    task = start(setup.network.acknowledge(setup.queue(), MSG.message_id))
+    end.answer((await end.receive())[0], Ok())
+    await task
+    assert setup.ear.messages == [(b"queue", MSG)]
+
+
 async def test_one_connection_for_commands_at_once(setup: Setup) -> None:
     setup.network.subscribe(setup.queue())
     pings = [start(setup.network.ping(setup.server.address)) for _ in range(5)]

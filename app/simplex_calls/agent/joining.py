@@ -37,7 +37,7 @@ from simplex_calls.agent.versions import (
 from simplex_calls.agent.x3dh import E2EPrivateKeys, reply_kem
 from simplex_calls.crypto import BoxKey, CryptoError, KemSource, Random, X448PrivateKey, X25519PrivateKey
 from simplex_calls.smp.address import ServerAddress
-from simplex_calls.smp.commands import LinkData, QueueMode
+from simplex_calls.smp.commands import QueueMode
 from simplex_calls.smp.errors import BrokerError, ErrorCode
 from simplex_calls.smp.sender_keys import SenderKey, new_sender_key
 
@@ -122,9 +122,12 @@ class Joining:
 
     async def _open(self, link: ShortLink, server: ServerAddress, link_id: bytes) -> OpenedLink:
         """Get what is behind a short link, and check it."""
-        get = self._get_invitation if link.kind is ShortLinkKind.INVITATION else self._network.get_link_data
+        key = self._link_key(server, link_id) if link.kind is ShortLinkKind.INVITATION else None
         try:
-            sender_id, data = await get(server, link_id)
+            if key is None:
+                sender_id, data = await self._network.get_link_data(server, link_id)
+            else:
+                sender_id, data = await self._network.secure_and_get_link_data(server, link_id, key)
         except BrokerError as error:
             if error.error.code is not ErrorCode.AUTH:
                 raise
@@ -132,19 +135,18 @@ class Joining:
                 self._links.delete_link_key(server, link_id)
             raise LinkUsed(_USED) from None
         opened = open_link(link, server, sender_id, data.fixed, data.user)
+        if key is not None:
+            with self._store.database.transaction():
+                # should its full link be used: not before the data say that this is the queue that has the key
+                self._store.queues.join_key(server, sender_id, key, self._clock())
         if not opened.user.is_direct:
             raise LinkError(LinkFault.NOT_A_CONTACT)
         return opened
 
-    async def _get_invitation(self, server: ServerAddress, link_id: bytes) -> tuple[bytes, LinkData]:
-        database = self._store.database
-        with database.transaction():
-            key = self._links.link_key(server, link_id, X25519PrivateKey.generate(self._random), self._clock())
-        sender_id, data = await self._network.secure_and_get_link_data(server, link_id, key)
-        with database.transaction():
-            # the queue has this key now, so it is the one to join with
-            self._store.queues.set_join_key(server, sender_id, key, self._clock())
-        return sender_id, data
+    def _link_key(self, server: ServerAddress, link_id: bytes) -> X25519PrivateKey:
+        """The key that a one-time link's queue is, or will be, secured with."""
+        with self._store.database.transaction():
+            return self._links.link_key(server, link_id, X25519PrivateKey.generate(self._random), self._clock())
 
     # using
 
@@ -163,6 +165,7 @@ class Joining:
             raise LinkUsed("You used this link already: the contact is in your list.")
         with self._one_at_a_time(server, link_id):
             opened = await self._open(link, server, link_id)
+            key = self._link_key(server, link_id)
 
             def stored(connection_id: int) -> None:
                 self._links.delete_link_key(server, link_id)
@@ -170,13 +173,19 @@ class Joining:
                 if created is not None:
                     created(connection_id)
 
-            return await self._use(opened.request, info, created=stored, pq=pq)
+            return await self._use(opened.request, info, created=stored, pq=pq, key=key)
 
     async def _use(
-        self, request: Invitation | ContactAddress, info: bytes, *, created: Created | None, pq: bool
+        self,
+        request: Invitation | ContactAddress,
+        info: bytes,
+        *,
+        created: Created | None,
+        pq: bool,
+        key: SenderKey | None = None,
     ) -> int:
         if isinstance(request, Invitation):
-            return await self._join(request, info, created=created, pq=pq)
+            return await self._join(request, info, created=created, pq=pq, key=key)
         return await self._ask(request, info, created=created, pq=pq)
 
     async def accept(self, request_id: int, info: bytes, *, created: Created | None, pq: bool) -> int:
@@ -192,7 +201,10 @@ class Joining:
 
         return await self._join(Invitation.parse(request.invitation), info, created=stored, pq=pq)
 
-    async def _join(self, invitation: Invitation, info: bytes, *, created: Created | None, pq: bool) -> int:
+    async def _join(
+        self, invitation: Invitation, info: bytes, *, created: Created | None, pq: bool, key: SenderKey | None = None
+    ) -> int:
+        """Join; with ``key`` the invitation's queue was secured already."""
         agent_version = highest_common(AGENT_VERSIONS, invitation.versions)
         e2e_version = highest_common(E2E_VERSIONS, invitation.e2e.versions)
         target = _usable_queue(invitation)
@@ -210,7 +222,7 @@ class Joining:
             raise LinkError(LinkFault.DAMAGED, "its keys are not safe to use") from None
         self._check_unused(target)
         with self._one_at_a_time(target.server, target.sender_id):
-            auth_key = await self._secure(target)
+            auth_key = await self._secure(target, key)
             server = self._queues.choose_server(other_than=target.server)
             queue = await self._queues.create(server, target.version)
         # nothing is awaited from here on
@@ -298,19 +310,23 @@ class Joining:
         finally:
             self._busy.discard(name)
 
-    async def _secure(self, target: QueueInfo) -> SenderKey:
+    async def _secure(self, target: QueueInfo, given: SenderKey | None) -> SenderKey:
         """Secure a link's queue with a key that was stored before, so that a second attempt uses the same."""
-        with self._store.database.transaction():
-            new = new_sender_key(self._random, sender_can_secure=target.sender_can_secure)
-            key = self._store.queues.join_key(target.server, target.sender_id, new, self._clock())
+        if given is not None:
+            key = given
+        else:
+            with self._store.database.transaction():
+                new = new_sender_key(self._random, sender_can_secure=target.sender_can_secure)
+                key = self._store.queues.join_key(target.server, target.sender_id, new, self._clock())
         if target.sender_can_secure:
             try:
                 await self._network.secure_queue_by_sender(target.server, target.sender_id, key)
             except BrokerError as error:
                 if error.error.code is not ErrorCode.AUTH:
                     raise
-                with self._store.database.transaction():
-                    self._store.queues.delete_join_key(target.server, target.sender_id)
+                if given is None:
+                    with self._store.database.transaction():
+                        self._store.queues.delete_join_key(target.server, target.sender_id)
                 raise LinkUsed(_USED) from None
         return key
 

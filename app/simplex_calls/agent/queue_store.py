@@ -231,13 +231,6 @@ class QueueStore:
         )
         return new
 
-    def set_join_key(self, server: ServerAddress, sender_id: bytes, key: SenderKey, now: float) -> None:
-        """The key that a queue was secured with already."""
-        self.database.execute(
-            "INSERT OR REPLACE INTO join_keys VALUES (?, ?, ?, ?)",
-            (server_text(server), sender_id, encode_sender_key(key), now),
-        )
-
     def delete_join_key(self, server: ServerAddress, sender_id: bytes) -> None:
         """Forget the key of a link that was joined."""
         self.database.execute(

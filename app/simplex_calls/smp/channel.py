@@ -266,7 +266,8 @@ class SMPClient:
                 # TLS saw to it that these are the server's own bytes: it cannot be understood, so start afresh
                 raise NetworkError("server sent a block that does not decode") from None
             for transmission in transmissions:
-                self._receive(transmission)
+                if self._receive(transmission):
+                    await asyncio.sleep(0)  # what is done with a message takes its time, and there may be hundreds
             await asyncio.sleep(0)  # many blocks at once shall not keep others waiting
 
     async def _write(self) -> None:
@@ -305,7 +306,8 @@ class SMPClient:
         if self._last_received <= waiting.sent_at and not isinstance(waiting.command, PFwd | Prxy):
             self.close(late)  # nothing at all has come since: the connection is dead
 
-    def _receive(self, transmission: Transmission) -> None:
+    def _receive(self, transmission: Transmission) -> bool:
+        """Pass on what came; tells whether it was a message."""
         outcome: Outcome
         try:
             outcome = decode_message(transmission.command, self._session.version)
@@ -314,15 +316,17 @@ class SMPClient:
         waiting = self._in_flight.pop(transmission.corr_id, None) if transmission.corr_id else None
         if waiting is None:
             self._receive_unasked(transmission.entity_id, outcome)
-            return
+            return isinstance(outcome, Msg)
         waiting.timer.cancel()
         if isinstance(outcome, Err):
             outcome = BrokerError(outcome.error)
         elif not isinstance(outcome, SMPError | Ids | Pong | PKey) and transmission.entity_id != waiting.entity_id:
             outcome = UnexpectedResponseError("server answered for another queue")
         waiting.callback(outcome)
-        if isinstance(outcome, Msg) and not isinstance(waiting.command, Get):
-            self._listener.message(transmission.entity_id, outcome)
+        if not isinstance(outcome, Msg) or isinstance(waiting.command, Get):
+            return False
+        self._listener.message(transmission.entity_id, outcome)
+        return True
 
     def _receive_unasked(self, entity_id: bytes, outcome: Outcome) -> None:
         match outcome:

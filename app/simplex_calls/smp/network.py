@@ -212,6 +212,7 @@ class Network:
         what it still has it delivers again.
         """
         link = self._link(queue.server, queue.recipient_id)
+        link.acknowledging(queue.recipient_id)
         try:
             answer = await link.request(Ack(message_id), entity_id=queue.recipient_id, key=queue.auth_key)
         except BrokerError as error:

@@ -63,6 +63,8 @@ class ServerLink:
         self._active: set[bytes] = set()
         self._asked: set[bytes] = set()
         self._news: list[RecipientQueue] = []
+        self._delivered: dict[bytes, Msg | None] = {}
+        """By queue: a message is not acknowledged yet, and what came in spite of it."""
         self._retries = 0  # since a subscription succeeded the last time
 
     async def request(
@@ -131,6 +133,13 @@ class ServerLink:
         """Keep a queue subscribed no longer."""
         self._wanted.pop(queue.recipient_id, None)
         self._active.discard(queue.recipient_id)
+        self._delivered.pop(queue.recipient_id, None)
+
+    def acknowledging(self, recipient_id: bytes) -> None:
+        """The message in hand is being acknowledged: the server may send the next one."""
+        waiting = self._delivered.pop(recipient_id, None)
+        if waiting is not None:
+            asyncio.get_running_loop().call_soon(self.message, recipient_id, waiting)
 
     def close(self) -> None:
         """Close the connection, and do not open it again."""
@@ -320,11 +329,21 @@ class ServerLink:
     # what the connection tells
 
     def message(self, recipient_id: bytes, message: Msg) -> None:
-        """Pass a message on; one of a queue that nobody wants stays unacknowledged, so the server keeps it."""
+        """Pass a message on; one of a queue that nobody wants stays unacknowledged, so the server keeps it.
+
+        A server sends a queue's next message when the one before is acknowledged. Of those that come too early the last
+        one waits, the others are left to the server: a flood of them takes neither memory nor time.
+        """
         if self._news:
             self._tell_news()
-        if recipient_id in self._wanted:
-            self._tell(self._handler.message, self._address, recipient_id, message)
+        if recipient_id not in self._wanted:
+            return
+        if recipient_id in self._delivered:
+            # an honest one does so when our ACK was given up and this is its late effect
+            self._delivered[recipient_id] = message
+            return
+        self._delivered[recipient_id] = None
+        self._tell(self._handler.message, self._address, recipient_id, message)
 
     def ended(self, recipient_id: bytes) -> None:
         """Another client has the queue now; to subscribe again would take it back and forth."""
@@ -332,6 +351,7 @@ class ServerLink:
             return  # our own SUB is on its way and takes it back
         queue = self._wanted.pop(recipient_id, None)
         self._active.discard(recipient_id)
+        self._delivered.pop(recipient_id, None)
         if queue is not None:
             self._tell(self._handler.ended, queue)
 
@@ -339,6 +359,7 @@ class ServerLink:
         """The queue is gone."""
         queue = self._wanted.pop(recipient_id, None)
         self._active.discard(recipient_id)
+        self._delivered.pop(recipient_id, None)
         if queue is not None:
             self._tell(self._handler.subscription_failed, queue, BrokerError(ServerError(ErrorCode.AUTH)))
 
@@ -350,6 +371,7 @@ class ServerLink:
         self._active.clear()
         self._asked.clear()
         self._news.clear()
+        self._delivered.clear()
         self._release(client.wait_closed())
         _log.info("disconnected from a server")
         self._tell_down()
