@@ -50,7 +50,14 @@ test("a source is on with its first byte, and muted when no more come", () => {
   assert.deepEqual(media.update({ mic: 0, camera: 10 }, 100), [{ source: "camera", enabled: true }]);
   assert.deepEqual(media.update({ mic: 5, camera: 20 }, 1100), [{ source: "mic", enabled: true }]);
   assert.deepEqual(media.update({ mic: 5, camera: 30 }, 2100), []);
-  assert.deepEqual(media.update({ mic: 5, camera: 40 }, 1100 + SILENCE_MS), [{ source: "mic", enabled: false }]);
+  assert.deepEqual(media.update({ mic: 5, camera: 40 }, 1100 + SILENCE_MS.mic), [{ source: "mic", enabled: false }]);
   assert.deepEqual(media.sources, { mic: false, camera: true, screenAudio: false, screenVideo: false });
-  assert.deepEqual(media.update({ mic: 6, camera: 40 }, 3200), [{ source: "mic", enabled: true }]);
+  assert.deepEqual(media.update({ mic: 6, camera: 40 }, 2500), [{ source: "mic", enabled: true }]);
+});
+
+test("a screen on which nothing moves is not taken for one that is gone", () => {
+  const media = new PeerMedia();
+  media.update({ screenVideo: 10, screenAudio: 10 }, 0);
+  assert.deepEqual(media.update({ screenVideo: 10, screenAudio: 10 }, 2000), [{ source: "screenAudio", enabled: false }]);
+  assert.deepEqual(media.update({ screenVideo: 10, screenAudio: 10 }, 3000), [{ source: "screenVideo", enabled: false }]);
 });

@@ -133,7 +133,7 @@ export class Link {
     const { respond, update, snapshot } = this.#host;
     this.#monitor = new Monitor(
       this.#engine.clock,
-      { connection, encryption: this.#encryption, media: snapshot().media },
+      { connection, encryption: this.#encryption, media: snapshot().media, isExact: () => snapshot().peerIsExact },
       {
         stats: (stats) => respond({ type: "stats", stats }),
         reading: (reading, at) => this.#measured(reading, at),

@@ -3,6 +3,8 @@
 import { PeerMedia } from "./statistics.js";
 
 export const STATS_MS = 1000;
+/** Where the peer does not say what it has muted, the statistics are read this often to see it. */
+export const INFER_MS = 500;
 /** Until the first frame the statistics are read this often, to see it in time … */
 export const FIRST_FRAME_POLL_MS = 50;
 /** … but no longer than this. */
@@ -21,6 +23,7 @@ const HOPELESS_FRAMES = 60;
  * @property {Pick<import("./connection.js").Connection, "stats">} connection
  * @property {Pick<import("./encryption.js").CallEncryption, "counters"> | null} encryption
  * @property {"audio" | "video"} media
+ * @property {() => boolean} isExact  the peer says itself what it has muted
  *
  * @typedef {object} Findings
  * @property {(stats: object) => void} stats  once a second, and at the first frame
@@ -81,7 +84,8 @@ export class Monitor {
     }
     if (this.#isClosed) return;
     const isWaiting = this.#firstFrameAt === null && this.#clock.now() - this.#startedAt < FIRST_FRAME_MS;
-    this.#pollAfter(isWaiting ? FIRST_FRAME_POLL_MS : STATS_MS);
+    const usual = this.#watched.isExact() ? STATS_MS : INFER_MS;
+    this.#pollAfter(isWaiting ? FIRST_FRAME_POLL_MS : usual);
   }
 
   /**

@@ -164,8 +164,13 @@ function larger(most, value) {
   return typeof value === "number" && Number.isFinite(value) ? Math.max(most ?? value, value) : most;
 }
 
-/** After this long without a byte a source counts as muted. Sound and video have no pauses of that length. */
-export const SILENCE_MS = 2000;
+/**
+ * After this long without a byte a source counts as muted (milliseconds). Opus in its pauses still sends a packet every
+ * 400 ms; a camera some pictures a second; a screen on which nothing moves one a second.
+ *
+ * @type {Record<import("./sources.js").Source, number>}
+ */
+export const SILENCE_MS = { mic: 1300, camera: 1300, screenAudio: 1300, screenVideo: 3000 };
 
 /** Infers what the peer has muted: there is no message for it, its bytes just stop coming. */
 export class PeerMedia {
@@ -189,7 +194,7 @@ export class PeerMedia {
       const last = this.#last[source];
       if (bytes > (last?.bytes ?? 0)) this.#last[source] = { bytes, at: now };
       const seen = this.#last[source];
-      const enabled = seen !== undefined && now - seen.at < SILENCE_MS;
+      const enabled = seen !== undefined && now - seen.at < SILENCE_MS[source];
       if (enabled !== this.#sources[source]) {
         this.#sources[source] = enabled;
         changes.push({ source, enabled });
