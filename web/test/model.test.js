@@ -44,6 +44,19 @@ test("a screen can be shared in a call, where the engine can", () => {
   for (const changes of [{ phase: "waiting" }, { canShare: false }, { notice: "old-peer" }]) assert.equal(share(changes).isEnabled, false);
 });
 
+test("a camera is switched where there is another, a microphone unmuted where it is muted", () => {
+  const cameras = [{ id: "1", label: "" }, { id: "2", label: "" }];
+  const devices = { ...freshSnapshot().devices, cameras };
+  assert.equal(present(snapshot({ devices })).canSwitchCamera, true);
+  assert.equal(present(snapshot({ devices: { ...devices, cameras: cameras.slice(1) } })).canSwitchCamera, false);
+  assert.equal(present(snapshot({ devices, local: noSources() })).canSwitchCamera, false);
+  assert.equal(present(snapshot({})).canUnmute, false);
+  assert.equal(present(snapshot({ local: noSources() })).canUnmute, true);
+  for (const phase of /** @type {const} */ (["preparing", "ended"])) {
+    assert.equal(present(snapshot({ local: noSources(), phase })).canUnmute, false);
+  }
+});
+
 test("the peer counts as muted only after it was heard", () => {
   const muted = (/** @type {boolean} */ peerHasSpoken, /** @type {boolean} */ mic) =>
     present(snapshot({ tracks: { mic: track }, peerHasSpoken, peer: { ...noSources(), mic } })).peerIsMuted;

@@ -7,7 +7,7 @@ import { actionOf, keyOf, SHORTCUTS } from "../static/call/shortcuts.js";
 const press = (/** @type {string} */ key, more = {}, focus = {}) =>
   actionOf(
     { key, shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, ...more },
-    { isTyping: false, ...focus },
+    { isTyping: false, isOnButton: false, ...focus },
   );
 
 test("each key means one thing, and each action has one key", () => {
@@ -34,8 +34,18 @@ test("whoever writes means letters, and Escape", () => {
   assert.equal(press("Escape", {}, { isTyping: true }), "close");
 });
 
+test("Space presses a button where it is on one, and is a letter where one writes", () => {
+  assert.equal(press(" "), "talk");
+  assert.equal(press(" ", {}, { isOnButton: true }), null);
+  assert.equal(press(" ", {}, { isTyping: true }), null);
+  assert.equal(press("m", {}, { isOnButton: true }), "mic");
+});
+
 test("every shortcut has its words", () => {
   const texts = JSON.parse(readFileSync(new URL("../../app/simplex_calls/locales/en/call.json", import.meta.url), "utf8"));
-  for (const { action } of SHORTCUTS) assert.ok(texts[`call.shortcut.${action}`], action);
+  for (const { action, shown } of SHORTCUTS) {
+    assert.ok(texts[`call.shortcut.${action}`], action);
+    assert.ok(!shown.startsWith("call.") || texts[shown], shown);
+  }
   assert.equal(keyOf("mic"), "M");
 });

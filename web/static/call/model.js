@@ -19,6 +19,8 @@
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} mic
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} camera
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} share  the screen
+ * @property {boolean} canUnmute  the microphone is muted, and can be turned on
+ * @property {boolean} canSwitchCamera  there is another one
  * @property {boolean} isOver
  * @property {string | null} notice  id of a text
  * @property {{title: string, help: string} | null} failure  ids of texts
@@ -113,6 +115,8 @@ export function present(snapshot) {
       label: local.screenVideo ? "call.share.stop" : "call.share.start",
       isEnabled: isLive && snapshot.canShare && snapshot.notice !== "old-peer",
     },
+    canUnmute: isLive && !local.mic,
+    canSwitchCamera: isLive && local.camera && snapshot.devices.cameras.length > 1,
     isOver,
     notice: snapshot.notice && `call.notice.${snapshot.notice}`,
     failure: phase === "failed" ? failureTexts(snapshot.error) : phase === "ended" ? reportedFailure(call.failure) : null,

@@ -2,20 +2,22 @@
 /** The keys of the call page: one table for what they do, for the list that `?` shows, and for the buttons' hints. Pure. */
 
 /**
- * @typedef {"mic" | "camera" | "share" | "chat" | "reactions" | "layout" | "swap" | "fit" | "fullscreen" | "pip" | "details" | "help" |
+ * @typedef {"mic" | "talk" | "camera" | "switchCamera" | "share" | "chat" | "reactions" | "layout" | "swap" | "fit" | "fullscreen" | "pip" | "details" | "help" |
  *   "acceptOther" | "rejectOther" | "hangUp" | "close"} Action
  *
  * @typedef {object} Shortcut
  * @property {Action} action
  * @property {string} key  as `KeyboardEvent.key` in lower case
  * @property {boolean} [shift]
- * @property {string} shown  as it is written on the key
+ * @property {string} shown  as it is written on the key, or the id of its name
  */
 
 /** @type {readonly Shortcut[]} */
 export const SHORTCUTS = [
   { action: "mic", key: "m", shown: "M" },
+  { action: "talk", key: " ", shown: "call.key.space" },
   { action: "camera", key: "v", shown: "V" },
+  { action: "switchCamera", key: "n", shown: "N" },
   { action: "share", key: "s", shown: "S" },
   { action: "chat", key: "c", shown: "C" },
   { action: "reactions", key: "r", shown: "R" },
@@ -36,15 +38,16 @@ export const SHORTCUTS = [
  * What a key means.
  *
  * @param {Pick<KeyboardEvent, "key" | "shiftKey" | "ctrlKey" | "altKey" | "metaKey">} event
- * @param {{isTyping: boolean}} focus  the keyboard writes a text
+ * @param {{isTyping: boolean, isOnButton: boolean}} focus  the keyboard writes a text, or would press a button
  * @returns {Action | null}
  */
-export function actionOf({ key, shiftKey, ctrlKey, altKey, metaKey }, { isTyping }) {
+export function actionOf({ key, shiftKey, ctrlKey, altKey, metaKey }, { isTyping, isOnButton }) {
   if (ctrlKey || altKey || metaKey) return null;
   const pressed = key.toLowerCase();
   // on many keyboards "?" itself needs Shift
   const found = SHORTCUTS.find((one) => one.key === pressed && (pressed === "?" || Boolean(one.shift) === shiftKey));
   if (!found) return null;
+  if (isOnButton && pressed === " ") return null;
   if (isTyping) return found.action === "close" ? "close" : null;
   return found.action;
 }

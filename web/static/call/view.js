@@ -4,6 +4,7 @@ import { drawAvatar } from "../common/avatar.js";
 import { LookView } from "./look-view.js";
 import { clockText, present } from "./model.js";
 import { actionOf, keyOf, SHORTCUTS } from "./shortcuts.js";
+import { TalkView } from "./talk-view.js";
 import { TextsView } from "./texts-view.js";
 
 /**
@@ -11,6 +12,9 @@ import { TextsView } from "./texts-view.js";
  * @property {() => void} mic
  * @property {() => void} camera
  * @property {() => void} share
+ * @property {(isHeld: boolean) => void} pushToTalk
+ * @property {() => void} stopSharing
+ * @property {() => void} switchCamera
  * @property {() => void} hangUp
  * @property {(callId: string | number) => void} accept
  * @property {(callId: string | number) => void} reject
@@ -33,6 +37,7 @@ export class CallView {
   #duration = "";
   #look;
   #texts;
+  #talk;
   /** @type {Map<HTMLMediaElement, MediaStreamTrack>} */
   #playing = new Map();
 
@@ -47,6 +52,7 @@ export class CallView {
     this.#actions = actions;
     this.#look = new LookView(page, (id, text, action) => this.#label(id, text, action));
     this.#texts = new TextsView(page, t, { send: actions.sendText, react: actions.react });
+    this.#talk = new TalkView(page, t, actions);
     this.#listen();
   }
 
@@ -99,10 +105,13 @@ export class CallView {
     this.#others(model.isOver ? [] : (snapshot.call.others ?? []));
     this.#look.render(snapshot);
     this.#texts.render(snapshot);
+    this.#talk.render(snapshot);
+    this.#label("camera-next", "call.camera.next", "switchCamera");
   }
 
   /** Moves the timer on. @param {number} now  milliseconds since the epoch */
   tick(now) {
+    this.#talk.tick(now);
     const connectedAt = this.#snapshot?.connectedAt;
     if (connectedAt === null || connectedAt === undefined) return;
     if (this.#snapshot?.phase !== "connected" && this.#snapshot?.phase !== "reconnecting") return;
@@ -227,7 +236,7 @@ export class CallView {
     const words = element.querySelector(".words-of");
     if (words) words.textContent = label;
     else element.setAttribute("aria-label", label);
-    element.title = this.#t("call.shortcut", { label, key: keyOf(action) });
+    element.title = this.#t("call.shortcut", { label, key: this.#keyName(keyOf(action)) });
   }
 
   #listen() {
@@ -260,8 +269,9 @@ export class CallView {
   #key(event, lock) {
     const target = event.target instanceof HTMLElement ? event.target : null;
     const isTyping = Boolean(target?.closest("textarea, input, select, [contenteditable]"));
-    const action = actionOf(event, { isTyping });
-    if (!action || event.repeat) return;
+    const isOnButton = Boolean(target?.closest("button, summary, a[href]"));
+    const action = actionOf(event, { isTyping, isOnButton });
+    if (!action || (event.repeat && action !== "talk")) return;
     if (action === "close") {
       // what the engine closes itself (dialogs, menus) it has closed
       if (lock.open) {
@@ -296,6 +306,10 @@ export class CallView {
       case "fit":
       case "pip":
         return press(action);
+      case "talk":
+        return this.#talk.press();
+      case "switchCamera":
+        return press("camera-next");
       case "hangUp":
         return press("hang-up");
       case "chat":
@@ -328,10 +342,15 @@ export class CallView {
     else help.showModal();
   }
 
+  /** @param {string} shown  see `Shortcut` */
+  #keyName(shown) {
+    return shown.startsWith("call.") ? this.#t(shown) : shown;
+  }
+
   /** The keys, for whoever asks by `?`. */
   #listHelp() {
     const rows = SHORTCUTS.map(({ action, shown }) => {
-      const key = Object.assign(this.#page.createElement("kbd"), { textContent: shown });
+      const key = Object.assign(this.#page.createElement("kbd"), { textContent: this.#keyName(shown) });
       const term = this.#page.createElement("dt");
       term.append(key);
       const words = Object.assign(this.#page.createElement("dd"), { textContent: this.#t(`call.shortcut.${action}`) });
