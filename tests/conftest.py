@@ -21,6 +21,9 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", max_examples=5_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+# The tests read English, whatever their user does.
+os.environ["LANGUAGE"] = "en"
+
 
 @pytest.fixture
 def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:

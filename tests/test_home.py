@@ -8,6 +8,7 @@ from typing import Any
 import platformdirs
 import pytest
 
+from simplex_calls.catalogue import choose_language, user_language
 from simplex_calls.client import PLAIN, Client, ClientError
 from simplex_calls.home import Home
 from simplex_calls.keys import ProtectionNeeded, WeakPassphrase, WrongPassphrase
@@ -303,3 +304,26 @@ async def test_servers_that_are_none_are_refused_at_once(make: Callable[..., Hom
         async with make(servers=["smp://nonsense"]):
             pass
     assert not (tmp_path / "data").exists()
+
+
+def shown(home: Home) -> tuple[str | None, str]:
+    return home.language, user_language()
+
+
+async def test_the_language_is_kept(make: Callable[..., Home], tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: choose_language(None))
+    async with make(name="Alice") as home:
+        assert home.language is None
+        await home.set_language("ru")
+        assert shown(home) == ("ru", "ru")
+    choose_language(None)
+    async with make() as home:
+        assert home.language == "ru"
+        await home.set_language(None)
+        assert shown(home) == (None, "en")
+    async with make() as home:
+        assert home.language is None
+        (tmp_path / "data/language").mkdir()
+        with pytest.raises(ProfileError, match="data/language"):
+            await home.set_language("de")
+        assert home.language is None

@@ -20,6 +20,7 @@ import platformdirs
 
 from simplex_calls.background import Progress, in_thread
 from simplex_calls.bridge.shell import HomePort, HomeProfile, RelayMode, RelayState
+from simplex_calls.catalogue import choose_language, chosen_language
 from simplex_calls.client import Client, ClientError
 from simplex_calls.client_errors import user_errors
 from simplex_calls.client_servers import checked
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 LAST_FILE = "last-profile"
+LANGUAGE_FILE = "language"
 SERVERS_FILE = "servers.json"
 """Where older versions kept a profile's servers."""
 
@@ -89,6 +91,8 @@ class Home:
     async def __aenter__(self) -> Self:
         with user_errors():
             checked(self._given)
+        with suppress(OSError, UnicodeDecodeError):
+            choose_language((self._data / LANGUAGE_FILE).read_text("utf-8").strip())
         if self._relay is not None:
             await self._relay.start()
         try:
@@ -260,6 +264,25 @@ class Home:
                 raise
         self._wanted = (entry, key)
         self._change.set()
+
+    # the language
+
+    @property
+    def language(self) -> str | None:
+        """The language that the user chose; ``None``: as the system."""
+        return chosen_language()
+
+    async def set_language(self, language: str | None) -> None:
+        """Show everything in ``language`` from now on, and after the next start; ``None``: as the system."""
+        file = self._data / LANGUAGE_FILE
+        try:
+            if language is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_text(language + "\n", "utf-8")
+        except OSError as error:
+            raise ProfileError("profiles.error.file", path=file, detail=os_reason(error)) from None
+        choose_language(language)
 
     # profiles
 

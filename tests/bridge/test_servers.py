@@ -28,6 +28,7 @@ class FakeHome:
         self.locked: HomeProfile | None = None
         self.wants_protection = False
         self.problem = ""
+        self.language: str | None = None
         self.state = RelayState(RelayMode.OFF, None, ("192.0.2.7",), None)
 
     def profiles(self) -> list[HomeProfile]:
@@ -35,6 +36,9 @@ class FakeHome:
 
     async def switch(self, profile_id: str, passphrase: str | None = None) -> None:
         raise AssertionError
+
+    async def set_language(self, language: str | None) -> None:
+        self.language = language
 
     async def keeps_keys(self) -> bool:
         raise AssertionError
@@ -154,3 +158,14 @@ async def test_every_verdict_has_words(methods: ChatMethods, alice: Client, monk
 
 async def test_what_is_no_address_is_not_tested(methods: ChatMethods) -> None:
     assert await ask(methods, "test_server", uri="smp://nonsense") == "client.error.server-address"
+
+
+async def test_the_language(alice: Client, shell: FakeShell) -> None:
+    home, pushed = FakeHome(alice), list[Any]()
+    methods = ChatMethods(alice, shell, home, pushed.append)
+    assert await ask(methods, "set_language", language="../de") == "bridge.error.request"
+    assert (home.language, pushed) == (None, [])
+    assert await ask(methods, "set_language", language="de") is None
+    assert (home.language, pushed) == ("de", [{"event": "reload"}])
+    assert await ask(methods, "set_language") is None
+    assert (home.language, pushed) == (None, [{"event": "reload"}] * 2)

@@ -10,6 +10,7 @@ from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.params import Method, Params
 from simplex_calls.bridge.shell import HomePort, HomeProfile, Shell
 from simplex_calls.bridge.values import Json
+from simplex_calls.catalogue import LANGUAGES
 
 
 def home_profile_json(profile: HomeProfile) -> Json:
@@ -45,6 +46,7 @@ class HomeMethods:
             "export_archive": self._export_archive,
             "import_archive": self._import_archive,
             "cancel_archive": self._cancel_archive,
+            "set_language": self._set_language,
         }
 
     def locked_table(self) -> dict[str, Method]:
@@ -90,6 +92,12 @@ class HomeMethods:
 
     async def _cancel_archive(self, _: Params) -> None:
         self._home.cancel_archive()
+
+    async def _set_language(self, params: Params) -> None:
+        language = params.choice("language", tuple(LANGUAGES)) if params.has("language") else None
+        await self._home.set_language(language)
+        # every page that is open, too
+        self._push({"event": "reload"})
 
     def _progress(self, task: str) -> Progress:
         return lambda done, total: self._push({"event": "progress", "task": task, "done": done, "total": total})

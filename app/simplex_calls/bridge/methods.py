@@ -61,6 +61,7 @@ method                       params                                            r
 ``export_archive`` →         ``passphrase``                                    ``{path}``: the file that was written
 ``import_archive`` →         ``path, passphrase, newPassphrase?, keyFile?``    *home profile*
 ``cancel_archive``                                                             ``null``: what goes on is refused then
+``set_language``             ``language?`` (none: as the system)               ``null``; ``reload`` follows
 ===========================  ================================================  =====================================
 
 ``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` until ``confirm_ip_exposure`` was
@@ -153,7 +154,7 @@ Events, pushed at any time after the session stands:
 ``{"event": "page_wanted", "callId", "url"}``     only in ``browser`` mode: open the url in a new tab (it serves once);
                                                   where the browser forbids it, show it as a link
 ``{"event": "next_url", "url"}``                  put it in place with ``history.replaceState`` for a reload to work
-``{"event": "reload"}``                           another profile follows: load the page anew
+``{"event": "reload"}``                           another profile or language follows: load anew
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from simplex_calls.bridge.tickets import PageKind, Ticket, Tickets
 from simplex_calls.bridge.values import Json, qr_json
 from simplex_calls.calls.ice import IceConfig
 from simplex_calls.calls.pasted_session import PastedSession
-from simplex_calls.catalogue import text, texts, user_language
+from simplex_calls.catalogue import LANGUAGES, chosen_language, text, texts, user_language
 from simplex_calls.client import CallPhase, Client, ClientError
 
 logger = logging.getLogger(__name__)
@@ -301,6 +301,8 @@ class Bridge:
             call_id=ticket.call_id,
             mode=self._shell.mode.value,
             methods=self._methods.names,
+            languages=LANGUAGES,
+            chosen_language=chosen_language(),
         )
 
     def _is_going_on(self, call_id: str) -> bool:

@@ -90,6 +90,13 @@ class HomePort(Protocol):
     async def protect(self, passphrase: str, *, key_file: bool) -> None:
         """Say where the key is to be kept: under a passphrase, or in a file; what the pages show changes after it."""
 
+    @property
+    def language(self) -> str | None:
+        """The language that the user chose; ``None``: as the system."""
+
+    async def set_language(self, language: str | None) -> None:
+        """Show everything in ``language`` from now on; ``None``: as the system."""
+
     def profiles(self) -> list[HomeProfile]:
         """All profiles, the oldest first."""
 
