@@ -200,7 +200,7 @@ class Person:
         self._artefacts = artefacts
         self._log = artefacts / "logs" / f"{name.lower()}.log"
         self._log.unlink(missing_ok=True)
-        self._knows_of_ip = False
+        self.knows_of_ip = False
         self._secrets: set[str] = set()
 
     # the program
@@ -366,10 +366,10 @@ class Person:
         """Click on what opens a call's tab; the first time there is a warning to confirm."""
         with self.context.expect_page() as opened:
             button.click()
-            if not self._knows_of_ip:
+            if not self.knows_of_ip:
                 dialog = self.chat.get_by_role("dialog", name="A call shows your IP address")
                 dialog.get_by_role("button", name=understood).click()
-                self._knows_of_ip = True
+                self.knows_of_ip = True
         page = opened.value
         page.wait_for_url(re.compile(r"^http://127\.0\.0\.1:"))
         return CallPage(page, self)

@@ -55,7 +55,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
   const controller = new Controller({
     api, view,
     tabs: new CallTabs(() => (parts.isBlocked ? null : opener()), clock),
-    ringtone: { start: () => log.push(["ring"]), stop: () => log.push(["silence"]) },
+    ringtone: { start: (/** @type {number} */ percent) => log.push(["ring", percent]), stop: () => log.push(["silence"]), try: (/** @type {number} */ percent) => log.push(["try", percent]) },
     t: (/** @type {string} */ id) => id, copyText: async () => true, openUrl: (/** @type {string} */ url) => log.push(["open", url]), replaceUrl: (/** @type {string} */ url) => log.push(["url", url]), reload: () => log.push(["reload"]),
   });
   await controller.start();
@@ -120,12 +120,73 @@ test("a tab that the browser holds back becomes a link until the page is there",
 test("it rings while a call rings, and is silent at once after it", async () => {
   const { controller, log } = await bench();
   controller.receive({ event: "call", call: RINGING });
-  assert.deepEqual(log.at(-1), ["ring"]);
+  assert.deepEqual(log.at(-1), ["ring", 80]);
   controller.receive({ event: "call", call: { ...RINGING, state: "ended" } });
   assert.ok(log.some(([name]) => name === "silence"));
   controller.receive({ event: "call", call: RINGING });
   controller.disconnected();
   assert.deepEqual(log.at(-1), ["silence"]);
+});
+
+test("who does not want to be disturbed hears nothing, until they do", async () => {
+  const quiet = { ringVolume: 40, isSilent: false, doNotDisturb: true };
+  const { controller, asked, log } = await bench({ call_settings: quiet, set_call_settings: { ...quiet, doNotDisturb: false } });
+  controller.receive({ event: "call", call: RINGING });
+  assert.ok(!log.some(([name]) => name === "ring"));
+  await controller.calls.setAtOnce({ doNotDisturb: false });
+  assert.deepEqual(asked.at(-1), ["set_call_settings", { doNotDisturb: false }]);
+  assert.deepEqual(log.at(-1), ["ring", 40]);
+  // while it rings nothing is tried
+  controller.calls.trySound(90);
+  assert.deepEqual(log.at(-1), ["ring", 40]);
+});
+
+test("a call that rings when the page opens is not heard in silent mode", async () => {
+  const { controller, log } = await bench({ call_settings: { ringVolume: 80, isSilent: true, doNotDisturb: false } }, { calls: [RINGING] });
+  assert.equal(controller.state.calls.size, 1);
+  assert.ok(!log.some(([name]) => name === "ring"));
+  controller.calls.trySound(90);
+  assert.deepEqual(log.at(-1), ["try", 90]);
+});
+
+test("settings of calls that are refused are said", async () => {
+  const { controller, log } = await bench({ set_call_settings: { error: { code: "x", text: "No." } } });
+  await controller.calls.setAtOnce({ isSilent: true });
+  assert.deepEqual(log.at(-1), ["toast", "bad", "No."]);
+  assert.equal(controller.state.calling.isSilent, false);
+});
+
+test("a call is accepted with audio only", async () => {
+  const { controller, asked } = await bench({ accept: { ...RINGING, state: "connecting", isActive: true } }, { isIpExposureConfirmed: true, calls: [RINGING] });
+  await controller.calls.accept("c", true);
+  assert.deepEqual(asked.at(-1), ["accept", { callId: "c", audioOnly: true }]);
+});
+
+test("a call without SimpleX opens its tab within the click, and none where it is refused", async () => {
+  const { controller, asked, tab } = await bench();
+  await controller.calls.paste();
+  assert.deepEqual(asked.at(-1), ["paste_call", undefined]);
+  controller.receive({ event: "page_wanted", callId: "p", url: "/open/p" });
+  assert.deepEqual(tab().urls, ["/open/p"]);
+  const refused = await bench({ paste_call: { error: { code: "bridge.error.call-active", text: "Hang up first." } } });
+  await refused.controller.calls.paste();
+  assert.deepEqual([refused.tab().closed, refused.log.at(-1)], [true, ["toast", "bad", "Hang up first."]]);
+});
+
+test("calls of a contact: as in the profile, welcome, with audio only, none", async () => {
+  const { controller, asked } = await bench({ details: { contactId: 1 } });
+  controller.conversation.open(1);
+  controller.details.open();
+  const changes = () => asked.filter(([method]) => method.startsWith("set_")).slice(-2);
+  await controller.details.allowCalls("audio");
+  assert.deepEqual(changes(), [["set_audio_only", { contactId: 1, isOn: true }]]);
+  controller.receive({ event: "contact", contact: { ...BOB, audioOnly: true } });
+  await controller.details.allowCalls("no");
+  assert.deepEqual(changes(), [["set_audio_only", { contactId: 1, isOn: false }], ["set_calls_allowed", { contactId: 1, isAllowed: false }]]);
+  controller.receive({ event: "contact", contact: { ...BOB, callsAllowed: false, callPermission: "we-refuse" } });
+  // who is to be called with audio only is to be called
+  await controller.details.allowCalls("audio");
+  assert.deepEqual(changes(), [["set_audio_only", { contactId: 1, isOn: true }], ["set_calls_allowed", { contactId: 1, isAllowed: true }]]);
 });
 
 test("a text that is refused goes back into its field", async () => {

@@ -2,8 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answerOf } from "../static/chat/answer-keys.js";
+import { loudness } from "../static/common/loudness.js";
+import { Ringtone } from "../static/chat/ringtone.js";
+import { FakeClock } from "./support/fakes.js";
+import { detailsPanel } from "../static/chat/present-details.js";
 import { INITIAL, happened, loaded, missedCount, opened } from "../static/chat/model.js";
-import { bannerWords, ringingCard, titleOf } from "../static/chat/present.js";
+import { bannerWords, quietWords, ringingCard, titleOf } from "../static/chat/present.js";
 
 /** @type {any} */
 const BOB = { id: 1, name: "Bob", status: "connected", isConnected: true, unread: 0, missedCalls: 0, createdAt: 1, lastItem: null };
@@ -64,4 +68,60 @@ test("missed calls are counted until their conversation is read", () => {
   assert.equal(titleOf(read, t), "chat.title.missed 1 chat.contact.missed.one");
   assert.equal(missedCount(happened(read, { event: "contact", contact: { ...BOB, id: 2 } })), 0);
   assert.equal(titleOf(stateOf({ calls: [RINGING], contacts: [missed] }), t), "chat.title.ringing Bob");
+});
+
+test("what keeps calls from being heard is said, with what ends it", () => {
+  const calling = { ringVolume: 80, isSilent: false, doNotDisturb: false };
+  assert.equal(quietWords(calling, t), null);
+  assert.deepEqual(quietWords({ ...calling, isSilent: true }, t)?.ends, { isSilent: false });
+  const both = quietWords({ ...calling, isSilent: true, doNotDisturb: true }, t);
+  assert.deepEqual([both?.text, both?.ends], ["chat.quiet.undisturbed", { doNotDisturb: false }]);
+});
+
+test("what a contact is told of the wish for their calls", () => {
+  const told = (/** @type {object} */ contact, /** @type {boolean | null} */ ownCallsAllowed) => {
+    const panel = detailsPanel({ ...BOB, callPermission: "both", ...contact }, /** @type {any} */ ({ ownCallsAllowed, receivingServers: [] }), "", t);
+    return [panel.calls, panel.callsTold.split(".").at(-1)];
+  };
+  assert.deepEqual(told({}, null), ["profile", "profile"]);
+  assert.deepEqual(told({}, true), ["yes", "yes"]);
+  assert.deepEqual(told({ audioOnly: true }, null), ["audio", "audio"]);
+  assert.deepEqual(told({ audioOnly: true }, false), ["no", "no"]);
+});
+
+test("the volume goes from silence to full in steps that the ear finds equal", () => {
+  assert.equal(loudness(0), 0);
+  assert.ok(Math.abs(loudness(50) - loudness(100) / 4) < 1e-12);
+  assert.equal(loudness(1000), loudness(100));
+});
+
+test("a ringtone is tried once, goes on when it rings in earnest, and follows the volume", async () => {
+  const gains = /** @type {any[]} */ ([]);
+  const parameter = () => ({ value: 0, setTargetAtTime() {}, setValueAtTime() {}, linearRampToValueAtTime() {}, exponentialRampToValueAtTime() {} });
+  const node = () => ({ gain: parameter(), frequency: parameter(), connect: (/** @type {any} */ next) => next, disconnect() {}, start() {}, stop() {} });
+  const context = {
+    currentTime: 0, state: "running", destination: {},
+    createGain: () => {
+      const made = node();
+      gains.push(made);
+      return made;
+    },
+    createOscillator: node,
+  };
+  const clock = new FakeClock();
+  const tone = new Ringtone(() => /** @type {any} */ (context), clock);
+  tone.try(50);
+  assert.equal(gains[0].gain.value, loudness(50));
+  const made = gains.length;
+  tone.start(80);
+  assert.equal(gains[0].gain.value, loudness(80));
+  await clock.advance(2900);
+  // it goes on: a second bar was written
+  assert.ok(gains.length > made);
+  tone.stop();
+  await clock.advance(10_000);
+  assert.equal(clock.pending, 0);
+  tone.try(50);
+  await clock.advance(10_000);
+  assert.equal(clock.pending, 0);
 });

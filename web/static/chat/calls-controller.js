@@ -7,6 +7,7 @@
  * @typedef {import("./api.js").Media} Media
  */
 import { RequestFailed } from "./api.js";
+import { Refusal } from "./dialogs.js";
 import * as model from "./model.js";
 
 const IP_EXPOSURE = "bridge.error.ip-exposure";
@@ -84,6 +85,45 @@ export class CallsController {
       }
       store.failed(error);
     }
+  }
+
+  /** Asks how calls ring. */
+  async loadSettings() {
+    const store = this.#store;
+    try {
+      const calling = await store.request("call_settings");
+      if (calling) store.set({ ...store.state, calling });
+    } catch (error) {
+      store.failed(error);
+    }
+  }
+
+  /** Sets how calls ring; rejected with Refusal. @param {Partial<import("./api.js").CallSettings>} values */
+  async set(values) {
+    const calling = await this.#store.ask("set_call_settings", values);
+    this.#store.set({ ...this.#store.state, calling });
+  }
+
+  /** The same, where no dialogue shows what is refused. @param {Partial<import("./api.js").CallSettings>} values */
+  async setAtOnce(values) {
+    try {
+      await this.set(values);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#parts.view.toast("bad", error.message);
+    }
+  }
+
+  /** Lets the user hear how calls ring. @param {number} percent */
+  trySound(percent) {
+    if (!model.rings(this.#store.state)) this.#parts.ringtone.try(percent);
+  }
+
+  /** Opens the page of a call without SimpleX. */
+  async paste() {
+    const { tabs } = this.#parts;
+    if (this.#store.state.mode === "browser") tabs.prepare();
+    if (!(await this.#store.do("paste_call"))) tabs.discard();
   }
 
   /** @param {string} callId */

@@ -2,6 +2,7 @@
 /** The list of contacts. */
 import { drawAvatar } from "../common/avatar.js";
 import { arrange, find, fromTemplate, icon, part, say, show } from "./dom.js";
+import { toggleMenu } from "./menu.js";
 import { contactRows, isolated, networkWords } from "./present.js";
 
 export class ContactsView {
@@ -12,7 +13,8 @@ export class ContactsView {
 
   /**
    * @param {{open: (contactId: number) => void, add: () => void,
-   *   settings: (section: "profile" | "servers") => void}} actions
+   *   settings: (section: "profile" | "servers") => void, menu: () => import("./menu.js").Choice[],
+   *   menuLabel: string}} actions
    */
   constructor(actions) {
     this.#open = actions.open;
@@ -20,6 +22,7 @@ export class ContactsView {
     find("side-add").addEventListener("click", actions.add);
     find("me").addEventListener("click", () => actions.settings("profile"));
     find("settings").addEventListener("click", () => actions.settings("servers"));
+    find("side-more").addEventListener("click", () => toggleMenu(find("side-more"), actions.menuLabel, actions.menu()));
     this.#list.addEventListener("keydown", (event) => this.#key(event));
   }
 

@@ -24,7 +24,7 @@
  * @property {import("./api.js").Api} api
  * @property {View} view
  * @property {Pick<import("./call-tabs.js").CallTabs, "prepare" | "discard" | "show" | "focus" | "forget">} tabs
- * @property {{start: () => void, stop: () => void}} ringtone
+ * @property {{start: (percent: number) => void, stop: () => void, try: (percent: number) => void}} ringtone
  * @property {import("../common/catalogue.js").Translate} t
  * @property {(text: string) => Promise<boolean>} copyText
  * @property {(url: string) => void} openUrl  in the user's browser
@@ -46,6 +46,7 @@ export class Controller {
   #parts;
   #store;
   #isRenderWanted = false;
+  #isRinging = false;
   /** @type {Map<number, number>} */
   #readUpTo = new Map();
 
@@ -81,6 +82,8 @@ export class Controller {
         else this.#parts.view.askPassphrase(snapshot);
         return;
       }
+      // first: what is not to ring does not
+      await this.calls.loadSettings();
       store.set(model.loaded(store.state, snapshot));
       if (snapshot.storageProblem) this.#parts.view.toast("bad", snapshot.storageProblem);
       this.askWhatIsMissing();
@@ -217,8 +220,11 @@ export class Controller {
   /** @param {State} state */
   #changed(state) {
     this.#read(state);
-    if (model.ringing(state).length > 0) this.#parts.ringtone.start();
-    else this.#parts.ringtone.stop();
+    const isRinging = model.rings(state);
+    if (isRinging) this.#parts.ringtone.start(state.calling.ringVolume);
+    // what the user only tries goes on
+    else if (this.#isRinging) this.#parts.ringtone.stop();
+    this.#isRinging = isRinging;
     this.#render();
   }
 

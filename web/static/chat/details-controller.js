@@ -88,10 +88,20 @@ export class DetailsController {
     if (contact) await this.#change("abort_switching", { contactId: contact.id });
   }
 
-  /** @param {boolean | null} isAllowed  null: as in the profile */
-  async allowCalls(isAllowed) {
+  /** @param {import("./present-details.js").CallsWish} wish */
+  async allowCalls(wish) {
     const contact = this.#contact();
-    if (contact) await this.#change("set_calls_allowed", { contactId: contact.id, isAllowed });
+    if (!contact) return;
+    const contactId = contact.id;
+    const isAudioOnly = wish === "audio";
+    if (isAudioOnly !== Boolean(contact.audioOnly)) {
+      await this.#store.do("set_audio_only", { contactId, isOn: isAudioOnly });
+    }
+    // who is to be called with audio only is to be called
+    const isAllowed = { profile: null, yes: true, audio: true, no: false }[wish];
+    const stays = isAudioOnly && contact.callPermission !== "we-refuse";
+    if (stays) await this.refresh(contactId);
+    else await this.#change("set_calls_allowed", { contactId, isAllowed });
   }
 
   /** @param {boolean} isOn */

@@ -15,12 +15,10 @@ import { canSynchronize, detailsPanel } from "./present-details.js";
  * @property {(isOn: boolean) => void} setQuantumResistance
  * @property {() => Promise<string | null>} scan  the security code that was scanned
  * @property {(event: ClipboardEvent) => Promise<string | null>} readPasted  the code in a picture that is pasted
- * @property {(isAllowed: boolean | null) => void} allowCalls
+ * @property {(wish: import("./present-details.js").CallsWish) => void} allowCalls
  * @property {() => void} deleteContact
  * @property {(text: string) => Promise<boolean>} copyText
  */
-
-const CALLS = /** @type {const} */ ({ profile: null, yes: true, no: false });
 
 export class DetailsView {
   #t;
@@ -71,7 +69,7 @@ export class DetailsView {
     });
     const choice = /** @type {HTMLSelectElement} */ (find("details-calls"));
     choice.addEventListener("change", () => {
-      actions.allowCalls(CALLS[/** @type {keyof typeof CALLS} */ (choice.value)]);
+      actions.allowCalls(/** @type {import("./present-details.js").CallsWish} */ (choice.value));
     });
   }
 
@@ -143,6 +141,7 @@ export class DetailsView {
 
     /** @type {HTMLSelectElement} */ (find("details-calls")).value = panel.calls;
     say(find("details-calls-text"), panel.callsText);
+    say(find("details-calls-told"), panel.callsTold);
   }
 }
 

@@ -32,6 +32,7 @@
  * @property {boolean} isVisible  whether the user can see the page
  * @property {Shown | null} details  the panel of a contact
  * @property {import("./settings-model.js").Settings} settings
+ * @property {import("./api.js").CallSettings} calling
  * @property {{callId: string, url: string} | null} blockedCall  a call's page that the browser did not let us open
  */
 import { logWith, logWithout, NO_LOG } from "./log-model.js";
@@ -56,6 +57,7 @@ export const INITIAL = {
   isVisible: true,
   details: null,
   settings: NO_SETTINGS,
+  calling: { ringVolume: 80, isSilent: false, doNotDisturb: false },
   blockedCall: null,
 };
 
@@ -389,6 +391,16 @@ export function ringing(state) {
   return [...state.calls.values()]
     .filter((call) => call.state === "ringing")
     .sort((one, other) => one.startedAt - other.startedAt);
+}
+
+/**
+ * Whether a call is to be heard.
+ *
+ * @param {State} state
+ */
+export function rings(state) {
+  const { isSilent, doNotDisturb } = state.calling;
+  return !isSilent && !doNotDisturb && ringing(state).length > 0;
 }
 
 /**

@@ -16,9 +16,12 @@
  * @property {string} moving  words while the receiving address changes; empty otherwise
  * @property {boolean} canMove
  * @property {boolean} canStay  the change of the receiving address can be stopped
- * @property {"profile" | "yes" | "no"} calls  the user's wish
+ * @property {CallsWish} calls
  * @property {string} callsText  what comes of both sides' wishes
+ * @property {string} callsTold  what the contact is told of the wish
  * @property {{tone: "good" | "bad", text: string} | null} compared
+ *
+ * @typedef {"profile" | "yes" | "audio" | "no"} CallsWish  the user's wish for calls of a contact
  */
 
 /**
@@ -51,10 +54,22 @@ export function detailsPanel(contact, details, compared, t) {
     moving: isSwitching ? t(`chat.details.switching${moving(details)}`) : "",
     canStay: details.canAbortSwitching,
     canMove: isUsable && !isSwitching && (ratchetSync === "ok" || ratchetSync === "allowed"),
-    calls: details.ownCallsAllowed === null ? "profile" : details.ownCallsAllowed ? "yes" : "no",
+    calls: callsWish(contact, details),
+    callsTold: t(`chat.details.calls.told.${callsWish(contact, details)}`),
     callsText: t(`chat.details.calls.${contact.callPermission}`),
     compared: compared === "" ? null : { tone: compared === "same" ? "good" : "bad", text: t(`chat.details.compared.${compared}`) },
   };
+}
+
+/**
+ * @param {Contact} contact
+ * @param {Details} details
+ * @returns {CallsWish}
+ */
+function callsWish({ audioOnly }, { ownCallsAllowed }) {
+  if (ownCallsAllowed === false) return "no";
+  if (audioOnly) return "audio";
+  return ownCallsAllowed === null ? "profile" : "yes";
 }
 
 /**

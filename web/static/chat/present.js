@@ -215,3 +215,29 @@ export function bannerWords(call, t) {
   const isHeard = call.state === "calling" && call.progress === "ringing";
   return t(`chat.banner.${isHeard ? "ringing" : call.state}`);
 }
+
+/**
+ * @typedef {object} Quiet  what keeps calls from being heard
+ * @property {string} icon
+ * @property {string} text
+ * @property {string} end  words of the button that ends it
+ * @property {string} endLabel
+ * @property {Partial<import("./api.js").CallSettings>} ends  the settings without it
+ */
+
+/**
+ * @param {import("./api.js").CallSettings} calling
+ * @param {Translate} t
+ * @returns {Quiet | null}
+ */
+export function quietWords({ isSilent, doNotDisturb }, t) {
+  if (!isSilent && !doNotDisturb) return null;
+  const id = doNotDisturb ? "chat.quiet.undisturbed" : "chat.quiet.silent";
+  return {
+    icon: doNotDisturb ? "moon" : "muted",
+    text: t(id),
+    end: t(`${id}.end`),
+    endLabel: t(`${id}.end.label`),
+    ends: doNotDisturb ? { doNotDisturb: false } : { isSilent: false },
+  };
+}

@@ -8,6 +8,8 @@
  * @property {(timer: any) => void} clearTimeout
  */
 
+import { loudness } from "../common/loudness.js";
+
 /** Beat (of the bar) and frequency in Hz: a calm figure in E major, up and back. */
 export const BAR = /** @type {const} */ ([
   [0, 659.26],
@@ -21,7 +23,6 @@ const BEAT_S = 0.17;
 /** One figure and the silence after it. */
 export const BAR_S = 2.8;
 const AHEAD_S = 0.06;
-const LOUDNESS = 0.2;
 const FADE_S = 0.015;
 /** A bell's partials: multiple of the frequency, loudness, how long it sounds (seconds). */
 const PARTIALS = /** @type {const} */ ([
@@ -39,6 +40,8 @@ export class Ringtone {
   #volume = null;
   /** @type {any} */
   #timer;
+  /** @type {any} */
+  #end;
 
   /**
    * @param {() => AudioContext} createContext
@@ -49,9 +52,14 @@ export class Ringtone {
     this.#timers = timers;
   }
 
-  /** Rings from now on; ringing already: goes on. */
-  start() {
-    if (this.#volume) return;
+  /** Rings from now on; ringing already: goes on. @param {number} percent */
+  start(percent) {
+    // what was only tried goes on in earnest
+    this.#timers.clearTimeout(this.#end);
+    if (this.#volume) {
+      this.#volume.gain.value = loudness(percent);
+      return;
+    }
     try {
       this.#context ??= this.#createContext();
     } catch {
@@ -59,7 +67,7 @@ export class Ringtone {
     }
     const context = this.#context;
     const volume = context.createGain();
-    volume.gain.value = LOUDNESS;
+    volume.gain.value = loudness(percent);
     volume.connect(context.destination);
     this.#volume = volume;
     // an engine that wants a click first stays silent until then
@@ -70,8 +78,16 @@ export class Ringtone {
     else context.resume().then(begin, () => {});
   }
 
+  /** Lets the user hear it once. @param {number} percent */
+  try(percent) {
+    this.stop();
+    this.start(percent);
+    this.#end = this.#timers.setTimeout(() => this.stop(), BAR_S * 1000);
+  }
+
   /** Silence at once. */
   stop() {
+    this.#timers.clearTimeout(this.#end);
     const [context, volume] = [this.#context, this.#volume];
     this.#volume = null;
     this.#timers.clearTimeout(this.#timer);
@@ -97,12 +113,12 @@ export class Ringtone {
   #bell(time, frequency) {
     const [context, volume] = [this.#context, this.#volume];
     if (!context || !volume) return;
-    for (const [multiple, loudness, seconds] of PARTIALS) {
+    for (const [multiple, strength, seconds] of PARTIALS) {
       const tone = context.createOscillator();
       const envelope = context.createGain();
       tone.frequency.value = frequency * multiple;
       envelope.gain.setValueAtTime(0, time);
-      envelope.gain.linearRampToValueAtTime(loudness, time + 0.008);
+      envelope.gain.linearRampToValueAtTime(strength, time + 0.008);
       envelope.gain.exponentialRampToValueAtTime(0.001, time + seconds);
       tone.connect(envelope).connect(volume);
       tone.start(time);

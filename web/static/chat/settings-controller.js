@@ -21,11 +21,12 @@ export class SettingsController {
     this.#parts = parts;
   }
 
-  /** Fetches what a section of the settings shows. @param {"address" | "servers" | "network" | "home"} section */
+  /** Fetches what a section of the settings shows. @param {"address" | "calls" | "servers" | "network" | "home"} section */
   async load(section) {
     const store = this.#store;
     try {
-      if (section === "address") this.#came({ address: { value: await store.request("address") } });
+      if (section === "calls") store.set({ ...store.state, calling: await store.request("call_settings") });
+      else if (section === "address") this.#came({ address: { value: await store.request("address") } });
       else if (section === "home") {
         const [profiles, keepsKeys] = await Promise.all([store.request("profiles"), store.request("keeps_keys")]);
         this.#came({ profiles, keepsKeys });
@@ -157,7 +158,8 @@ export class SettingsController {
   /**
    * Something about profiles or backups; rejected with Refusal. Gives the answer.
    *
-   * @param {"change_passphrase" | "export_archive" | "import_archive" | "add_profile" | "remove_profile"} method
+   * @param {"change_passphrase" | "export_archive" | "import_archive" | "add_profile" | "remove_profile"
+   *   | "set_language"} method
    * @param {Record<string, any>} params
    */
   async home(method, params) {

@@ -1,13 +1,14 @@
 // @ts-check
 /** The settings' dialogue: sections as tabs, each filled when it is looked at. */
 import { AddressView } from "./address-view.js";
+import { CallingView } from "./calling-view.js";
 import { find, show } from "./dom.js";
 import { HomeView } from "./home-view.js";
 import { NetworkView } from "./network-view.js";
 import { ProfileView } from "./profile-view.js";
 import { ServersView } from "./servers-view.js";
 
-const SECTIONS = /** @type {const} */ (["profile", "address", "servers", "network", "home"]);
+const SECTIONS = /** @type {const} */ (["profile", "address", "calls", "servers", "network", "home"]);
 
 /** @typedef {typeof SECTIONS[number]} Section */
 /**
@@ -17,7 +18,8 @@ const SECTIONS = /** @type {const} */ (["profile", "address", "servers", "networ
  * @property {(values: Partial<import("./api.js").Network>) => Promise<void>} setNetwork  rejected with Refusal
  *
  * @typedef {SettingsActions & import("./profile-view.js").ProfileActions & import("./address-view.js").AddressActions
- *   & import("./servers-view.js").ServerActions & import("./home-view.js").HomeActions} Actions
+ *   & import("./servers-view.js").ServerActions & import("./calling-view.js").CallingActions
+ *   & import("./home-view.js").HomeActions} Actions
  */
 
 export class SettingsView {
@@ -25,6 +27,7 @@ export class SettingsView {
   #dialog = /** @type {HTMLDialogElement} */ (find("settings-dialog"));
   #profile;
   #address;
+  #calling;
   #servers;
   #network;
   #home;
@@ -39,6 +42,7 @@ export class SettingsView {
     this.#actions = actions;
     this.#profile = new ProfileView(actions, t);
     this.#address = new AddressView(actions, t);
+    this.#calling = new CallingView(actions, t);
     this.#servers = new ServersView(actions, t);
     this.#network = new NetworkView(actions.setNetwork, t);
     this.#home = new HomeView(actions, t);
@@ -66,7 +70,8 @@ export class SettingsView {
   }
 
   /** @param {import("./model.js").State} state */
-  render({ settings }) {
+  render({ settings, calling }) {
+    this.#calling.render(calling);
     this.#address.render(settings);
     this.#servers.render(settings);
     this.#network.render(settings);

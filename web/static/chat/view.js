@@ -1,5 +1,6 @@
 // @ts-check
 /** The whole page: puts the state on the screen. Nothing is decided here. */
+import { QuietView } from "./calling-view.js";
 import { CallsView } from "./calls-view.js";
 import { ContactsView } from "./contacts-view.js";
 import { ConversationView } from "./conversation-view.js";
@@ -28,6 +29,7 @@ export class PageView {
   #details;
   #dialogs;
   #protect;
+  #quiet;
   #requests;
   #scan;
   #settings;
@@ -51,7 +53,10 @@ export class PageView {
       open: (id) => controller().conversation.open(id),
       add,
       settings: (section) => this.#settings.open(section),
+      menu: () => this.#menu(),
+      menuLabel: t("chat.side.menu"),
     });
+    this.#quiet = new QuietView((values) => void controller().calls.setAtOnce(values), t);
     this.#requests = new RequestsView({
       accept: (id) => void controller().people.acceptRequest(id),
       reject: (id) => void controller().people.rejectRequest(id),
@@ -110,7 +115,7 @@ export class PageView {
         setQuantumResistance: (isOn) => void controller().details.setQuantumResistance(isOn),
         scan: () => this.#scan.scan("code"),
         readPasted,
-        allowCalls: (isAllowed) => void controller().details.allowCalls(isAllowed),
+        allowCalls: (wish) => void controller().details.allowCalls(wish),
         deleteContact: () => void controller().people.deleteContact(),
         copyText,
       },
@@ -141,6 +146,8 @@ export class PageView {
         testServer: (uri) => void controller().settings.testServer(uri),
         setRelay: (mode, host) => controller().settings.setRelay(mode, host),
         setNetwork: (values) => controller().settings.setNetwork(values),
+        setCalling: (values) => controller().calls.set(values),
+        trySound: (percent) => controller().calls.trySound(percent),
         cancelArchive: () => void controller().settings.cancelArchive(),
         home: (method, params) => controller().settings.home(method, params),
         switchProfile: (id) => controller().settings.switchProfile(id),
@@ -152,6 +159,21 @@ export class PageView {
     find("conversation").addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.isComposing) controller().conversation.close();
     });
+  }
+
+  /** What the menu above the list of contacts offers. */
+  #menu() {
+    const t = this.#t;
+    const { calls, state } = this.#controller();
+    const { doNotDisturb } = state.calling;
+    return [
+      {
+        icon: "moon",
+        text: t(doNotDisturb ? "chat.quiet.undisturbed.end.label" : "chat.quiet.undisturbed"),
+        act: () => void calls.setAtOnce({ doNotDisturb: !doNotDisturb }),
+      },
+      { icon: "phone", text: t("chat.menu.paste-call"), act: () => void calls.paste() },
+    ];
   }
 
   /** The code in a picture that is pasted; `null` if it is none. @param {ClipboardEvent} event */
@@ -175,6 +197,7 @@ export class PageView {
     const title = titleOf(state, this.#t);
     if (document.title !== title) document.title = title;
     this.#contacts.render(state, words);
+    this.#quiet.render(state.calling);
     this.#requests.render(state, words);
     this.#conversation.render(state, words);
     this.#details.render(state, words);
