@@ -13,14 +13,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from simplex_calls.agent.agent import Agent
 from simplex_calls.agent.delivery import DeliveryConfig
 from simplex_calls.agent.events import AgentEvent
 from simplex_calls.agent.port import NetworkPort
-from simplex_calls.client import ChatItem, Client, Delivery, NoticeDetails, TextDetails
+from simplex_calls.client import CallPhase, ChatItem, Client, Delivery, NoticeDetails, TextDetails
 from simplex_calls.crypto import X25519PrivateKey
 from simplex_calls.database import Database, DatabaseKey
-from simplex_calls.events import ContactConnected
+from simplex_calls.events import ContactConnected, PageWanted
 from simplex_calls.relay import Relay, RelayConfig
 from simplex_calls.smp.address import ServerAddress
 from simplex_calls.smp.blocks import BlockCipher
@@ -41,7 +43,7 @@ from simplex_calls.smp.transmission import (
 )
 from tests.agent.pooled_kem import PooledKem
 from tests.calls.pages import ScriptedPage
-from tests.hostile.contact import Watched
+from tests.hostile.contact import Watched, faults
 
 COMMAND_TIMEOUT = 5.0
 QUICK = NetworkConfig(command_timeout=COMMAND_TIMEOUT, reconnect_first=0.01, reconnect_max=0.03, retry_pause=0.01)
@@ -345,16 +347,27 @@ class Gathering:
         await self.reaches("bob", "alice")
         await self.reaches("alice", "bob")
 
-    async def bob_is_called(self) -> None:
-        """A call rings, and is hung up."""
-        alice, bob_id = self.alice.client, self.ids["alice", "bob"]
-        rung = len(self.bob.ringing(self.ids["bob", "alice"]))
-        call = await alice.start_call(bob_id, "audio")
-        page = asyncio.create_task(alice.attach_page(call.id, ScriptedPage()))
-        await self.bob.until(lambda: len(self.bob.ringing(self.ids["bob", "alice"])) > rung)
-        await alice.hang_up(call.id)
-        await page
-        await self.bob.until(lambda: not self.bob.client.calls())
+    async def calls(self, owner: str, contact: str) -> None:
+        """A whole call, from ring to hang-up."""
+        caller, callee = self.person(owner), self.person(contact)
+        before = callee.ringing(self.ids[contact, owner])
+        call = await caller.client.start_call(self.ids[owner, contact], "audio")
+        pages = [asyncio.create_task(caller.client.attach_page(call.id, ScriptedPage()))]
+        await callee.until(lambda: callee.ringing(self.ids[contact, owner]) > before)
+        (theirs,) = callee.ringing(self.ids[contact, owner]) - before
+        await callee.client.accept(theirs)
+        await callee.until(lambda: PageWanted(theirs) in callee.seen)
+        pages.append(asyncio.create_task(callee.client.attach_page(theirs, ScriptedPage())))
+        for who, call_id in ((caller, call.id), (callee, theirs)):
+            await who.until(lambda who=who, call_id=call_id: who.client.call(call_id).state is CallPhase.CONNECTED)  # type: ignore[misc]
+        await caller.client.hang_up(call.id)
+        await callee.until(lambda: callee.client.call(theirs).state is CallPhase.ENDED)
+        await asyncio.gather(*pages)
+
+    async def bob_calls(self) -> None:
+        """Calls both ways, whatever the other relay does."""
+        await self.calls("alice", "bob")
+        await self.calls("bob", "alice")
 
     async def restart_alice(self) -> None:
         """End Alice's program and start it again."""
@@ -423,6 +436,49 @@ async def gathering(folder: Path) -> AsyncIterator[Gathering]:
             finally:
                 await gathered.alice.client.stop()
                 await hostile.stop()
+
+
+@asynccontextmanager
+async def unharmed(people: Gathering, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Gathering]:
+    """No fault of ours is met, whatever the relay does, and the other contact is reached after it."""
+    unhandled: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: unhandled.append(str(context.get("message"))))
+    yield people
+    people.relay.repent()
+    await people.bob_is_there()
+    loop.set_exception_handler(None)
+    assert unhandled == []
+    assert faults(caplog.get_records("call")) == []
+
+
+async def attacked(met: Gathering, *, up: Up = pass_up, down: Down = pass_down, times: int = 2) -> None:
+    """Talk while the relay misbehaves, and after it."""
+    before = met.texts("alice", "carol"), met.texts("carol", "alice")
+    relay = met.relay
+    relay.up, relay.down = up, down
+    misbehaves = asyncio.ensure_future(relay.misbehaves(times))
+    relay.cut()
+    from_carol, from_alice = [met.say("carol", "alice")], [met.say("alice", "carol")]
+    await met.bob_is_there()
+    await misbehaves
+    from_carol.append(met.say("carol", "alice"))
+    from_alice.append(met.say("alice", "carol"))
+    await met.bob_is_there()
+    relay.repent()
+    from_carol.append(met.say("carol", "alice"))
+    from_alice.append(met.say("alice", "carol"))
+
+    def settled() -> bool:
+        return all(fate not in (None, Delivery.SENDING) for fate in met.fates("alice", "carol").values())
+
+    await met.alice.until(lambda: met.texts("alice", "carol") == before[0] + from_carol)
+    await met.alice.until(settled)
+    fates = met.fates("alice", "carol")
+    # what the relay refused is told, and the rest arrives
+    expected = [words for words in from_alice if fates[words] is not Delivery.FAILED]
+    assert expected[-1:] == from_alice[-1:]
+    await met.carol.until(lambda: met.texts("carol", "alice") == before[1] + expected)
 
 
 def queue_ids(line: Line) -> list[bytes]:

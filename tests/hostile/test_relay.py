@@ -6,7 +6,6 @@ the contact on the other relay is reached.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +13,6 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from simplex_calls.client import Delivery
 from simplex_calls.crypto import X25519PrivateKey
 from simplex_calls.smp.commands import Ack, Command, LinkData, QueueMode, Send, Sub
 from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError
@@ -37,20 +35,18 @@ from simplex_calls.smp.messages import (
     Sok,
     Soks,
 )
-from tests.hostile.contact import faults
 from tests.hostile.relay import (
     Asked,
-    Down,
     Gathering,
     Line,
     Said,
     Up,
     answers,
+    attacked,
     deliveries,
     gathering,
-    pass_down,
-    pass_up,
     queue_ids,
+    unharmed,
     with_message,
 )
 
@@ -67,45 +63,8 @@ async def people(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gath
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def met(people: Gathering, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Gathering]:
-    """The people; no fault of ours is met, whatever the relay does."""
-    unhandled: list[str] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: unhandled.append(str(context.get("message"))))
-    yield people
-    people.relay.repent()
-    await people.bob_is_there()
-    loop.set_exception_handler(None)
-    assert unhandled == []
-    assert faults(caplog.get_records("call")) == []
-
-
-async def attacked(met: Gathering, *, up: Up = pass_up, down: Down = pass_down, times: int = 2) -> None:
-    """Talk while the relay misbehaves, and after it."""
-    before = met.texts("alice", "carol"), met.texts("carol", "alice")
-    relay = met.relay
-    relay.up, relay.down = up, down
-    misbehaves = asyncio.ensure_future(relay.misbehaves(times))
-    relay.cut()
-    from_carol, from_alice = [met.say("carol", "alice")], [met.say("alice", "carol")]
-    await met.bob_is_there()
-    await misbehaves
-    from_carol.append(met.say("carol", "alice"))
-    from_alice.append(met.say("alice", "carol"))
-    await met.bob_is_there()
-    relay.repent()
-    from_carol.append(met.say("carol", "alice"))
-    from_alice.append(met.say("alice", "carol"))
-
-    def settled() -> bool:
-        return all(fate not in (None, Delivery.SENDING) for fate in met.fates("alice", "carol").values())
-
-    await met.alice.until(lambda: met.texts("alice", "carol") == before[0] + from_carol)
-    await met.alice.until(settled)
-    fates = met.fates("alice", "carol")
-    # what the relay refused is told, and the rest arrives
-    expected = [words for words in from_alice if fates[words] is not Delivery.FAILED]
-    assert expected[-1:] == from_alice[-1:]
-    await met.carol.until(lambda: met.texts("carol", "alice") == before[1] + expected)
+    async with unharmed(people, caplog) as unharmed_people:
+        yield unharmed_people
 
 
 # answers
