@@ -8,7 +8,7 @@ import { KeyChoice } from "./key-choice.js";
  * @typedef {import("./api.js").HomeProfile} HomeProfile
  *
  * @typedef {object} HomeActions
- * @property {(method: "change_passphrase" | "export_archive" | "import_archive" | "add_profile" | "remove_profile",
+ * @property {(method: "change_passphrase" | "export_archive" | "import_archive" | "add_profile" | "remove_profile" | "set_language",
  *   params: Record<string, any>) => Promise<any>} home  rejected with Refusal
  * @property {() => void} cancelArchive
  * @property {(id: string) => Promise<void>} switchProfile  rejected with Refusal
@@ -36,6 +36,7 @@ export class HomeView {
     for (const id of ["home-export", "home-import"]) {
       find(`${id}-cancel`).addEventListener("click", () => actions.cancelArchive());
     }
+    this.#language();
     this.#form("home-add", async () => {
       const name = value("home-add-name").trim();
       if (!name) throw new Refusal(t("chat.first.empty"));
@@ -67,6 +68,23 @@ export class HomeView {
       const { name } = await this.#long("home-import", () => actions.home("import_archive", params));
       this.#importKey.clear();
       return t("chat.home.import.done", { name });
+    });
+  }
+
+  /** The language of everything; the page is loaded anew in it. It is not there where there is no home. */
+  #language() {
+    const field = document.getElementById("language");
+    if (!(field instanceof HTMLSelectElement)) return;
+    let shown = field.value;
+    field.addEventListener("change", async () => {
+      show(find("language-problem"), false);
+      try {
+        await this.#actions.home("set_language", { language: field.value || null });
+        shown = field.value;
+      } catch (error) {
+        field.value = shown;
+        problem("language-problem", error);
+      }
     });
   }
 
