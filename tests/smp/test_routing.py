@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from simplex_calls.crypto import X25519PrivateKey
+from simplex_calls.crypto import X25519PrivateKey, X25519PublicKey
 from simplex_calls.smp.address import ServerAddress
+from simplex_calls.smp.certificates import sign_key
 from simplex_calls.smp.commands import Command, LGet, LinkData, LKey, PFwd, Prxy, Send, SKey, decode_command
 from simplex_calls.smp.connection import Connection
 from simplex_calls.smp.encoding import VersionRange
@@ -316,6 +317,61 @@ async def test_a_proxy_that_brings_another_server(one: World) -> None:
     with pytest.raises(ServerIdentityError):
         await task
     assert one.theirs.attempts == 0
+
+
+@pytest.mark.parametrize("raw", [None, bytes(32), b"\1" + bytes(31)], ids=["not signed by the server", "0", "1"])
+async def test_a_proxy_that_brings_another_key(one: World, raw: bytes | None) -> None:
+    """With the true server's certificates; the signature is another's, or the server's own key is not safe."""
+    task = start(one.send())
+    end = await one.ours[0].accept()
+    transmission, _ = await end.receive()
+    honest, other = one.theirs.identity.signed_key(), Identity.make()
+    if raw is None:
+        forged = other.signed_key().signed_key
+    else:
+        forged = sign_key(X25519PublicKey(raw), one.theirs.identity.signing_key)
+    key = replace(honest, signed_key=forged)
+    end.answer(transmission, PKey(b"session", VersionRange(8, 17), key), entity_id=b"")
+    with pytest.raises(ServerIdentityError):
+        await task
+    assert one.theirs.attempts == 0
+
+
+async def test_a_proxy_that_repeats_or_exchanges_answers(one: World) -> None:
+    """An answer is that of one command: no other command is believed to be done by it."""
+    first = start(one.send())
+    end = await one.ours[0].accept()
+    await connect_destination(end, one.theirs)
+    await forwarded(end, one.theirs, Ok())
+    await first
+    kept: list[PRes] = []
+    sends = [start(one.send()) for _ in range(2)]
+    asked = []
+    for _ in sends:
+        transmission, command = await end.receive()
+        assert isinstance(command, PFwd)
+        packed = Forwarded(transmission.corr_id, command.version, command.command_key, command.encrypted)
+        key, data = packed.open_command(one.theirs.identity.session_key)
+        session = Session(command.version, transmission.entity_id)
+        inner = decode_transmission(session, data)
+        reply = encode_transmission(session, inner.corr_id, inner.entity_id, encode_message(Ok(), command.version))
+        kept.append(PRes(packed.seal_answer(key, reply)))
+        asked.append(transmission)
+    for transmission, answer in zip(asked, reversed(kept), strict=True):
+        end.answer(transmission, answer)
+    for send in sends:
+        with pytest.raises(UnexpectedResponseError):
+            await send
+    # an answer of before, to a command of now
+    again = start(one.send())
+    transmission, command = await end.receive()
+    assert isinstance(command, PFwd)
+    end.answer(transmission, kept[0])
+    with pytest.raises(UnexpectedResponseError):
+        await again
+    last = start(one.send())
+    await forwarded(end, one.theirs, Ok())
+    await last
 
 
 async def test_one_session_for_commands_at_once(one: World) -> None:
