@@ -35,6 +35,18 @@
     };
   }
 
+  // The engine's own test tone is short beeps, of which a busy machine may look at none.
+  function steadyTone() {
+    const context = new AudioContext();
+    const tone = context.createOscillator();
+    const volume = context.createGain();
+    volume.gain.value = 0.3;
+    const destination = context.createMediaStreamDestination();
+    tone.connect(volume).connect(destination);
+    tone.start();
+    return destination.stream;
+  }
+
   const pulled = new Set();
   const tracks = [];
   const refused = { audio: wishes.microphoneError, video: wishes.cameraError };
@@ -47,6 +59,7 @@
       }
       const stream = await getUserMedia.call(this, constraints);
       tracks.push(...stream.getTracks());
+      if (constraints.audio && wishes.steadyTone) return steadyTone();
       return stream;
     };
     // without a display there is no screen: the page shares itself, which an engine offers where it is asked for

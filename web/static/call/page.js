@@ -49,6 +49,7 @@ const session = new Session(
     qualityView.render(session.snapshot);
     useSpeaker(session.snapshot.devices.chosen.speaker);
     pasteView?.render(session.snapshot);
+    settingsView?.render(session.snapshot);
   },
 );
 
@@ -59,6 +60,7 @@ const view = new CallView(document, pageTranslator(), {
   pushToTalk: (isHeld) => void session.pushToTalk(isHeld),
   stopSharing: () => void session.stopSharing(),
   switchCamera: () => void session.switchCamera(),
+  settings: () => void showSettings(),
   hangUp: () => session.hangUp(),
   accept: (callId) => session.acceptOther(callId),
   reject: (callId) => session.rejectOther(callId),
@@ -72,6 +74,19 @@ const protectionView = new ProtectionView(document, pageTranslator());
 const qualityView = new QualityView(document, pageTranslator(), {
   setLowData: (isLowData) => void session.set({ isLowData }),
 });
+
+/** Loaded when it is asked for. @type {import("./settings-view.js").SettingsView | null} */
+let settingsView = null;
+async function showSettings() {
+  const { SettingsView } = await import("./settings-view.js");
+  settingsView ??= new SettingsView(document, pageTranslator(), {
+    choose: (kind, id) => void session.choose(kind, id),
+    set: (changes) => void session.set(changes),
+    listDevices: () => void session.listDevices(),
+    level: () => session.level,
+  });
+  settingsView.toggle(session.snapshot);
+}
 
 /** Where people carry the descriptions there is more to show. @type {import("../paste/view.js").PasteView | null} */
 let pasteView = null;

@@ -91,6 +91,11 @@ export class Session {
     return this.#state;
   }
 
+  /** How loud our own microphone is, muted or not; null while it cannot be told. */
+  get level() {
+    return this.#meter?.level() ?? null;
+  }
+
   /**
    * Carries out one command of Python's and answers it; never rejects.
    *
@@ -429,7 +434,7 @@ export class Session {
   #levels() {
     const { local, peer } = this.#state;
     const peerLevel = peer.mic ? (this.#link.connection?.peerLevel ?? null) : null;
-    return { self: this.#meter?.level() ?? null, peer: peerLevel, isMuted: !local.mic };
+    return { self: this.level, peer: peerLevel, isMuted: !local.mic };
   }
 
   /**

@@ -15,6 +15,7 @@ import { TextsView } from "./texts-view.js";
  * @property {(isHeld: boolean) => void} pushToTalk
  * @property {() => void} stopSharing
  * @property {() => void} switchCamera
+ * @property {() => void} settings
  * @property {() => void} hangUp
  * @property {(callId: string | number) => void} accept
  * @property {(callId: string | number) => void} reject
@@ -106,6 +107,7 @@ export class CallView {
     this.#look.render(snapshot);
     this.#texts.render(snapshot);
     this.#talk.render(snapshot);
+    this.#label("settings-open", "call.settings", "settings");
     this.#label("camera-next", "call.camera.next", "switchCamera");
   }
 
@@ -245,6 +247,7 @@ export class CallView {
     on("mic", this.#actions.mic);
     on("camera", this.#actions.camera);
     on("share", this.#actions.share);
+    on("settings-open", this.#actions.settings);
     on("hang-up", this.#actions.hangUp);
     on("notice-dismiss", this.#actions.dismissNotice);
     on("permission-dismiss", this.#actions.dismissPermission);
@@ -320,6 +323,9 @@ export class CallView {
         return true;
       case "details":
         lock.open = !lock.open && !lock.hidden;
+        return true;
+      case "settings":
+        this.#actions.settings();
         return true;
       case "help":
         this.#toggleHelp();
