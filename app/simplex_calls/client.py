@@ -205,6 +205,7 @@ class Client:
         self._make_agent = agent or partial(Agent, presets=preset_servers())
         self._database: Database | None = None
         self._network = NetworkSettings()
+        self._calling = CallSettings()
         self._agent: AgentPort | None = None
         self._running: tuple[Chat, CallManager] | None = None
         self._readers: set[Events] = set()
@@ -233,11 +234,14 @@ class Client:
                 kept = stored(database)
                 self._servers = self._servers if kept is None else kept
                 self._network = stored_network(database)
+                self._calling = stored_calling(database)
                 chat = Chat(database, lambda handler: self._new_agent(database, handler), handler=self._chat_told)
                 self._apply_network(chat)
                 if chat.profile is None and self._name is not None:
                     chat.set_profile(self._name)
-                manager = CallManager(database, chat, handler=self._calls_told, ice=lambda: self._ice)
+                manager = CallManager(
+                    database, chat, handler=self._calls_told, ice=lambda: self._ice, ring_volume=self._ring_volume
+                )
                 self._database, self._running = database, (chat, manager)
                 # before anything is received: a call that is over must be so when the other side's next message comes
                 manager.start()
@@ -422,6 +426,11 @@ class Client:
         database = self._opened()
         with user_errors():
             store_calling(database, settings)
+        self._calling = settings
+
+    def _ring_volume(self) -> int:
+        """Of the tone that a caller hears while it rings on the other side; 0: none."""
+        return 0 if self._calling.is_silent else self._calling.ring_volume
 
     def _apply_network(self, chat: Chat) -> None:
         chat.sends_receipts = self._network.receipts

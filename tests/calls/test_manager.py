@@ -288,8 +288,8 @@ async def test_not_reached_or_not_answered(
     assert alice.call.progress is progress
     alice.let_time_pass()
     assert alice.call.end_reason is reason
-    # the history knows of no difference
-    assert alice.history() == [CallDetails(CallMedia.AUDIO, CallStatus.NO_ANSWER)]
+    status = CallStatus.UNREACHABLE if reason is EndReason.UNREACHABLE else CallStatus.NO_ANSWER
+    assert alice.history() == [CallDetails(CallMedia.AUDIO, status)]
     await world.until(lambda: world.bob.call.state is CallPhase.ENDED)
 
 

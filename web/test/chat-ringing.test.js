@@ -7,6 +7,8 @@ import { Ringtone } from "../static/chat/ringtone.js";
 import { FakeClock } from "./support/fakes.js";
 import { detailsPanel } from "../static/chat/present-details.js";
 import { INITIAL, happened, loaded, missedCount, opened } from "../static/chat/model.js";
+import { logEntries } from "../static/chat/present-log.js";
+import { historyCame } from "../static/chat/log-model.js";
 import { bannerWords, quietWords, ringingCard, titleOf } from "../static/chat/present.js";
 
 /** @type {any} */
@@ -124,4 +126,18 @@ test("a ringtone is tried once, goes on when it rings in earnest, and follows th
   tone.try(50);
   await clock.advance(10_000);
   assert.equal(clock.pending, 0);
+});
+
+test("the entry of our call says that it rings there, and that it was not reached", () => {
+  const titles = (/** @type {any} */ item, /** @type {any[]} */ calls) => {
+    const made = { id: 7, contactId: 1, kind: "call", media: "video", direction: "sent", createdAt: 1, sentAt: null, delivery: null, failure: null, ...item };
+    const state = historyCame(opened(stateOf({ calls }), 1), 1, [made]);
+    const words = /** @type {any} */ ({ t, now: 1, dates: { day: () => "", time: () => "", duration: () => "" } });
+    return logEntries(state, words).flatMap((entry) => (entry.kind === "call" ? [entry.title] : []));
+  };
+  const call = { ...RINGING, direction: "outgoing", state: "calling", itemId: 7, isActive: true };
+  assert.deepEqual(titles({ status: "ringing" }, [{ ...call, progress: "sent" }]), ["chat.entry.video.ringing.sent"]);
+  assert.deepEqual(titles({ status: "ringing" }, [{ ...call, progress: "ringing" }]), ["chat.entry.rings"]);
+  assert.deepEqual(titles({ status: "active" }, [{ ...call, progress: "ringing" }]), ["chat.entry.video.active.sent"]);
+  assert.deepEqual(titles({ status: "unreachable" }, []), ["chat.entry.video.unreachable.sent"]);
 });

@@ -50,7 +50,7 @@ from simplex_calls.calls.views import (
 from simplex_calls.catalogue import text
 from simplex_calls.chat.contacts import Contact
 from simplex_calls.chat.errors import ChatError, TooLargeError
-from simplex_calls.chat.history import CallDetails, ChatItem, Direction
+from simplex_calls.chat.history import CallDetails, CallStatus, ChatItem, Direction
 from simplex_calls.chat.messages import CallEnd, CallExtra, CallMedia, CallMessage
 from simplex_calls.crypto import Random
 from simplex_calls.database import Database
@@ -122,6 +122,7 @@ class CallManager:
         *,
         handler: Callable[[CallsEvent], None],
         ice: Callable[[], IceConfig] = IceConfig,
+        ring_volume: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
         random: Random = os.urandom,
         schedule: Schedule = _schedule,
@@ -131,6 +132,7 @@ class CallManager:
         self._chat = chat
         self._handler = handler
         self._ice = ice
+        self._ring_volume = ring_volume
         self._clock = clock
         self._random = random
         self._schedule = schedule
@@ -370,6 +372,8 @@ class CallManager:
 
     def _write_item(self, call: Call, items: dict[str, int]) -> None:
         details = history_details(call)
+        if self._is_unreachable(call):
+            details = replace(details, status=CallStatus.UNREACHABLE)
         try:
             with self._database.savepoint():
                 if call.id in items:
@@ -448,16 +452,19 @@ class CallManager:
                 "state": text(f"client.state.{seen.state.value}"),
                 "description": text(f"client.encryption.{lock}"),
             }
-            page.show(_page_call(seen) | {"others": others}, words)
+            page.show(_page_call(seen) | {"others": others, "ringVolume": self._ring_volume()}, words)
 
     def _view(self, call: Call) -> CallView:
         items = self._stored().items
         seen = view(call, self._name(call.contact_id), items.get(call.id), has_page=call.id in self._pages)
+        return replace(seen, end_reason=EndReason.UNREACHABLE) if self._is_unreachable(call) else seen
+
+    def _is_unreachable(self, call: Call) -> bool:
         has_rung = not call.outgoing or call.progress is CallProgress.RINGING
+        if call.reason is not EndReason.NO_ANSWER or has_rung:
+            return False
         # a program that sends no receipts may have rung all the same
-        if call.reason is EndReason.NO_ANSWER and not has_rung and self._chat.gives_receipts(call.contact_id):
-            return replace(seen, end_reason=EndReason.UNREACHABLE)
-        return seen
+        return self._chat.gives_receipts(call.contact_id)
 
     def _name(self, contact_id: int) -> str:
         try:

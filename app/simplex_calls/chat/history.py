@@ -52,6 +52,8 @@ class CallStatus(Enum):
     """It was answered, and is over; the item has its duration."""
     DECLINED = "declined"
     NO_ANSWER = "no-answer"
+    UNREACHABLE = "unreachable"
+    """No answer, and the other side's program never said that it got the call."""
     CANCELLED = "cancelled"
     """The caller hung up before an answer."""
     MISSED = "missed"

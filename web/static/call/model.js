@@ -169,3 +169,12 @@ export function fit(width, height, boxWidth, boxHeight) {
   const ratio = width / height / (boxWidth / boxHeight);
   return Math.max(ratio, 1 / ratio) > 1.5 ? "contain" : "cover";
 }
+
+/**
+ * How loud the caller hears that it rings on the other side, in percent; 0: not at all.
+ *
+ * @param {Pick<Snapshot, "phase" | "call">} snapshot
+ */
+export function ringbackOf({ phase, call }) {
+  return phase === "waiting" && call.progress === "ringing" ? (call.ringVolume ?? 0) : 0;
+}

@@ -5,6 +5,7 @@ import { connect } from "../common/transport.js";
 import { Devices } from "./devices.js";
 import { transformSupport } from "./encryption.js";
 import { meters } from "./meter.js";
+import { ringbackOf } from "./model.js";
 import { unpack } from "./packed.js";
 import { ProtectionView } from "./protection-view.js";
 import { QualityView } from "./quality-view.js";
@@ -40,6 +41,15 @@ const transport = connect(
 
 const useSpeaker = speakerOf([...document.querySelectorAll("audio")]);
 
+/** Loaded when it is first heard. @type {Promise<import("./ringback.js").Ringback> | null} */
+let ringback = null;
+function followRingback() {
+  if (ringbackOf(session.snapshot) > 0) {
+    ringback ??= import("./ringback.js").then(({ Ringback }) => new Ringback(() => new AudioContext(), engine.clock));
+  }
+  void ringback?.then((tone) => tone.follow(ringbackOf(session.snapshot)));
+}
+
 const session = new Session(
   engine,
   (message) => transport.send(message),
@@ -49,6 +59,7 @@ const session = new Session(
     qualityView.render(session.snapshot);
     useSpeaker(session.snapshot.devices.chosen.speaker);
     pasteView?.render(session.snapshot);
+    followRingback();
     settingsView?.render(session.snapshot);
   },
 );

@@ -82,6 +82,7 @@ export function callInfo(call) {
     direction: text(call.direction),
     reason: text(call.reason),
     progress: text(call.progress),
+    ringVolume: Number.isFinite(call.ringVolume) ? call.ringVolume : 0,
     failure: text(call.failure),
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
   };

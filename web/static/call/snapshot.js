@@ -20,6 +20,7 @@ import { noSources } from "./sources.js";
  * @property {string} state
  * @property {string} direction
  * @property {string} progress  of our invitation: "ringing" once the contact's device has it
+ * @property {number} ringVolume  percent, of the tone while it rings there
  * @property {string} reason  why it ended, once it has
  * @property {string} failure  what went wrong, if it failed
  * @property {OtherCall[]} others  other calls that ring now

@@ -67,7 +67,7 @@ export function logEntries(state, words) {
       const moment = item.createdAt;
       entries.push({ kind: "day", key: `day-${dayKey(moment)}-${item.id}`, moment, text: words.dates.day(moment, words.now) });
     }
-    if (item.kind === "call") entries.push(callEntry(item, contact, words));
+    if (item.kind === "call") entries.push(callEntry(item, contact, isHeard(item, state), words));
     else if (item.kind === "notice") entries.push({ kind: "note", key: String(item.id), ...noticeWords(item, contact.name) });
     else entries.push(textEntry(item, !isGroup(before, item), !isGroup(item, after), words));
   });
@@ -200,12 +200,24 @@ export function callWords(item, t) {
 }
 
 /**
+ * Whether our call rings on the other side now.
+ *
+ * @param {Item} item
+ * @param {State} state
+ */
+function isHeard(item, state) {
+  if (item.status !== "ringing" || item.direction !== "sent") return false;
+  return [...state.calls.values()].some(({ itemId, progress }) => itemId === item.id && progress === "ringing");
+}
+
+/**
  * @param {Item} item
  * @param {Contact} contact
+ * @param {boolean} rings  it does on the other side
  * @param {Words} words
  * @returns {CallEntry}
  */
-function callEntry(item, contact, { t, dates }) {
+function callEntry(item, contact, rings, { t, dates }) {
   const isOwn = item.direction === "sent";
   const look = callWords(item, t);
   const canCall = contact.isConnected && contact.callsAllowed && look.tone !== "live";
@@ -215,6 +227,7 @@ function callEntry(item, contact, { t, dates }) {
     key: String(item.id),
     isOwn,
     ...look,
+    title: rings ? t("chat.entry.rings") : look.title,
     duration,
     time: dates.time(item.createdAt),
     moment: item.createdAt,
