@@ -13,7 +13,9 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
+from simplex_calls.client_errors import ClientError
 from simplex_calls.crypto import X25519PrivateKey
+from simplex_calls.events import ContactConnected
 from simplex_calls.smp.commands import Ack, Command, LinkData, QueueMode, Send, Sub
 from simplex_calls.smp.errors import CommandFault, ErrorCode, ServerError
 from simplex_calls.smp.messages import (
@@ -359,3 +361,68 @@ async def test_what_nobody_asked_for(met: Gathering, unasked: Callable[[Gatherin
         return (said, *unasked(met, line), said) if done <= 8 and queue_ids(line) else (said,)
 
     await attacked(met, down=down)
+
+
+# links
+
+
+def forged_links() -> list[Callable[[Lnk, Lnk], Lnk]]:
+    """What a relay says is behind a link, from what is there and what is behind another one."""
+
+    def flipped(data: bytes) -> bytes:
+        return data[:100] + bytes([data[100] ^ 1]) + data[101:]
+
+    return [
+        lambda _, other: other,
+        lambda right, other: Lnk(other.sender_id, right.data),
+        lambda right, _: Lnk(b"", right.data),
+        lambda right, other: Lnk(right.sender_id, LinkData(right.data.fixed, other.data.user)),
+        lambda right, other: Lnk(right.sender_id, LinkData(other.data.fixed, right.data.user)),
+        lambda right, _: Lnk(right.sender_id, LinkData(right.data.user, right.data.fixed[:2048])),
+        lambda right, _: Lnk(right.sender_id, LinkData(flipped(right.data.fixed), right.data.user)),
+        lambda right, _: Lnk(right.sender_id, LinkData(right.data.fixed, flipped(right.data.user))),
+        lambda right, _: Lnk(right.sender_id, LinkData(right.data.fixed[:-1], right.data.user)),
+        lambda right, _: Lnk(right.sender_id, LinkData(b"", b"")),
+        lambda right, _: Lnk(right.sender_id, LinkData(os.urandom(255), os.urandom(15_500))),
+    ]
+
+
+@pytest.mark.parametrize("to_address", [False, True], ids=["invitation", "address"])
+async def test_forged_links(met: Gathering, to_address: bool) -> None:
+    """Nothing is believed of a link but what its maker signed; once the relay is honest the link works."""
+    alice, carol = met.alice.client, met.carol.client
+    links = [await carol.create_invitation(), await carol.create_invitation()]
+    if to_address:
+        links[0] = await carol.create_address()
+    found: list[Lnk] = []
+    forging: list[Callable[[Lnk, Lnk], Lnk]] = []
+
+    def change(_: Line, said: Said) -> Iterable[Said]:
+        if not isinstance(said.message, Lnk):
+            return (said,)
+        if not forging:
+            found.append(said.message)
+            return (said,)
+        return (with_message(said, forging[0](said.message, found[0])),)
+
+    contacts = [contact.id for contact in alice.contacts()]
+    met.relay.down = change
+    await alice.look_up_link(links[1])
+    for forge in forged_links():
+        forging[:] = [forge]
+        for attempt in (alice.look_up_link, alice.connect):
+            with pytest.raises(ClientError) as caught:
+                await attempt(links[0])
+            assert caught.value.message_id == "client.error.link.forged"
+    assert [contact.id for contact in alice.contacts()] == contacts
+    forging.clear()
+    await alice.look_up_link(links[0])
+    before = len(met.alice.of(ContactConnected))
+    for number, link in enumerate(links[to_address:], 1):
+        await alice.connect(link)
+        await met.alice.until(lambda number=number: len(met.alice.of(ContactConnected)) >= before + number)  # type: ignore[misc]
+    if to_address:
+        asked = await alice.connect(links[0])
+        await met.carol.until(carol.contact_requests)
+        await carol.accept_request(carol.contact_requests()[0].id)
+        await met.alice.until(lambda: asked.id in [event.contact.id for event in met.alice.of(ContactConnected)])
