@@ -106,6 +106,7 @@ class Driver:
             await desktop.screenshot("main", self.folder / "main.png"),
             await desktop.screenshot("call", self.folder / "call.png"),
         ]
+        seen["on top"] = await self.on_top(desktop, debugger, call_id, page)
         # Chromium's own pages cannot be asked for a reload with less
         await debugger.tell(page, "Page.reload")
         seen["after a reload"] = await self.ended(alice, call_id)
@@ -163,6 +164,20 @@ class Driver:
             view._invoke(choose)
             await asyncio.sleep(0.05)
         return await found
+
+    async def on_top(self, desktop: Desktop, debugger: Debugger, call_id: str, page: str) -> list[bool]:
+        """Keep the call's window on top, then no more; whether the page still offers it each time."""
+        # only here: Qt must find its environment set
+        from PySide6.QtCore import Qt
+
+        view: Any = desktop._calls[call_id].view
+        seen = []
+        for wish in (True, False):
+            await debugger.evaluate(page, "document.getElementById('on-top').click(); 1")
+            while bool(view.windowFlags() & Qt.WindowType.WindowStaysOnTopHint) is not wish or not view.isVisible():
+                await asyncio.sleep(0.05)
+            seen.append(await debugger.evaluate(page, "!document.getElementById('on-top').hidden"))
+        return seen
 
     async def call(self, alice: Client, debugger: Debugger) -> tuple[str, str]:
         """Call bob, whose program rings."""

@@ -90,6 +90,7 @@ async def test_the_life_of_windows(tmp_path: Path) -> None:
         "pasted": "pasted",
         "call has a page": True,
         "screenshots": [True, True],
+        "on top": [True, True],
         "after a reload": "ended",
         "title": text("bridge.page.used.call"),
         "after a crash": "ended",

@@ -5,6 +5,8 @@ interface PywebviewBridge {
   api: {
     /** Hands one message (JSON text) to Python. Every call runs in a thread of its own over there. */
     post(text: string): Promise<void>;
+    /** Keeps the window above all others; missing where the system leaves that to the user. */
+    stayOnTop?(isOn: boolean): void;
   };
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import webview
 from PySide6.QtCore import (
+    Property,
     QBuffer,
     QByteArray,
     QCoreApplication,
@@ -67,9 +68,10 @@ _EDITING = (
 _BRIDGE = """
 if (location.origin === %(origin)s) {
   new QWebChannel(qt.webChannelTransport, (channel) => {
-    const { began, post } = channel.objects.simplexCalls;
+    const { began, post, canStayOnTop, stayOnTop } = channel.objects.simplexCalls;
     began();
     window.pywebview = { api: { post: (text) => new Promise((taken) => post(text, taken)) } };
+    if (canStayOnTop) window.pywebview.api.stayOnTop = (isOn) => stayOnTop(isOn);
     window.dispatchEvent(new CustomEvent("pywebviewready"));
   });
 }
@@ -194,9 +196,16 @@ class _Page(QWebEnginePage):
 class _Channel(QObject):
     """What a page can call."""
 
-    def __init__(self, port: WindowPort, parent: QObject) -> None:
+    def __init__(self, port: WindowPort, parent: _View) -> None:
         super().__init__(parent)
         self._port = port
+        self._view = parent
+
+    def _can_stay_on_top(self) -> bool:
+        # Wayland leaves it to the user
+        return QGuiApplication.platformName() != "wayland"
+
+    canStayOnTop = Property(bool, _can_stay_on_top, constant=True)  # noqa: N815 - as the page calls it
 
     @Slot()
     def began(self) -> None:
@@ -208,6 +217,11 @@ class _Channel(QObject):
         """Take a message."""
         self._port.text_came(text)
         return True
+
+    @Slot(bool)
+    def stayOnTop(self, is_on: bool) -> None:  # noqa: FBT001, N802 - as the page calls it
+        """Keep the window above all others, or do so no more."""
+        self._view.on_set_on_top(is_on)
 
 
 class _View(pywebview_qt.BrowserView):  # type: ignore[misc]

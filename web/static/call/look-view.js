@@ -12,6 +12,7 @@ export class LookView {
   #viewing = freshViewing();
   /** @type {"none" | "camera" | "screen" | "both"} */
   #stage = "none";
+  #isOnTop = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #idleTimer;
 
@@ -72,6 +73,13 @@ export class LookView {
     }
   }
 
+  /** The window stays above all others, or does so no more: only our own window can. */
+  stayOnTop() {
+    this.#isOnTop = !this.#isOnTop;
+    this.#page.defaultView?.pywebview?.api.stayOnTop?.(this.#isOnTop);
+    this.#apply();
+  }
+
   /** Shows the controls, and lets them go after a while where they stand before a picture that fills the screen. */
   wake() {
     const root = this.#find("call");
@@ -98,6 +106,8 @@ export class LookView {
     this.#label("swap", "call.layout.swap", "swap");
     this.#label("fit", this.#main().classList.contains("is-whole") ? "call.layout.fill" : "call.layout.fit", "fit");
     this.#label("pip", "call.pip", "pip");
+    this.#show("on-top", Boolean(this.#page.defaultView?.pywebview?.api.stayOnTop));
+    this.#label("on-top", this.#isOnTop ? "call.on-top.stop" : "call.on-top.start", "onTop");
   }
 
   #listen() {
@@ -106,6 +116,7 @@ export class LookView {
     on("layout", () => this.layout());
     on("swap", () => this.swap());
     on("fit", () => this.refit());
+    on("on-top", () => this.stayOnTop());
     on("pip", () => void this.pictureInPicture());
     this.#find("self").addEventListener("dblclick", () => this.swap());
     for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) page.addEventListener(type, () => this.wake());

@@ -2,7 +2,7 @@
 /** The keys of the call page: one table for what they do, for the list that `?` shows, and for the buttons' hints. Pure. */
 
 /**
- * @typedef {"mic" | "talk" | "camera" | "switchCamera" | "share" | "chat" | "reactions" | "layout" | "swap" | "fit" | "fullscreen" | "pip" | "details" | "settings" | "help" |
+ * @typedef {"mic" | "talk" | "camera" | "switchCamera" | "share" | "chat" | "reactions" | "layout" | "swap" | "fit" | "fullscreen" | "pip" | "onTop" | "details" | "settings" | "help" |
  *   "acceptOther" | "rejectOther" | "hangUp" | "close"} Action
  *
  * @typedef {object} Shortcut
@@ -26,6 +26,7 @@ export const SHORTCUTS = [
   { action: "fit", key: "z", shown: "Z" },
   { action: "fullscreen", key: "f", shown: "F" },
   { action: "pip", key: "p", shown: "P" },
+  { action: "onTop", key: "t", shown: "T" },
   { action: "details", key: "i", shown: "I" },
   { action: "settings", key: ",", shown: "," },
   { action: "acceptOther", key: "a", shown: "A" },

@@ -311,6 +311,8 @@ export class CallView {
         return press(action);
       case "talk":
         return this.#talk.press();
+      case "onTop":
+        return press("on-top");
       case "switchCamera":
         return press("camera-next");
       case "hangUp":
