@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Request,
@@ -261,6 +264,14 @@ class Person:
 
     def kill(self) -> None:
         """End the program at once; its pages stay."""
+        self._program.kill()
+
+    def kill_with(self, call: CallPage) -> None:
+        """End the program and a call's page at once: neither has a chance to say goodbye."""
+        self._program.signal(signal.SIGSTOP)
+        with contextlib.suppress(Error):
+            # there is nobody left to answer
+            call.page.goto("chrome://crash", timeout=3000)
         self._program.kill()
 
     def restart(self) -> None:

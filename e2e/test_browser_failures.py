@@ -51,12 +51,22 @@ def test_browser_of_the_peer_closed(people: People) -> None:
 
 
 def test_program_of_the_peer_killed(people: People) -> None:
-    """Nothing says goodbye: the connection has to notice by itself."""
+    """His page notices, and tells hers by the call's own channel."""
     hers, his = people.talk("video")
     people.bob.kill()
-    his.expect_over(ENDED)
+    for page in (hers, his):
+        page.expect_over(ENDED)
     over = people.bob.chat.get_by_role("alert").filter(has_text="This page is no longer connected")
     expect(over).to_be_visible()
+    people.alice.expect_call_entry(people.bob, "Outgoing video call", lasted=True)
+    people.bob.restart()
+    people.bob.expect_call_entry(people.alice, "Incoming video call", lasted=True)
+
+
+def test_all_of_the_peer_killed(people: People) -> None:
+    """Nothing says goodbye: the connection has to notice by itself."""
+    hers, his = people.talk("video")
+    people.bob.kill_with(his)
     expect(hers.status).to_have_text("Connection lost. Reconnecting…")
     _expect_failure(hers, "No connection", "Check the network")
     people.alice.expect_call_entry(people.bob, "Video call failed", lasted=True)
