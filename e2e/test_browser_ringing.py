@@ -9,6 +9,16 @@ from playwright.sync_api import Locator, expect
 from e2e.looks import look
 from e2e.people import CallPage, People, Person
 
+TONES = """
+  globalThis.e2eTones = [];
+  const { start } = OscillatorNode.prototype;
+  OscillatorNode.prototype.start = function (...given) {
+    if (this.frequency.value === 425) e2eTones.push(this.context);
+    return start.apply(this, given);
+  };
+"""
+"""Keeps the sound devices that a ringback tone begins on."""
+
 
 def test_accepted_with_audio_only_by_key(people: People) -> None:
     hers = people.alice.call(people.bob)
@@ -30,11 +40,24 @@ def test_accepted_with_audio_only_by_key(people: People) -> None:
     carols = people.carol.call(people.alice)
     hang_up = people.alice.ringing(people.carol).get_by_role("button", name="Hang up and accept with video")
     expect(hang_up).to_be_visible()
+    look(people.alice, "ringing-in-a-call")
     expect(hers.page.get_by_role("group", name="Another incoming call from Carol")).to_be_visible()
     hers.page.keyboard.press("d")
     carols.expect_over("Call declined")
     hers.hang_up()
     his.expect_over(re.compile("^Call ended"))
+
+
+def test_caller_hears_that_it_rings(people: People) -> None:
+    people.alice.context.add_init_script(TONES)
+    hers = people.alice.call(people.bob)
+    expect(hers.status).to_have_text("Ringing…")
+    hers.page.wait_for_function("() => e2eTones.length > 0 && e2eTones.every(it => it.state === 'running')")
+    his = people.bob.accept(people.alice)
+    hers.expect_connected()
+    hers.page.wait_for_function("() => e2eTones.every(it => it.state === 'closed')")
+    his.hang_up()
+    hers.expect_over(re.compile("^Call ended"))
 
 
 def test_declined_by_key_and_missed(people: People) -> None:
