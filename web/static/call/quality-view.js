@@ -14,12 +14,12 @@ const SECONDS = { least: 60, most: 300 };
 
 /** @type {readonly Measure[]} */
 const MEASURES = [
-  { id: "call.quality.bitrate", unit: "kbit/s", of: ({ sent, received }) => [sent.bitrate, received.bitrate] },
-  { id: "call.quality.loss", unit: "%", of: ({ sent, received }) => [sent.loss, received.loss] },
-  { id: "call.quality.round-trip", unit: "ms", of: ({ roundTrip }) => [roundTrip] },
-  { id: "call.quality.jitter", unit: "ms", of: ({ sent, received }) => [sent.jitter, received.jitter] },
-  { id: "call.quality.frames", unit: "1/s", of: ({ sent, received }) => [sent.frames, received.frames] },
-  { id: "call.quality.height", unit: "px", of: ({ sent, received }) => [sent.height || null, received.height || null] },
+  { id: "call.quality.bitrate", unit: "call.quality.unit.bitrate", of: ({ sent, received }) => [sent.bitrate, received.bitrate] },
+  { id: "call.quality.loss", unit: "call.quality.unit.share", of: ({ sent, received }) => [sent.loss, received.loss] },
+  { id: "call.quality.round-trip", unit: "call.quality.unit.time", of: ({ roundTrip }) => [roundTrip] },
+  { id: "call.quality.jitter", unit: "call.quality.unit.time", of: ({ sent, received }) => [sent.jitter, received.jitter] },
+  { id: "call.quality.frames", unit: "call.quality.unit.rate", of: ({ sent, received }) => [sent.frames, received.frames] },
+  { id: "call.quality.height", unit: "call.quality.unit.height", of: ({ sent, received }) => [sent.height || null, received.height || null] },
 ];
 
 /** @type {Record<import("./quality.js").Limit, string>} */
@@ -103,7 +103,8 @@ export class QualityView {
    * @param {Measure} measure
    * @param {readonly Sample[]} series
    */
-  #figure({ id, unit, of }, series) {
+  #figure({ id, unit: unitId, of }, series) {
+    const unit = this.#t(unitId);
     const end = series.at(-1)?.at ?? 0;
     const points = series.filter(({ at }) => end - at <= SECONDS.most * 1000).map((sample) => ({ at: sample.at, values: of(sample) }));
     const most = Math.max(1, ...points.flatMap(({ values }) => values.map((value) => value ?? 0)));
