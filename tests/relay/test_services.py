@@ -63,7 +63,7 @@ def test_signatures_of_services(version: int) -> None:
     assert created.service_id is None
 
 
-@pytest.mark.parametrize("signature", [b"", SIGNATURE[1:], SIGNATURE + b"x"])
+@pytest.mark.parametrize("signature", [b"", SIGNATURE[1:], SIGNATURE + b"x"], ids=["none", "short", "long"])
 def test_a_signature_of_another_length(signature: bytes) -> None:
     alice = Server().peer(18)
     with pytest.raises(TransmissionError) as caught:
