@@ -49,7 +49,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     if executable is None:
         pytest.fail("Chromium is missing: apt-get install chromium")
     flags = [
-        "--use-fake-device-for-media-stream",
+        # few pictures a second: what is tested does not need more, and encoding them is most of what the tests cost
+        "--use-fake-device-for-media-stream=fps=10",
         "--use-fake-ui-for-media-stream",
         "--auto-accept-this-tab-capture",
         "--disable-background-networking",

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INFER_MS, Monitor, STATS_MS } from "../static/call/monitor.js";
+import { INFER_MS, Monitor, sentOf, STATS_MS } from "../static/call/monitor.js";
 import { readStats } from "../static/call/statistics.js";
 import { FakeClock } from "./support/fakes.js";
 
@@ -31,3 +31,12 @@ for (const [isExact, pause] of /** @type {const} */ ([[true, STATS_MS], [false, 
     assert.ok(Math.abs(reports - SECONDS / STATS_MS) <= 1, String(reports));
   });
 }
+
+test("frames without a byte explain what was sent beyond the cipher, and no more", () => {
+  assert.equal(sentOf(100, 99, 1), 99);
+  // in pauses they are not even sent
+  assert.equal(sentOf(97, 94, 90), 94);
+  assert.equal(sentOf(3, 94, 90), 3);
+  // one that went around the cipher is seen
+  assert.equal(sentOf(100, 90, 1), 99);
+});

@@ -493,7 +493,7 @@ test("statistics: soon after the first frame, then once a second; the peer's sou
   await bench.clock.advance(FIRST_FRAME_POLL_MS);
   const { stats } = bench.said("stats")[count].resp;
   assert.equal(stats.firstFrameAt, bench.clock.now());
-  assert.deepEqual([stats.framesSent, stats.framesEncrypted, stats.framesDecoded, stats.path, stats.width], [2, 7, 1, "relay", 640]);
+  assert.deepEqual([stats.framesSent, stats.framesEncrypted, stats.framesDecoded, stats.path, stats.width], [3, 7, 1, "relay", 640]);
   assert.deepEqual([bench.shot.peer.mic, bench.shot.peer.camera, bench.shot.path], [true, true, "relay"]);
   assert.deepEqual(bench.said("peerMedia").map(({ resp }) => [resp.source, resp.enabled]), [
     ["mic", true],

@@ -162,8 +162,7 @@ function sum({ audio, video }) {
 function numbers(stats, counters, firstFrameAt) {
   const { framesSent, framesDecoded, audioPacketsReceived, audioPacketsSent, path, width, height } = stats;
   return {
-    // a frame without a byte needs no cipher, and would look like one that went around it
-    framesSent: Math.max(0, framesSent - (counters ? sum(counters.empty) : 0)),
+    framesSent: counters ? sentOf(framesSent, sum(counters.encrypted), sum(counters.empty)) : framesSent,
     framesEncrypted: counters ? sum(counters.encrypted) : 0,
     framesDecrypted: counters ? sum(counters.decrypted) : 0,
     framesFailed: counters ? sum(counters.failed) : 0,
@@ -176,4 +175,17 @@ function numbers(stats, counters, firstFrameAt) {
     height,
     ...(firstFrameAt === null ? {} : { firstFrameAt }),
   };
+}
+
+/**
+ * The frames that were sent and needed the cipher. One without a byte needs none: where it was sent it would look like
+ * one that went around the cipher. In the pauses of speech (DTX) most of them are not sent, so they explain no more than
+ * what was sent beyond what was encrypted.
+ *
+ * @param {number} sent
+ * @param {number} encrypted
+ * @param {number} empty
+ */
+export function sentOf(sent, encrypted, empty) {
+  return sent - Math.min(empty, Math.max(0, sent - encrypted));
 }
