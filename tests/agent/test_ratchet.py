@@ -242,12 +242,12 @@ def test_a_changed_message_leaves_no_trace() -> None:
         with pytest.raises(ratchet.RatchetError):
             ratchet.decrypt(initiator, SkippedKeys(), bytes(changed), lambda size: b"\x05" * size)
     with pytest.raises(ratchet.MessageError):
-        ratchet.decrypt(initiator, SkippedKeys(), message[:-1] + b"?", lambda size: b"\x05" * size)
+        ratchet.decrypt(initiator, SkippedKeys(), message[:-1] + bytes((message[-1] ^ 1,)), lambda size: b"\x05" * size)
     result = ratchet.decrypt(initiator, SkippedKeys(), message, fixed(b"\x05" * 56))
     kept = SkippedKeys().applied(result.skipped_delta)
     # the same for a message whose key waits: the key stays until the true message comes
     with pytest.raises(ratchet.MessageError):
-        ratchet.decrypt(result.state, kept, lost[:-1] + b"?", no_random)
+        ratchet.decrypt(result.state, kept, lost[:-1] + bytes((lost[-1] ^ 1,)), no_random)
     assert ratchet.decrypt(result.state, kept, lost, no_random).plaintext == b"late"
 
 

@@ -210,8 +210,8 @@ def test_data_that_are_not_the_links(kind: ShortLinkKind) -> None:
     assert opened(link, made.fixed, made.user).user.data == b"profile"
     # changed on the server, or the key of another link
     for fixed, user in (
-        (made.fixed[:-1] + b"!", made.user),
-        (made.fixed, made.user[:-1] + b"!"),
+        (made.fixed[:-1] + bytes((made.fixed[-1] ^ 1,)), made.user),
+        (made.fixed, made.user[:-1] + bytes((made.user[-1] ^ 1,))),
         (b"", made.user),
         (made.fixed, made.user[:30]),
     ):
