@@ -58,6 +58,9 @@ def as_somebody_else() -> Iterator[None]:
     if os.geteuid() != 0:
         yield
         return
+    # what is imported when it is first needed may be closed to others, where Python is in root's own folder
+    import importlib.readers  # noqa: F401
+
     os.seteuid(NOBODY)
     try:
         yield

@@ -50,8 +50,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_PAGES_LOOKED_AT = 256
-"""How much of a file is looked at when it is opened: 1 MiB, some milliseconds."""
+_PAGES_LOOKED_AT = 128
+"""How much of a file is looked at when it is opened: 512 KiB, some milliseconds."""
 _PAGES_IN_LOG = 1000
 """SQLite's own: so many, and they are brought into the file."""
 _ERASE_DUE = 1
