@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gzip
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_calls.bridge.files import VENDORED, find, web_folder
+from simplex_calls.bridge.files import VENDORED, Compressed, find, takes_gzip, web_folder
 
 
 def test_the_pages_files_are_found() -> None:
@@ -58,3 +60,41 @@ def test_no_path_leaves_the_folder(path: str) -> None:
     web = web_folder()
     found = find(web, path)
     assert found is None or found[0].is_relative_to(web / "static")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("gzip", True),
+        ("gzip, deflate, br, zstd", True),
+        ("br;q=1.0, GZIP ; q=0.5", True),
+        ("*", True),
+        ("*;q=0, gzip;q=0.001", True),
+        ("", False),
+        ("identity", False),
+        ("br, deflate", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, *", False),
+        ("*;q=0", False),
+        ("x-gzip-not", False),
+    ],
+)
+def test_what_takes_gzip(header: str, expected: bool) -> None:
+    assert takes_gzip(header) is expected
+
+
+@given(st.text())
+def test_any_accept_encoding_is_read(header: str) -> None:
+    assert takes_gzip(header) in {True, False}
+
+
+def test_a_file_is_compressed_once_and_again_when_changed(tmp_path: Path) -> None:
+    file = tmp_path / "page.js"
+    file.write_bytes(b"first " * 100)
+    compressed = Compressed()
+    first = compressed.read(file)
+    assert gzip.decompress(first) == b"first " * 100
+    assert compressed.read(file) is first
+    file.write_bytes(b"other " * 100)
+    os.utime(file, ns=(1, 1))
+    assert gzip.decompress(compressed.read(file)) == b"other " * 100

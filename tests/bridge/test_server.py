@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 
 from simplex_calls.bridge import server as server_module
+from simplex_calls.bridge.files import web_folder
 from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, WebviewPage
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.catalogue import text
@@ -23,15 +25,17 @@ async def status_of(http: aiohttp.ClientSession, url: str, **headers: str) -> tu
         return response.status, await response.text()
 
 
-async def raw(bridge: Bridge, request: str) -> bytes:
+async def raw(bridge: Bridge, request: str, limit: int = 65536) -> bytes:
     """The answer to a request that no client would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(bridge.origin.rpartition(":")[2]))
     writer.write(request.encode() + b"\r\n\r\n")
     await writer.drain()
-    answer = await reader.read(65536)
+    answer = bytearray()
+    while len(answer) < limit and (part := await reader.read(limit - len(answer))):
+        answer += part
     writer.close()
     await writer.wait_closed()
-    return answer
+    return bytes(answer)
 
 
 async def test_a_page_is_served_once(bridge: Bridge, http: aiohttp.ClientSession) -> None:
@@ -138,6 +142,33 @@ async def test_files(bridge: Bridge, http: aiohttp.ClientSession) -> None:
             assert response.content_type == kind
             assert response.charset == "utf-8"
             assert await response.read()
+
+
+async def test_text_files_are_compressed_for_those_who_take_it(bridge: Bridge) -> None:
+    host = bridge.origin.removeprefix("http://")
+
+    async def get(path: str, encoding: str) -> tuple[str, bytes]:
+        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept-Encoding: {encoding}"
+        head, _, body = (await raw(bridge, request, 1 << 20)).partition(b"\r\n\r\n")
+        return head.decode(), body
+
+    head, plain = await get("static/call/session.js", "identity")
+    assert "Content-Encoding" not in head
+    assert plain == (web_folder() / "static/call/session.js").read_bytes()
+    assert "Vary: Accept-Encoding" in head
+    for _ in range(2):
+        head, packed = await get("static/call/session.js", "gzip, deflate, br")
+        assert "Content-Encoding: gzip" in head
+        assert "Vary: Accept-Encoding" in head
+        assert "Cache-Control: no-store" in head
+        assert f"Content-Length: {len(packed)}\r\n" in head
+        assert "Content-Type: text/javascript; charset=utf-8" in head
+        assert len(packed) < len(plain) / 2
+        assert gzip.decompress(packed) == plain
+    # pages hold secrets, whose size must not tell of them
+    head, page = await get(bridge.chat_url("websocket").removeprefix(bridge.origin + "/"), "gzip")
+    assert "Content-Encoding" not in head
+    assert b'name="session"' in page
 
 
 async def test_pages_name_only_files_that_are_served(

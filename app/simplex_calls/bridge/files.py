@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path, PurePosixPath
 
 import simplex_calls
@@ -16,6 +17,9 @@ CONTENT_TYPES = {
     ".wav": "audio/wav",
 }
 """By suffix, whatever this machine's own tables say; nothing else is served."""
+
+COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
+"""Text; pictures and sounds are compressed already."""
 
 MAX_PATH_LENGTH = 200
 
@@ -53,3 +57,35 @@ def find(web: Path, path: str) -> tuple[Path, str] | None:
     static = (web / "static").resolve()
     file = (static / path).resolve()
     return (file, content_type) if file.is_relative_to(static) and file.is_file() else None
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header (RFC 9110, 12.5.3) allows gzip: by name or as ``*``, not at weight 0."""
+    weights: dict[str, bool] = {}
+    for item in accept_encoding.lower().split(","):
+        name, _, parameters = item.partition(";")
+        key, _, weight = parameters.partition("=")
+        is_refused = key.strip() == "q" and weight.strip().rstrip("0") in {"", "0."}
+        weights[name.strip()] = not is_refused
+    return weights.get("gzip", weights.get("*", False))
+
+
+class Compressed:
+    """Files as gzip, each compressed once; again when it has changed. Threads may share it.
+
+    Only for files without secrets: the size of a compressed page tells of what is in it (BREACH).
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[Path, tuple[tuple[int, int], bytes]] = {}
+
+    def read(self, file: Path) -> bytes:
+        """The file's bytes as gzip."""
+        status = file.stat()
+        version = (status.st_mtime_ns, status.st_size)
+        known = self._files.get(file)
+        if known is not None and known[0] == version:
+            return known[1]
+        packed = gzip.compress(file.read_bytes(), mtime=0)
+        self._files[file] = (version, packed)
+        return packed

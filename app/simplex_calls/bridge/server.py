@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -19,7 +20,7 @@ import jinja2
 from aiohttp import WSCloseCode, web
 
 from simplex_calls.bridge.answering import Methods
-from simplex_calls.bridge.files import find, web_folder
+from simplex_calls.bridge.files import COMPRESSIBLE, Compressed, find, takes_gzip, web_folder
 from simplex_calls.bridge.home_methods import LockedMethods
 from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, PageGoneError, WebSocketPage
@@ -67,6 +68,7 @@ class Bridge:
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(self._web / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
         )
+        self._compressed = Compressed()
         self._addresses = Tickets(random)
         self._sessions = Tickets(random)
         self._runner: web.AppRunner | None = None
@@ -339,7 +341,15 @@ class Bridge:
         if found is None:
             raise web.HTTPNotFound
         file, content_type = found
-        return web.Response(body=await asyncio.to_thread(file.read_bytes), content_type=content_type, charset="utf-8")
+        headers = {}
+        read = file.read_bytes
+        if content_type in COMPRESSIBLE:
+            headers["Vary"] = "Accept-Encoding"
+            if takes_gzip(request.headers.get("Accept-Encoding", "")):
+                headers["Content-Encoding"] = "gzip"
+                read = functools.partial(self._compressed.read, file)
+        body = await asyncio.to_thread(read)
+        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         # browsers always say where a WebSocket comes from; others have no business here
