@@ -21,7 +21,7 @@ test-web: .make/dev ## unit tests of the pages
 	npm --prefix web test
 
 test-e2e: .make/dev ## calls between real browsers and windows
-	$(BIN)/pytest e2e $(ARGS)
+	$(BIN)/pytest e2e -n auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 torture: .make/dev ## clients killed at any moment, 1,000 rounds (ARGS="--rounds 100 --seed 1")
 	$(BIN)/python -m tests.torture $(ARGS)

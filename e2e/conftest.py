@@ -22,8 +22,8 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="session")
 def artefacts() -> Path:
-    """Where pictures and logs are kept."""
-    folder = Path(__file__).parent.parent / "artefacts" / "e2e"
+    """Where pictures and logs are kept; a folder for each of the processes that tests are shared out to."""
+    folder = Path(__file__).parent.parent / "artefacts" / "e2e" / os.environ.get("PYTEST_XDIST_WORKER", "")
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     for old in folder.glob("failed-*.png"):
         old.unlink()
