@@ -328,7 +328,7 @@ _PERMISSIONS = {permission.value: permission for permission in CallPermission}
 
 
 def _contact(row: sqlite3.Row) -> Contact:
-    id_, name, full_name, status, created_at, permission, own_calls_allowed, audio_only, image, code, failure, *rest = row
+    id_, name, full_name, status, created_at, permission, own_calls, audio_only, image, code, failure, *rest = row
     return Contact(
         id_,
         name,
@@ -336,7 +336,7 @@ def _contact(row: sqlite3.Row) -> Contact:
         _STATUSES[status],
         from_microseconds(created_at),
         _PERMISSIONS[permission],
-        None if own_calls_allowed is None else bool(own_calls_allowed),
+        None if own_calls is None else bool(own_calls),
         bool(audio_only),
         image,
         code,
