@@ -691,16 +691,17 @@ class Client:
         with user_errors():
             return self._manager.start_call(contact.id, media)
 
-    async def accept(self, call_id: str, *, audio_only: bool = False) -> CallView:
+    async def accept(self, call_id: str, *, audio_only: bool = False, unencrypted: bool = False) -> CallView:
         """Take a call that rings; an active one ends. :class:`PageWanted` follows: attach a page.
 
         ``audio_only``: our camera stays off, also in a video call; the user can turn it on later. So it does with
-        contacts for whom the user wants that (:meth:`set_audio_only`).
+        contacts for whom the user wants that (:meth:`set_audio_only`). ``unencrypted``: the user said yes to a call
+        whose ``encrypted`` is ``False``; without that it is refused (``client.error.unencrypted``) and rings on.
         """
         contact_id = self.call(call_id).contact_id
         with user_errors():
             is_wanted = audio_only or self._chat.contact(contact_id).audio_only
-            return self._manager.accept(call_id, audio_only=is_wanted)
+            return self._manager.accept(call_id, audio_only=is_wanted, unencrypted=unencrypted)
 
     async def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""

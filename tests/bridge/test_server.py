@@ -213,8 +213,8 @@ async def test_a_chat_page_s_session(
     agents.wire.run()
     told = await next_message(page, lambda message: message.get("event") == "item")
     assert told["item"]["text"] == "hello"
-    bridge.push({"event": "ip_exposure_wanted", "callId": "x"})
-    await next_message(page, lambda message: message == {"event": "ip_exposure_wanted", "callId": "x"})
+    bridge.push({"event": "accept_wanted", "callId": "x"})
+    await next_message(page, lambda message: message == {"event": "accept_wanted", "callId": "x"})
     await page.close()
 
 

@@ -399,7 +399,7 @@ async def test_another_call_is_shown_on_the_page_and_taken_from_there(world: Wor
         carol.manager.start_call(carol.friend_id, CallMedia.AUDIO)
         await world.until(lambda: world.alice.page.shown()["others"])
         (other,) = world.alice.page.shown()["others"]
-        assert other == {"callId": other["callId"], "contactName": "carol", "media": "audio"}
+        assert other == {"callId": other["callId"], "contactName": "carol", "media": "audio", "encrypted": True}
         world.alice.page.say({"type": "accept" if accept else "reject", "callId": other["callId"]})
         if not accept:
             await world.until(lambda: carol.call.state is CallPhase.ENDED)

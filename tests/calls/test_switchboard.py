@@ -20,7 +20,7 @@ from simplex_calls.calls.page import (
     PageOffer,
 )
 from simplex_calls.calls.state import RING_SECONDS, CallEvent, CallState, EndReason
-from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError
+from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError, UnencryptedError
 from simplex_calls.calls.turn import MAX_HELD, MAX_RINGING
 from simplex_calls.chat.messages import (
     CallAnswer,
@@ -323,7 +323,7 @@ def test_the_page_gets_the_key_and_only_where_frames_are_encrypted() -> None:
 
     called = ringing(encryption=False)
     assert called.call.encrypted is False
-    called.accept(called.call.id)
+    called.accept(called.call.id, unencrypted=True)
     called.attach()
     assert "aesKey" not in called.commands[0]
     called.obey()
@@ -366,7 +366,13 @@ def test_a_page_that_cannot_encrypt_never_calls() -> None:
     assert [type(message) for message in called.outbox] == [CallEnd]
 
     plain = ringing(encryption=False)
-    plain.accept(plain.call.id)
+    with pytest.raises(UnencryptedError):
+        plain.board.accept(plain.call.id, plain.now)
+    with pytest.raises(UnencryptedError):
+        plain.board.dial(plain.call.contact_id, CallMedia.AUDIO, plain.now, bytes)
+    assert plain.call.is_ringing
+    assert plain.outbox == ()
+    plain.accept(plain.call.id, unencrypted=True)
     plain.attach()
     plain.say(PageOffer("b2ZmZXI=", "aWNl", encryption=False))
     assert plain.states == [CallState.OFFERED]

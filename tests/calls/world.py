@@ -63,8 +63,8 @@ class Side:
         self.take(step)
         return call_id
 
-    def accept(self, call_id: str) -> None:
-        self.take(self.board.accept(call_id, self.now))
+    def accept(self, call_id: str, *, unencrypted: bool = False) -> None:
+        self.take(self.board.accept(call_id, self.now, unencrypted=unencrypted))
 
     def end(self, call_id: str, event: CallEvent = CallEvent.HANG_UP) -> None:
         self.take(self.board.end(call_id, event, self.now))
@@ -142,12 +142,16 @@ class Side:
                 self.say(PageConnected(None))
             case "dial":
                 # somebody who is in a call already has no need to
-                if self.board.active is None:
+                ringing = next((call for call in self.board.of_contact(CONTACT) if call.is_ringing), None)
+                if ringing is not None and not ringing.encrypted:
+                    self.accept(ringing.id, unencrypted=True)
+                elif self.board.active is None:
                     self.dial()
             case "hang up":
                 self.end(next(iter(self.board.calls)), CallEvent.HANG_UP)
             case "accept":
-                self.accept(next(call.id for call in self.board.calls.values() if call.is_ringing))
+                call = next(call for call in self.board.calls.values() if call.is_ringing)
+                self.accept(call.id, unencrypted=call.encrypted is False)
 
 
 def exchange(one: Side, other: Side) -> None:

@@ -145,7 +145,7 @@ async def test_the_warning_comes_before_the_first_call(
     await ask(page, "state")
     ring = await ringing(alice, bob, agents, http)
     ring.accept()
-    wanted = await next_message(page, lambda message: message.get("event") == "ip_exposure_wanted")
+    wanted = await next_message(page, lambda message: message.get("event") == "accept_wanted")
     assert wanted["callId"] == ring.call_id
     assert alice.call(ring.call_id).state is CallPhase.RINGING
     ring.reject()

@@ -101,6 +101,43 @@ async def test_whoever_is_not_to_be_disturbed_gets_no_notification_of_calls(alic
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_call_that_is_not_encrypted_is_not_taken_by_its_notification(
+    alice: Client, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice.confirm_ip_exposure()
+    call = CallView(
+        "plain",
+        1,
+        "Bob",
+        CallMedia.AUDIO,
+        CallDirection.INCOMING,
+        CallPhase.RINGING,
+        False,
+        False,
+        datetime(2026, 11, 22, tzinfo=UTC),
+    )
+    taken: list[str] = []
+    pushed: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def accept(call_id: str) -> None:
+        taken.append(call_id)
+
+    monkeypatch.setattr(alice, "accept", accept)
+    monkeypatch.setattr(alice, "call", lambda _: call)
+    monkeypatch.setattr(bridge, "push_to_latest", pushed.put_nowait)
+    notifications = FakeNotifications()
+    task = asyncio.create_task(program_of(alice, bridge, notifications).run())
+    try:
+        async with asyncio.timeout(10):
+            alice._emit(CallChanged(call))
+            (await notifications.rings.get()).accept()
+            assert await pushed.get() == {"event": "accept_wanted", "callId": "plain"}
+            assert taken == []
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 class TwoHomes(SingleHome):
     """A home whose client is exchanged when a test says so."""
 

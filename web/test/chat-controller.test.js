@@ -22,6 +22,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
   /** @type {any} */
   let tab = null;
   let isIpAccepted = true;
+  let isConfirmed = true;
   const api = new Api((message) => {
     asked.push([message.method, message.params]);
     /** @type {Record<string, any>} */
@@ -41,7 +42,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     get: (_, name) => (/** @type {any[]} */ ...values) => {
       if (name === "render") return undefined;
       log.push([name, ...values]);
-      return name === "askIp" ? Promise.resolve(isIpAccepted) : name === "confirm" ? Promise.resolve({ isConfirmed: true, isChosen: true }) : false;
+      return name === "askIp" ? Promise.resolve(isIpAccepted) : name === "confirm" ? Promise.resolve({ isConfirmed, isChosen: true }) : false;
     },
   });
   const opener = () => {
@@ -59,7 +60,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     t: (/** @type {string} */ id) => id, copyText: async () => true, openUrl: (/** @type {string} */ url) => log.push(["open", url]), replaceUrl: (/** @type {string} */ url) => log.push(["url", url]), reload: () => log.push(["reload"]),
   });
   await controller.start();
-  return { controller, asked, log, clock, parts, tab: () => tab, refuseIp: () => { isIpAccepted = false; } };
+  return { controller, asked, log, clock, parts, tab: () => tab, refuseIp: () => { isIpAccepted = false; }, decline: () => { isConfirmed = false; } };
 }
 
 test("an address of a text is opened after a question that shows it", async () => {
@@ -98,6 +99,20 @@ test("who does not want to show the address does not call", async () => {
   await controller.calls.call("audio");
   assert.ok(!asked.some(([method]) => method === "start_call" || method === "confirm_ip_exposure"));
   assert.equal(tab(), null);
+});
+
+test("a call that the other app does not encrypt is taken after a question only", async () => {
+  const plain = { ...RINGING, encrypted: false };
+  const refused = await bench({}, { calls: [plain], isIpExposureConfirmed: true });
+  refused.decline();
+  await refused.controller.calls.accept("c");
+  assert.ok(!refused.asked.some(([method]) => method === "accept"));
+  assert.equal(refused.tab(), null);
+
+  const taken = await bench({ accept: { ...plain, state: "connecting", isActive: true } }, { calls: [plain], isIpExposureConfirmed: true });
+  await taken.controller.calls.accept("c", true);
+  assert.equal(taken.log.filter(([kind]) => kind === "confirm").length, 1);
+  assert.deepEqual(taken.asked.at(-1), ["accept", { callId: "c", audioOnly: true, unencrypted: true }]);
 });
 
 test("a call that does not begin leaves no empty tab, and says why", async () => {

@@ -711,6 +711,23 @@ test("another call's banner: the answer goes to Python, the card goes", async ()
   assert.deepEqual(bench.shot.call.others, []);
 });
 
+test("another call that their app does not encrypt is taken after a question only", async () => {
+  const bench = await new Bench().connected();
+  const others = [{ callId: "x", contactName: "Bob", media: "audio", encrypted: false }];
+  await bench.command({ type: "call", call: { contactName: "Ada", others } });
+  const said = bench.responses.length;
+  bench.session.acceptOther("x");
+  assert.equal(bench.responses.length, said);
+  assert.equal(bench.shot.askedOther, "x");
+  assert.equal(bench.shot.call.others?.length, 1);
+  // the question stays while Python tells the call anew
+  await bench.command({ type: "call", call: { contactName: "Ada", others } });
+  assert.equal(bench.shot.askedOther, "x");
+  bench.session.acceptOther("x", true);
+  assert.deepEqual(bench.responses.at(-1), { resp: { type: "accept", callId: "x", unencrypted: true } });
+  assert.deepEqual(bench.shot.call.others, []);
+});
+
 test("what is no command is answered with an error", async () => {
   const bench = new Bench();
   assert.deepEqual(await bench.command({ type: "dance" }), { type: "error", message: "unknown command" });

@@ -42,7 +42,9 @@ class CallMethods:
     async def _accept(self, params: Params) -> Json:
         self._check_ip_exposure()
         audio_only = params.optional_flag("audioOnly") or False
-        return call_json(await self._client.accept(params.text("callId"), audio_only=audio_only))
+        unencrypted = params.optional_flag("unencrypted") or False
+        call_id = params.text("callId")
+        return call_json(await self._client.accept(call_id, audio_only=audio_only, unencrypted=unencrypted))
 
     def _check_ip_exposure(self) -> None:
         if not self._client.is_ip_exposure_confirmed:

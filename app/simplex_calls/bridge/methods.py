@@ -149,8 +149,8 @@ Events, pushed at any time after the session stands:
 ``{"event": "storage_failed", "text"}``           the profile's file cannot be read or written any more
 ``{"event": "profile", "profile": …}``
 ``{"event": "progress", "task", "done", "total"}``  bytes of an archive; ``task``: ``export, import``
-``{"event": "ip_exposure_wanted", "callId"}``     accepted outside of this page, before the warning was read: show it,
-                                                  then ``confirm_ip_exposure`` and ``accept``
+``{"event": "accept_wanted", "callId"}``          accepted outside of this page, before the warning was read, or without
+                                                  the yes to a call that is not encrypted: ask, then ``accept``
 ``{"event": "page_wanted", "callId", "url"}``     only in ``browser`` mode: open the url in a new tab (it serves once);
                                                   where the browser forbids it, show it as a link
 ``{"event": "next_url", "url"}``                  put it in place with ``history.replaceState`` for a reload to work

@@ -199,9 +199,12 @@ class CallManager:
         self._change(dial)
         return self.call(call_ids[0])
 
-    def accept(self, call_id: str, *, audio_only: bool = False) -> CallView:
-        """Take a call that rings; ends the active one. ``audio_only``: with our camera off."""
-        self._change(lambda board: board.accept(call_id, self._clock(), audio_only=audio_only))
+    def accept(self, call_id: str, *, audio_only: bool = False, unencrypted: bool = False) -> CallView:
+        """Take a call that rings; ends the active one. ``audio_only``: with our camera off.
+
+        ``unencrypted``: also if the other app does not encrypt it; else :class:`UnencryptedError`.
+        """
+        self._change(lambda board: board.accept(call_id, self._clock(), audio_only=audio_only, unencrypted=unencrypted))
         return self.call(call_id)
 
     def reject(self, call_id: str) -> CallView:
@@ -282,21 +285,22 @@ class CallManager:
             case PageSettings():
                 with self._database.transaction():
                     self._store.set_page_settings(response)
-            case AcceptOther(other_id) | RejectOther(other_id):
-                self._answer_other(other_id, accept=isinstance(response, AcceptOther))
+            case AcceptOther() | RejectOther():
+                self._answer_other(response)
             case _:
                 if isinstance(response, PageFault):
                     logger.warning("a call page failed at %s: %s", response.command, response.code)
                 self._change(lambda board: board.page_said(call_id, response, self._clock()))
 
-    def _answer_other(self, call_id: str, *, accept: bool) -> None:
+    def _answer_other(self, answer: AcceptOther | RejectOther) -> None:
         try:
-            if accept:
-                self.accept(call_id)
-            else:
-                self.reject(call_id)
+            match answer:
+                case AcceptOther(call_id, unencrypted):
+                    self.accept(call_id, unencrypted=unencrypted)
+                case RejectOther(call_id):
+                    self.reject(call_id)
         except (CallMissingError, CallStateError) as error:
-            logger.info("a call page answered a call that is gone: %s", error)
+            logger.info("the answer of a call page was not carried out: %s", error)
 
     def _page_nonsense(self, call_id: str) -> None:
         self._end_quietly(call_id, CallEvent.FAILURE, CallFailure.PAGE)
@@ -437,7 +441,12 @@ class CallManager:
     def _show_pages(self, changed: tuple[Call, ...]) -> None:
         """Tell every page what its user should see: the call in words, and who else calls."""
         others = [
-            {"callId": call.id, "contactName": self._name(call.contact_id), "media": call.media.value}
+            {
+                "callId": call.id,
+                "contactName": self._name(call.contact_id),
+                "media": call.media.value,
+                "encrypted": call.encrypted,
+            }
             for call in self._board.calls.values()
             if call.state is CallState.WAITING
         ]

@@ -166,6 +166,8 @@ class AcceptOther:
     """The user takes another call that was shown on the page."""
 
     call_id: str
+    unencrypted: bool = False
+    """Also if the other app does not encrypt it: the user was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +315,7 @@ def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
         case "error":
             return _fault(resp, command)
         case "accept":
-            return AcceptOther(_short(resp, "callId"))
+            return AcceptOther(_short(resp, "callId"), unencrypted=resp.get("unencrypted") is True)
         case "reject":
             return RejectOther(_short(resp, "callId"))
         case "pasteStart":

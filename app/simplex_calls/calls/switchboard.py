@@ -44,6 +44,10 @@ class CallStateError(Exception):
     """The call is not in a state for this."""
 
 
+class UnencryptedError(CallStateError):
+    """The other app does not encrypt the call's media, and our user has not said yes to that."""
+
+
 class LineBusyError(Exception):
     """Another call is active."""
 
@@ -91,7 +95,7 @@ class Switchboard:
     def dial(self, contact_id: int, media: CallMedia, now: float, random: Random) -> tuple[Step, str]:
         """Call a contact: the step and the call's id. If that contact rings, their call is accepted.
 
-        Raises :class:`LineBusyError`.
+        Raises :class:`LineBusyError`, :class:`UnencryptedError`.
         """
         for call in self.of_contact(contact_id):
             if call.is_ringing:
@@ -113,13 +117,18 @@ class Switchboard:
         turn.apply(call, CallEvent.DIAL)
         return _step(turn), call.id
 
-    def accept(self, call_id: str, now: float, *, audio_only: bool = False) -> Step:
+    def accept(self, call_id: str, now: float, *, audio_only: bool = False, unencrypted: bool = False) -> Step:
         """Take a call that rings; ends the active one. ``audio_only``: our page starts without the camera.
 
-        Raises :class:`CallMissingError`, :class:`CallStateError`.
+        ``unencrypted``: the user knows that the media of this call are protected on their way only. Without it such a
+        call is not taken, and rings on. Raises :class:`CallMissingError`, :class:`CallStateError`,
+        :class:`UnencryptedError`.
         """
-        if not self.get(call_id).is_ringing:
+        call = self.get(call_id)
+        if not call.is_ringing:
             raise CallStateError("the call does not ring")
+        if not call.encrypted and not unencrypted:
+            raise UnencryptedError("the other app does not encrypt this call")
         turn = Turn(self.calls, self.past, now)
         if (active := self.active) is not None:
             turn.apply(active, CallEvent.HANG_UP)

@@ -113,13 +113,14 @@ class Program:
         self._client.reject_request(request_id)
 
     async def _accept(self, call_id: str) -> None:
-        if self._client.is_ip_exposure_confirmed:
+        is_encrypted = self._client.call(call_id).encrypted is not False
+        if self._client.is_ip_exposure_confirmed and is_encrypted:
             self._accepted_outside = {call_id}
             await self._client.accept(call_id)
             return
-        # the warning comes first, and the page has it
+        # the warning comes first, or the question, and the page has both
         self._show()
-        self._bridge.push_to_latest({"event": "ip_exposure_wanted", "callId": call_id})
+        self._bridge.push_to_latest({"event": "accept_wanted", "callId": call_id})
 
     async def _reject(self, call_id: str) -> None:
         await self._client.reject(call_id)

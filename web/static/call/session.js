@@ -200,9 +200,19 @@ export class Session {
     return this.handle({ command: { type: "media", source, enable } });
   }
 
-  /** @param {string | number} callId  another call, which ends this one */
-  acceptOther(callId) {
-    this.#respond({ resp: { type: "accept", callId } });
+  /**
+   * The user takes another call, which ends this one; where the other app does not encrypt it, a question comes first.
+   *
+   * @param {string | number} callId
+   * @param {boolean} [unencrypted]  the question was asked
+   */
+  acceptOther(callId, unencrypted = false) {
+    const other = this.#state.call.others?.find((one) => one.callId === callId);
+    if (other?.encrypted === false && !unencrypted) {
+      this.#update({ askedOther: callId });
+      return;
+    }
+    this.#respond({ resp: { type: "accept", callId, ...(unencrypted ? { unencrypted } : {}) } });
     this.#forgetOther(callId);
   }
 

@@ -13,6 +13,7 @@ import { noSources } from "./sources.js";
  * @property {string | number} callId
  * @property {string} contactName
  * @property {"audio" | "video"} media
+ * @property {boolean} [encrypted]  false: their app does not encrypt frames
  *
  * @typedef {object} CallInfo  what Python tells about the call (command `call`)
  * @property {string} contactName
@@ -64,6 +65,7 @@ import { noSources } from "./sources.js";
  * @property {NoticeCode | null} notice
  * @property {string | null} error  the code of what ended the call
  * @property {Partial<CallInfo>} call
+ * @property {string | number | null} askedOther  another call: whether it is to be taken without encryption
  * @property {PasteInfo | null} paste
  * @property {"default" | "localVideo" | "remoteVideo"} layout
  * @property {{state: string, description: string} | null} description
@@ -100,6 +102,7 @@ export function freshSnapshot() {
     notice: null,
     error: null,
     call: {},
+    askedOther: null,
     paste: null,
     layout: "default",
     description: null,

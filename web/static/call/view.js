@@ -3,6 +3,7 @@
 import { drawAvatar } from "../common/avatar.js";
 import { LookView } from "./look-view.js";
 import { clockText, present } from "./model.js";
+import { OthersView } from "./others-view.js";
 import { actionOf, keyOf, SHORTCUTS } from "./shortcuts.js";
 import { TalkView } from "./talk-view.js";
 import { TextsView } from "./texts-view.js";
@@ -17,7 +18,7 @@ import { TextsView } from "./texts-view.js";
  * @property {() => void} switchCamera
  * @property {() => void} settings
  * @property {() => void} hangUp
- * @property {(callId: string | number) => void} accept
+ * @property {(callId: string | number, unencrypted: boolean) => void} accept
  * @property {(callId: string | number) => void} reject
  * @property {() => void} dismissNotice
  * @property {() => void} dismissPermission
@@ -33,12 +34,11 @@ export class CallView {
   #actions;
   /** @type {import("./snapshot.js").Snapshot | null} */
   #snapshot = null;
-  /** @type {string} */
-  #shownOthers = "";
   #duration = "";
   #look;
   #texts;
   #talk;
+  #others;
   /** @type {Map<HTMLMediaElement, MediaStreamTrack>} */
   #playing = new Map();
 
@@ -54,6 +54,7 @@ export class CallView {
     this.#look = new LookView(page, (id, text, action) => this.#label(id, text, action));
     this.#texts = new TextsView(page, t, { send: actions.sendText, react: actions.react });
     this.#talk = new TalkView(page, t, actions);
+    this.#others = new OthersView(page, t, actions);
     this.#listen();
   }
 
@@ -103,7 +104,7 @@ export class CallView {
     this.#show("notice", model.notice !== null);
     if (model.notice) this.#text("notice-text", t(model.notice));
     this.#permission(snapshot.permission);
-    this.#others(model.isOver ? [] : (snapshot.call.others ?? []));
+    this.#others.render(model.isOver ? [] : (snapshot.call.others ?? []), snapshot.askedOther);
     this.#look.render(snapshot);
     this.#texts.render(snapshot);
     this.#talk.render(snapshot);
@@ -161,29 +162,6 @@ export class CallView {
     const isSafari = "safari" in window;
     this.#text("permission-title", permission.title);
     this.#text("permission-text", isSafari ? permission.safari : permission.chrome);
-  }
-
-  /** @param {import("./snapshot.js").OtherCall[]} others */
-  #others(others) {
-    // Built anew only when they have changed: a button must not vanish under a finger, nor be read out twice.
-    const shown = JSON.stringify(others);
-    if (shown === this.#shownOthers) return;
-    this.#shownOthers = shown;
-    const template = /** @type {HTMLTemplateElement} */ (this.#find("other-template"));
-    const cards = others.map(({ callId, contactName, media }) => {
-      const card = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-      const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (card.querySelector(selector));
-      const name = contactName || this.#t("call.contact");
-      card.setAttribute("role", "group");
-      card.setAttribute("aria-label", this.#t("call.other.label", { name }));
-      drawAvatar(part(".avatar"), name);
-      part(".other-name").textContent = name;
-      part(".other-media").textContent = this.#t(media === "video" ? "call.other.video" : "call.other.audio");
-      part('[data-action="accept"]').addEventListener("click", () => this.#actions.accept(callId));
-      part('[data-action="reject"]').addEventListener("click", () => this.#actions.reject(callId));
-      return card;
-    });
-    this.#find("others").replaceChildren(...cards);
   }
 
   /**
@@ -333,12 +311,9 @@ export class CallView {
         this.#toggleHelp();
         return true;
       case "acceptOther":
-      case "rejectOther": {
-        const wish = action === "acceptOther" ? "accept" : "reject";
-        const button = /** @type {HTMLElement | null} */ (this.#find("others").querySelector(`[data-action="${wish}"]`));
-        button?.click();
-        return button !== null;
-      }
+        return this.#others.press("accept");
+      case "rejectOther":
+        return this.#others.press("reject");
       default:
         return false;
     }

@@ -57,6 +57,7 @@
  * @property {"calling" | "ringing" | "connecting" | "connected" | "ended"} state
  * @property {boolean} isActive
  * @property {boolean} hasPage
+ * @property {boolean | null} [encrypted]  false: their app does not encrypt frames
  * @property {"none" | "sent" | "ringing"} [progress]  of our invitation
  * @property {number | null} [itemId]
  * @property {number} startedAt

@@ -51,8 +51,25 @@ export class CallsController {
   /** @param {string} callId @param {boolean} [isAudioOnly]  with the camera off */
   async accept(callId, isAudioOnly = false) {
     const call = this.#store.state.calls.get(callId);
+    if (!call) return;
+    /** @type {Record<string, any>} */
     const params = isAudioOnly ? { callId, audioOnly: true } : { callId };
-    if (call) await this.#begin("accept", params, call.contactName, "accept");
+    if (call.encrypted === false) {
+      if (!(await this.#acceptsUnencrypted(call.contactName))) return;
+      params.unencrypted = true;
+    }
+    await this.#begin("accept", params, call.contactName, "accept");
+  }
+
+  /** Whether the user takes a call that the other app does not encrypt. @param {string} name */
+  async #acceptsUnencrypted(name) {
+    const { isConfirmed } = await this.#parts.view.confirm({
+      title: "chat.unencrypted.title",
+      text: "chat.unencrypted.text",
+      go: "chat.unencrypted.go",
+      name,
+    });
+    return isConfirmed;
   }
 
   /**

@@ -167,7 +167,7 @@ export class Controller {
       case "call":
         this.calls.changed(event.call, before);
         break;
-      case "ip_exposure_wanted":
+      case "accept_wanted":
         void this.calls.accept(event.callId);
         break;
       case "page_wanted":
