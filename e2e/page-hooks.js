@@ -21,6 +21,18 @@
     }
   };
 
+  // what the cipher has last said of itself
+  let frames = { encrypted: {}, empty: {}, decrypted: {}, failed: {} };
+  const NativeWorker = globalThis.Worker;
+  globalThis.Worker = class extends NativeWorker {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("message", ({ data }) => {
+        if (data?.type === "counters") frames = data.counters;
+      });
+    }
+  };
+
   if (wishes.noEncodedStreams) {
     delete RTCRtpSender.prototype.createEncodedStreams;
     delete RTCRtpReceiver.prototype.createEncodedStreams;
@@ -74,9 +86,14 @@
   }
 
   globalThis.e2e = {
-    // What the engine itself counts, over all connections of the page.
+    // What the engine itself counts, over all connections of the page, and the cipher.
     async stats() {
-      const sums = { framesSent: 0, framesDecoded: 0, framesReceived: 0, audioSent: 0, audioReceived: 0, energy: 0 };
+      const { encrypted, empty, decrypted, failed } = frames;
+      const sums = {
+        framesSent: 0, framesDecoded: 0, framesReceived: 0, audioSent: 0, audioReceived: 0, energy: 0,
+        framesEncrypted: encrypted.video ?? 0, framesDecrypted: decrypted.video ?? 0, framesFailed: failed.video ?? 0,
+        audioEncrypted: (encrypted.audio ?? 0) + (empty.audio ?? 0), audioDecrypted: decrypted.audio ?? 0, audioFailed: failed.audio ?? 0,
+      };
       for (const connection of connections) {
         for (const report of (await connection.getStats()).values()) {
           if (report.type === "outbound-rtp" && report.kind === "video") sums.framesSent += report.framesSent ?? 0;

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from playwright.sync_api import (
     Browser,
@@ -37,6 +37,12 @@ PATIENCE_MS = 30_000
 VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 
 Media = Literal["audio", "video"]
+
+
+class Named(Protocol):
+    """Somebody, with whatever they look at their pages."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -97,14 +103,13 @@ class CallPage:
         expect(self.hang_up_button).to_be_hidden()
 
     def stats(self) -> dict[str, float]:
-        """What the engine has counted (page-hooks.js)."""
+        """What the engine and the cipher have counted (page-hooks.js)."""
         stats: dict[str, float] = self.page.evaluate("e2e.stats()")
         return stats
 
     def wait_for(self, condition: str, values: dict[str, float] | None = None) -> None:
         """Wait until the engine's counters fulfil ``condition``, a JavaScript function with ``{names}`` of values."""
-        for name, value in (values or {}).items():
-            condition = condition.replace("{" + name + "}", str(value))
+        condition = filled_in(condition, values)
         # not wait_for_function: it takes a promise for a yes
         self.page.evaluate(
             f"""deadline => new Promise((resolve, reject) => {{
@@ -132,6 +137,14 @@ class CallPage:
             for kind, before, after in worker.evaluate("e2eRecorded()")
         ]
 
+    def mute(self) -> None:
+        """Click on the microphone."""
+        self.mic.click()
+
+    def expect_peer_muted(self, words: str) -> None:
+        """Wait until it is shown that the other is muted."""
+        expect(self.peer_muted).to_have_text(words)
+
     def hang_up(self) -> None:
         """Click on the red button."""
         self.hang_up_button.click()
@@ -139,6 +152,13 @@ class CallPage:
     def close(self) -> None:
         """Close the tab."""
         self.page.close()
+
+
+def filled_in(condition: str, values: dict[str, float] | None) -> str:
+    """A condition with numbers in place of ``{names}``."""
+    for name, value in (values or {}).items():
+        condition = condition.replace("{" + name + "}", str(value))
+    return condition
 
 
 class Traffic:
@@ -319,7 +339,7 @@ class Person:
         dialog.get_by_role("button", name="Connect").click()
         expect(dialog).to_be_hidden()
 
-    def open_conversation(self, contact: Person) -> None:
+    def open_conversation(self, contact: Named) -> None:
         """Click on a contact."""
         contacts = self.chat.get_by_role("list", name="Contacts")
         contacts.get_by_role("button", name=re.compile(f"^{contact.name}")).click()
@@ -327,18 +347,18 @@ class Person:
 
     # texts
 
-    def write(self, contact: Person, text: str) -> None:
+    def write(self, contact: Named, text: str) -> None:
         """Write a text and press Enter."""
         self.open_conversation(contact)
         self.chat.get_by_role("textbox", name=re.compile("Message to")).fill(text)
         self.chat.keyboard.press("Enter")
 
-    def entries(self, contact: Person) -> Locator:
+    def entries(self, contact: Named) -> Locator:
         """The entries of the conversation, the newest last."""
         self.open_conversation(contact)
         return self.chat.get_by_role("region", name=re.compile("Messages and calls with")).locator("li.item")
 
-    def expect_call_entry(self, contact: Person, title: str, *, lasted: bool = False) -> None:
+    def expect_call_entry(self, contact: Named, title: str, *, lasted: bool = False) -> None:
         """Wait until the newest entry is this call's; nothing can be edited or deleted on it."""
         entry = self.entries(contact).last
         expect(entry.locator(".entry-title")).to_have_text(title)
@@ -351,25 +371,25 @@ class Person:
 
     # calls
 
-    def call(self, contact: Person, media: Media = "video") -> CallPage:
+    def call(self, contact: Named, media: Media = "video") -> CallPage:
         """Press the telephone or the camera."""
         self.open_conversation(contact)
         button = self.chat.get_by_role("button", name=re.compile(f"^{media.title()} call to"))
         expect(button).to_be_enabled()
         return self.open_call(button)
 
-    def ringing(self, caller: Person) -> Locator:
+    def ringing(self, caller: Named) -> Locator:
         """The card that says that somebody calls."""
         return self.chat.get_by_role("group", name=re.compile(f"Incoming call from .*{caller.name}"))
 
-    def accept(self, caller: Person) -> CallPage:
+    def accept(self, caller: Named) -> CallPage:
         """Accept a call in the chat page."""
         return self.open_call(
             self.ringing(caller).get_by_role("button", name=re.compile("^(Hang up and a|A)ccept with (audio|video)$")),
             "Understood, accept",
         )
 
-    def reject(self, caller: Person) -> None:
+    def reject(self, caller: Named) -> None:
         """Decline a call in the chat page."""
         self.ringing(caller).get_by_role("button", name="Decline").click()
 

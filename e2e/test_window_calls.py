@@ -2,83 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import Browser, Error, expect
 
-from e2e.people import HERE, PATIENCE_MS, CallPage, Person
-from e2e.programs import Program
+from e2e.people import CallPage, Person
+from e2e.window_person import WindowPerson, expect_closed
 
-ENDED = re.compile(r"^Call ended after \d:\d\d$")
-
-Pair = tuple["WindowPerson", "WindowPerson"]
-
-
-class WindowPerson(Person):
-    """Somebody with windows instead of a browser."""
-
-    _windows: Browser
-
-    def launch(self) -> None:
-        """Start the program."""
-        self._program = Program(
-            *("--data", str(self._folder), "--name", self.name, "--server", str(self._server)),
-            log=self._log,
-            module="e2e.windows",
-        )
-
-    def open(self) -> None:
-        """Look into the windows of the program that was just started."""
-        self.traffic.clear()
-        address = self._program.wait_for_line(r"debugger (http://\S+)")
-        # the windows' own size, language and devices are not changed
-        self._windows = self._browser.browser_type.connect_over_cdp(address, no_defaults=True)
-        (self.context,) = self._windows.contexts
-        self.context.set_default_timeout(PATIENCE_MS)
-        self.context.add_init_script(path=HERE / "page-hooks.js")
-        self.context.on("console", self._console)
-        self.context.on("weberror", self._weberror)
-        self.context.on("request", self._request)
-        (self.chat,) = self.context.pages
-        expect(self.chat.locator("#app")).to_have_attribute("data-phase", "ready")
-
-    def stop(self) -> None:
-        """End the program politely."""
-        if hasattr(self, "_windows"):
-            self._windows.close()
-        if hasattr(self, "_program") and self._program.runs:
-            assert self._program.stop() == 0
-
-    def restart(self) -> None:
-        """Start the program again after it was killed."""
-        self._windows.close()
-        self.launch()
-        self.open()
-
-    def close_calls(self) -> None:
-        """Close the windows of calls."""
-        self._program.signal(signal.SIGUSR1)
-
-    def settle(self) -> None:
-        """Leave every call, and close its window."""
-        if not self._program.runs:
-            self.restart()
-        calls = [page for page in self.context.pages if page is not self.chat]
-        self.close_calls()
-        for page in calls:
-            expect_closed(page)
-        expect(self.chat.locator("#banner")).to_be_hidden()
-        expect(self.chat.locator("#incoming")).to_be_hidden()
-
-
-def expect_closed(page: Page) -> None:
-    """Wait until a window is closed."""
-    if not page.is_closed():
-        page.wait_for_event("close")
+Pair = tuple[WindowPerson, WindowPerson]
 
 
 def expect_padlock(call: CallPage) -> None:
@@ -107,49 +40,37 @@ def expect_entries(caller: Person, called: Person) -> None:
 
 
 @pytest.fixture(scope="module")
-def everyone(
-    browser: Browser, relay: str, artefacts: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[WindowPerson, WindowPerson, Person]]:
-    """Dora and Emil with windows, Fay with a browser; Dora is connected with both others."""
+def both(browser: Browser, relay: str, artefacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Dora and Emil with windows, connected."""
     folder = tmp_path_factory.mktemp("windows")
     dora, emil = (WindowPerson(name, folder / name, relay, browser, artefacts) for name in ("Dora", "Emil"))
-    fay = Person("Fay", folder / "Fay", relay, browser, artefacts)
     try:
-        for person in (dora, emil, fay):
+        for person in (dora, emil):
             person.launch()
-        for person in (dora, emil, fay):
+        for person in (dora, emil):
             person.open()
         dora.befriend(emil)
-        dora.befriend(fay)
-        yield dora, emil, fay
+        yield dora, emil
     finally:
-        for person in (dora, emil, fay):
+        for person in (dora, emil):
             person.stop()
-    for person in (dora, emil, fay):
+    for person in (dora, emil):
         person.check_log()
 
 
 @pytest.fixture
-def three(
-    everyone: tuple[WindowPerson, WindowPerson, Person], request: pytest.FixtureRequest
-) -> Iterator[tuple[WindowPerson, WindowPerson, Person]]:
-    """Dora, Emil and Fay, out of any call before and after the test."""
-    for person in everyone:
+def pair(both: Pair, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Dora and Emil, out of any call before and after the test."""
+    for person in both:
         person.problems.clear()
-    yield everyone
+    yield both
     failed = getattr(request.node, "rep_call", None)
     if failed is None or failed.failed:
-        for person in everyone:
+        for person in both:
             person.take_failure_pictures(request.node.name)
-    for person in everyone:
+    for person in both:
         person.settle()
-    assert [problem for person in everyone for problem in person.problems] == []
-
-
-@pytest.fixture
-def pair(three: tuple[WindowPerson, WindowPerson, Person]) -> Pair:
-    """Dora and Emil."""
-    return three[:2]
+    assert [problem for person in both for problem in person.problems] == []
 
 
 def test_video_call(pair: Pair) -> None:
@@ -218,20 +139,6 @@ def test_renderer_of_a_call_crashes(pair: Pair) -> None:
     for call in (hers, his):
         expect_closed(call.page)
     expect_entries(dora, emil)
-
-
-@pytest.mark.parametrize("caller", ["window", "browser"])
-def test_window_and_browser(three: tuple[WindowPerson, WindowPerson, Person], caller: str) -> None:
-    dora, _, fay = three
-    first, second = (dora, fay) if caller == "window" else (fay, dora)
-    hers, his = talk(first, second)
-    for call in (hers, his):
-        call.expect_media(video=True)
-    in_window, in_browser = (hers, his) if caller == "window" else (his, hers)
-    in_window.hang_up()
-    expect_closed(in_window.page)
-    in_browser.expect_over(ENDED)
-    expect_entries(first, second)
 
 
 def test_program_of_the_peer_killed(pair: Pair) -> None:

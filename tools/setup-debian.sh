@@ -20,7 +20,7 @@ present() {
     case $1 in
     npm) command -v npm >/dev/null 2>&1 ;;
     python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
-    chromium*) command -v "$1" >/dev/null 2>&1 ;;
+    chromium* | firefox*) command -v "$1" >/dev/null 2>&1 ;;
     *) installed "$1" ;;
     esac
 }
