@@ -553,6 +553,52 @@ async def test_no_page_opens(world: World) -> None:
         await world.alice.manager.attach_page(call.id, ScriptedPage())
 
 
+async def test_a_page_that_comes_while_it_rings_waits_for_the_user(world: World) -> None:
+    alice, bob = world.alice, world.bob
+    bob.opens_pages = False
+    alice.manager.start_call(alice.friend_id, CallMedia.VIDEO)
+    await world.until(lambda: bob.told)
+    page = bob.open_page(bob.call.id)
+    await world.until(lambda: page.commands)
+    assert not bob.call.has_page
+    assert [command["type"] for command in page.commands if command["type"] != "call"] == []
+    bob.manager.accept(bob.call.id)
+    await world.until(lambda: {alice.call.state, bob.call.state} == {CallPhase.CONNECTED})
+    assert bob.manager.call(bob.call.id).has_page
+    assert [command["type"] for command in page.commands if command["type"] != "call"] == ["start", "answer"]
+    with pytest.raises(CallStateError):
+        await bob.manager.attach_page(bob.call.id, ScriptedPage())
+
+
+@pytest.mark.parametrize("end", ["reject", "hang up"])
+async def test_a_page_of_a_call_that_nobody_accepts_is_closed(world: World, end: str) -> None:
+    alice, bob = world.alice, world.bob
+    alice.manager.start_call(alice.friend_id, CallMedia.AUDIO)
+    await world.until(lambda: bob.told)
+    page = bob.open_page(bob.call.id)
+    await world.until(lambda: page.commands)
+    if end == "reject":
+        bob.manager.reject(bob.call.id)
+    else:
+        alice.manager.hang_up(alice.call.id)
+    await world.until(lambda: not bob.manager._pages)
+    assert page.closed == 1
+    assert bob.call.state is CallPhase.ENDED
+
+
+async def test_a_page_that_goes_while_it_rings_ends_nothing(world: World) -> None:
+    alice, bob = world.alice, world.bob
+    alice.manager.start_call(alice.friend_id, CallMedia.AUDIO)
+    await world.until(lambda: bob.told)
+    page = bob.open_page(bob.call.id)
+    await world.until(lambda: page.commands)
+    page.leave()
+    await world.until(bob.tasks[-1].done)
+    assert bob.call.state is CallPhase.RINGING
+    bob.manager.accept(bob.call.id)
+    await world.until(lambda: {alice.call.state, bob.call.state} == {CallPhase.CONNECTED})
+
+
 async def test_one_page_a_call(world: World) -> None:
     await world.connect()
     with pytest.raises(CallStateError):

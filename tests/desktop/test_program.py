@@ -156,6 +156,31 @@ class TwoHomes(SingleHome):
         self.followed.set()
 
 
+async def test_the_page_of_a_call_that_rings_is_prepared_one_at_a_time(alice: Client, bridge: Bridge) -> None:
+    prepared: list[str] = []
+
+    async def prepare(call_id: str) -> None:
+        prepared.append(call_id)
+
+    program = Program(alice, bridge, None, open_call=no_call, show=lambda: None, prepare_call=prepare)
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+
+    async def tell(call_id: str, phase: CallPhase) -> None:
+        incoming = CallDirection.INCOMING
+        call = CallView(call_id, 1, "Bob", CallMedia.AUDIO, incoming, phase, False, None, moment)
+        program._happened(CallChanged(call))
+        await asyncio.gather(*program._work)
+
+    for call_id in ("first", "first", "second"):
+        await tell(call_id, CallPhase.RINGING)
+    await tell("first", CallPhase.ENDED)
+    await tell("third", CallPhase.RINGING)
+    await tell("third", CallPhase.ENDED)
+    alice.set_call_settings(CallSettings(do_not_disturb=True))
+    await tell("quiet", CallPhase.RINGING)
+    assert prepared == ["first", "third"]
+
+
 async def test_programs_follow_the_home(alice: Client, bob: Client, shell: FakeShell) -> None:
     home = TwoHomes(alice, bob)
     begun: asyncio.Queue[Client] = asyncio.Queue()

@@ -12,6 +12,7 @@ from simplex_calls.desktop.windows import Placement, WindowPort
 class FakeView:
     def __init__(self) -> None:
         self.closed = 0
+        self.shown = 0
         self.scripts: list[str] = []
 
     def run_script(self, script: str, done: Callable[[], None]) -> None:
@@ -23,6 +24,9 @@ class FakeView:
 
     def bring_to_front(self) -> None:
         raise NotImplementedError
+
+    def show_window(self) -> None:
+        self.shown += 1
 
     def set_title(self, title: str) -> None:
         raise NotImplementedError
@@ -91,6 +95,16 @@ async def test_the_end_of_a_window_ends_its_page(end: str) -> None:
     await settle()
     assert [message async for message in shown.pages[0][0].responses()] == []
     assert (shown.crashes, shown.closed) == (end == "renderer_died", end == "window_closed")
+
+
+async def test_a_hidden_window_is_shown_as_soon_as_it_is_there() -> None:
+    shown, view = Shown(), FakeView()
+    shown.port.show()
+    shown.port.view_made(view)
+    await settle()
+    assert view.shown == 1
+    shown.port.show()
+    assert view.shown == 2
 
 
 async def test_a_window_can_be_closed_before_it_is_there() -> None:

@@ -218,8 +218,12 @@ class CallManager:
         return self.call(call_id)
 
     async def attach_page(self, call_id: str, page: Page) -> None:
-        """Let ``page`` carry the call; returns when the page is gone. A page that closes hangs up."""
-        if transition(self._board.get(call_id).state, CallEvent.PAGE_ATTACHED) is None:
+        """Let ``page`` carry the call; returns when the page is gone. A page that closes hangs up.
+
+        A page may come while the call rings: it waits for the user to accept, and is closed if they do not.
+        """
+        call = self._board.get(call_id)
+        if not call.is_ringing and transition(call.state, CallEvent.PAGE_ATTACHED) is None:
             raise CallStateError("the call does not wait for a page")
         if call_id in self._pages or self._is_stopped:
             raise CallStateError("the call takes no other page")
@@ -233,13 +237,19 @@ class CallManager:
         try:
             if (settings := self._store.page_settings()) is not None:
                 attached.command({"type": "settings", **settings.to_page()})
-            self._change(lambda board: board.page_attached(call_id, self._clock()))
+            if call.is_ringing:
+                self._show_pages((call,))
+            else:
+                self._page_attached(call_id)
             await attached.run()
         finally:
             del self._pages[call_id]
             self._end_quietly(call_id, CallEvent.PAGE_CLOSED)
             if not self._pages:
                 self._no_pages.set()
+
+    def _page_attached(self, call_id: str) -> None:
+        self._change(lambda board: board.page_attached(call_id, self._clock()))
 
     # what the chat floor tells
 
@@ -395,6 +405,7 @@ class CallManager:
 
     def _tell(self, step: Step) -> None:
         self._set_timer()
+        ending = {effect.call_id for effect in step.effects if isinstance(effect, EndPage)}
         for call in step.changed:
             seen = self._view(call)
             if call.is_ended:
@@ -402,11 +413,16 @@ class CallManager:
                 self._forget_item(call.id)
             logger.info("call is %s%s", call.state.value, f" ({call.reason.value})" if call.reason else "")
             self._handler(CallChanged(seen))
+            if call.is_ended and call.id in self._pages and call.id not in ending:
+                # it came while the call rang, and nobody accepted
+                self._pages[call.id].finish(keep=False)
         self._show_pages(step.changed)
         for effect in step.effects:
             match effect:
                 case WantPage(call_id):
                     self._handler(PageWanted(call_id))
+                    if call_id in self._pages:
+                        self._page_attached(call_id)
                 case PageCommand(call_id, fields, needs_servers) if call_id in self._pages:
                     servers = self._ice().to_page() if needs_servers else {}
                     binding = self._binding(call_id) if "features" in fields else {}
@@ -465,7 +481,12 @@ class CallManager:
 
     def _view(self, call: Call) -> CallView:
         items = self._stored().items
-        seen = view(call, self._name(call.contact_id), items.get(call.id), has_page=call.id in self._pages)
+        seen = view(
+            call,
+            self._name(call.contact_id),
+            items.get(call.id),
+            has_page=call.id in self._pages and not call.is_ringing,
+        )
         return replace(seen, end_reason=EndReason.UNREACHABLE) if self._is_unreachable(call) else seen
 
     def _is_unreachable(self, call: Call) -> bool:

@@ -94,6 +94,10 @@ class Side:
             self._input.write(json.dumps({"order": order, **values}).encode() + b"\n")
             await self._input.drain()
 
+    def forget(self) -> None:
+        """Forget what happened so far: a call is over, and another follows."""
+        self._seen.clear()
+
     async def seen(self, *names: str, seconds: float | None) -> dict[str, Any]:
         """Wait for the first of these events (or one that came already); raises :class:`DemoError` in time."""
         try:

@@ -61,8 +61,8 @@ class Side:
     @contextlib.asynccontextmanager
     async def open_client(self, begin: dict[str, Any]) -> AsyncIterator[Client]:
         """Open the client; when the windows are gone, end the call and tell what the history says."""
-        # On one machine nothing needs a STUN server, and nothing is asked of one.
-        settings = Settings(ice_servers=())
+        # On one machine nothing needs a STUN server, and nothing is asked of one that was not named.
+        settings = Settings(ice_servers=tuple(begin.get("ice_servers", ())), relay_only=begin.get("relay_only", False))
         # the profile is gone with the demo: nobody needs its key again
         key = DatabaseKey.generate()
         async with Client(
@@ -104,8 +104,7 @@ class Side:
             case "connect":
                 await client.connect(order["link"])
             case "call" if self._contact_id is not None:
-                call = await client.start_call(self._contact_id, order["media"])
-                self._call_id = call.id
+                await client.start_call(self._contact_id, order["media"])
             case "accept" if self._call_id is not None:
                 self.tell("accepted")
                 await client.accept(self._call_id)
@@ -131,8 +130,10 @@ class Side:
                 self._counted(stats)
 
     def _call_changed(self, call: CallView) -> None:
-        if self._call_id is None or call.is_active or call.state is CallPhase.RINGING:
+        is_going_on = call.is_active or call.state is CallPhase.RINGING
+        if call.id != self._call_id and (self._call_id is None or is_going_on):
             self._call_id = call.id
+            self._told.clear()
         if call.id != self._call_id:
             return
         if call.state is CallPhase.CALLING:

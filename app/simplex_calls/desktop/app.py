@@ -20,7 +20,7 @@ from simplex_calls.bridge.pages import WebviewPage
 from simplex_calls.bridge.server import Bridge
 from simplex_calls.bridge.shell import Mode
 from simplex_calls.catalogue import text
-from simplex_calls.client import CallPhase, Client, ClientError
+from simplex_calls.client import CallPhase, CallView, Client, ClientError
 from simplex_calls.desktop.display import check_display, prepare_environment
 from simplex_calls.desktop.errors import DesktopError
 from simplex_calls.desktop.homes import Home, HomeFactory, as_home
@@ -175,7 +175,14 @@ class Desktop:
             port.close()
         self._name_main()
         notifications = Notifications() if self._notifies else None
-        return Program(client, bridge, notifications, open_call=self._open_call, show=self._show_main)
+        return Program(
+            client,
+            bridge,
+            notifications,
+            open_call=self._open_call,
+            show=self._show_main,
+            prepare_call=self._prepare_call,
+        )
 
     async def _be_ready(self, on_ready: Ready, home: Home, bridge: Bridge) -> None:
         await bridge.has_chat.wait()
@@ -229,10 +236,18 @@ class Desktop:
             raise RuntimeError("a call's window needs the main one")
         call = client.call(call_id)
         self._close_old_calls(client)
-        name = call.contact_name or text("desktop.ring.unnamed")
-        await self._open_call_window(bridge, call_id, text("desktop.title.call", name=name))
+        prepared = self._calls.get(call_id)
+        if prepared is not None:
+            prepared.show()
+            return
+        await self._open_call_window(bridge, call_id, _call_title(call))
 
-    async def _open_call_window(self, bridge: Bridge, call_id: str, title: str) -> None:
+    async def _prepare_call(self, call_id: str) -> None:
+        client, bridge = self._client, self._bridge
+        if client is not None and bridge is not None and call_id not in self._calls:
+            await self._open_call_window(bridge, call_id, _call_title(client.call(call_id)), hidden=True)
+
+    async def _open_call_window(self, bridge: Bridge, call_id: str, title: str, *, hidden: bool = False) -> None:
         loop, make_window = self._loop, self._make_window
         if loop is None or make_window is None:
             raise RuntimeError("a call's window needs the main one")
@@ -245,7 +260,7 @@ class Desktop:
         port = WindowPort(
             loop,
             bridge.origin,
-            Placement(*CALL_SIZE, column=self._column, offset=CALL_OFFSET),
+            Placement(*CALL_SIZE, column=self._column, offset=CALL_OFFSET, hidden=hidden),
             on_page=page_begins,
             on_crash=lambda: self._close_call(call_id),
             on_closed=lambda: self._call_closed(call_id),
@@ -330,3 +345,7 @@ class Desktop:
     def _close_all(self) -> None:
         if self._main is not None:
             self._main.close()
+
+
+def _call_title(call: CallView) -> str:
+    return text("desktop.title.call", name=call.contact_name or text("desktop.ring.unnamed"))

@@ -29,7 +29,8 @@ class OpenCall(Protocol):
 class Program:
     """Follows the client's events: opens calls' pages and shows what rings.
 
-    ``open_call`` opens a call's page, ``show`` brings the chat page to the front.
+    ``open_call`` opens a call's page, ``show`` brings the chat page to the front. ``prepare_call`` loads the page of a
+    call that rings, unseen, so that accepting need not wait for it.
     """
 
     def __init__(
@@ -40,12 +41,15 @@ class Program:
         *,
         open_call: OpenCall,
         show: Callable[[], None],
+        prepare_call: Callable[[str], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._client = client
         self._bridge = bridge
         self._notifications = notifications
         self._open_call = open_call
         self._show = show
+        self._prepare_call = prepare_call
+        self._prepared: str | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._accepted_outside: set[str] = set()
         self._events = client.events()
@@ -70,12 +74,25 @@ class Program:
                 self._bridge.end_pasted()
                 self._do(self._open_call(call_id, from_page=call_id not in self._accepted_outside))
                 self._accepted_outside.discard(call_id)
-            case CallChanged(call) if self._notifications is not None:
-                self._rings(self._notifications, call)
+            case CallChanged(call):
+                self._prepare(call)
+                if self._notifications is not None:
+                    self._rings(self._notifications, call)
             case ContactRequestAdded(request) if self._notifications is not None:
                 self._asks(self._notifications, request)
             case ContactRequestRemoved(request_id) if self._notifications is not None:
                 self._notifications.withdraw(_request_key(request_id))
+
+    def _prepare(self, call: CallView) -> None:
+        # one at a time: somebody may let many calls ring
+        if call.id == self._prepared and call.state is CallPhase.ENDED:
+            self._prepared = None
+        is_awaited = call.state is CallPhase.RINGING and not self._client.call_settings.do_not_disturb
+        if self._prepare_call is None or self._prepared is not None or not is_awaited:
+            return
+        if not any(other.is_active for other in self._client.calls()):
+            self._prepared = call.id
+            self._do(self._prepare_call(call.id))
 
     def _rings(self, notifications: Notifications, call: CallView) -> None:
         if call.state is not CallPhase.RINGING:

@@ -325,6 +325,15 @@ class _View(pywebview_qt.BrowserView):  # type: ignore[misc]
         self.raise_()
         self.activateWindow()
 
+    def show_window(self) -> None:
+        """Show the window, which was made hidden."""
+
+        def show() -> None:
+            self.show()
+            self._raise()
+
+        self._invoke(show)
+
     def set_title(self, title: str) -> None:
         """Name the window."""
         self._invoke(lambda: self.setWindowTitle(title))
@@ -356,6 +365,7 @@ def make_window(title: str, url: str, port: WindowPort) -> None:
         height=port.placement.height,
         min_size=(360, 480),
         background_color="#161b24",
+        hidden=port.placement.hidden,
     )
 
 

@@ -20,6 +20,8 @@ class Placement:
     column: int | None = None
     offset: int = 0
     """Pixels from where the column's first window is."""
+    hidden: bool = False
+    """Not on the screen until :meth:`WindowPort.show`."""
 
 
 class View(Protocol):
@@ -33,6 +35,9 @@ class View(Protocol):
 
     def bring_to_front(self) -> None:
         """Show the window above others."""
+
+    def show_window(self) -> None:
+        """Show a window that was made hidden."""
 
     def set_title(self, title: str) -> None:
         """Name the window."""
@@ -77,6 +82,7 @@ class WindowPort:
         self._page: WebviewPage | None = None
         self._has_loaded = False
         self._wants_closing = False
+        self._wants_showing = False
 
     # for the window
 
@@ -84,6 +90,7 @@ class WindowPort:
         """The window is there."""
         self._view = view
         self._call(self._close_if_wanted)
+        self._call(self._show_if_wanted)
 
     def page_began(self) -> None:
         """A page begins: the window's first one, or one after a reload."""
@@ -131,6 +138,16 @@ class WindowPort:
         """The window answers no more, whether it is closed or not."""
         if self._page is not None:
             self._page.lost()
+
+    def show(self) -> None:
+        """Show a hidden window, even if it is only being made."""
+        self._wants_showing = True
+        self._show_if_wanted()
+
+    def _show_if_wanted(self) -> None:
+        if self._wants_showing and self._view is not None:
+            self._wants_showing = False
+            self._view.show_window()
 
     def close(self) -> None:
         """Close the window, even if it is only being made."""
