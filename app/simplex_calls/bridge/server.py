@@ -23,6 +23,7 @@ from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.files import COMPRESSIBLE, Compressed, find, takes_gzip, web_folder
 from simplex_calls.bridge.home_methods import LockedMethods
 from simplex_calls.bridge.methods import ChatMethods
+from simplex_calls.bridge.page_texts import page_texts
 from simplex_calls.bridge.pages import MAX_MESSAGE_SIZE, PageGoneError, WebSocketPage
 from simplex_calls.bridge.sessions import CarriedPage, ChatSession
 from simplex_calls.bridge.shell import HomePort, Shell
@@ -30,7 +31,7 @@ from simplex_calls.bridge.tickets import PageKind, Ticket, Tickets
 from simplex_calls.bridge.values import Json, qr_json
 from simplex_calls.calls.ice import IceConfig
 from simplex_calls.calls.pasted_session import PastedSession
-from simplex_calls.catalogue import LANGUAGES, chosen_language, text, texts, user_language
+from simplex_calls.catalogue import LANGUAGES, chosen_language, text, user_language
 from simplex_calls.client import CallPhase, Client, ClientError
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ HOST = "127.0.0.1"
 BEGIN_SECONDS = 60.0
 """How long a page that was connected may take to begin its session."""
 MAX_SOCKETS = 64
-_TEXTS = {PageKind.CALL: ("call.", "client."), PageKind.CHAT: ("chat.", "client.", "bridge.")}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -92,6 +92,7 @@ class Bridge:
         application = web.Application(middlewares=[self._guard], client_max_size=1024)
         application.router.add_get("/open/{token}", self._open, allow_head=False)
         application.router.add_get("/static/{path:.+}", self._file, allow_head=False)
+        application.router.add_get("/texts/{page}.{language}.js", self._texts, allow_head=False)
         application.router.add_get("/ws", self._socket, allow_head=False)
         # no log of requests: their addresses hold tokens
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -291,13 +292,12 @@ class Bridge:
         if ticket.call_id is not None and not self._is_going_on(ticket.call_id):
             return self._error("call-over", 410)
         language = user_language()
-        is_pasted = ticket.call_id in self._pasted
-        prefixes = (*_TEXTS[ticket.kind], *(("paste.",) if is_pasted else ()))
+        template = "paste" if ticket.call_id in self._pasted else ticket.kind.value
         return self._page(
-            "paste" if is_pasted else ticket.kind.value,
+            template,
             200,
             language=language,
-            texts={name: value for name, value in texts(language).items() if name.startswith(prefixes)},
+            texts=f"/texts/{template}.{language}.js",
             transport=ticket.transport,
             session=self._sessions.issue(ticket),
             call_id=ticket.call_id,
@@ -322,7 +322,7 @@ class Bridge:
             "error",
             status,
             language=user_language(),
-            texts={},
+            texts=None,
             transport="none",
             session=None,
             call_id=None,
@@ -341,15 +341,19 @@ class Bridge:
         if found is None:
             raise web.HTTPNotFound
         file, content_type = found
-        headers = {}
-        read = file.read_bytes
-        if content_type in COMPRESSIBLE:
-            headers["Vary"] = "Accept-Encoding"
-            if takes_gzip(request.headers.get("Accept-Encoding", "")):
-                headers["Content-Encoding"] = "gzip"
-                read = functools.partial(self._compressed.read, file)
-        body = await asyncio.to_thread(read)
-        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+        if content_type not in COMPRESSIBLE:
+            body = await asyncio.to_thread(file.read_bytes)
+            return web.Response(body=body, content_type=content_type, charset="utf-8")
+        is_packed = takes_gzip(request.headers.get("Accept-Encoding", ""))
+        read = functools.partial(self._compressed.read, file) if is_packed else file.read_bytes
+        return _text_file(await asyncio.to_thread(read), content_type, is_packed=is_packed)
+
+    async def _texts(self, request: web.Request) -> web.Response:
+        texts = page_texts(request.match_info["page"], request.match_info["language"])
+        if texts is None:
+            raise web.HTTPNotFound
+        is_packed = takes_gzip(request.headers.get("Accept-Encoding", ""))
+        return _text_file(texts.packed if is_packed else texts.plain, "text/javascript", is_packed=is_packed)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         # browsers always say where a WebSocket comes from; others have no business here
@@ -368,3 +372,8 @@ class Bridge:
         finally:
             self._sockets.discard(socket)
         return socket
+
+
+def _text_file(body: bytes, content_type: str, *, is_packed: bool) -> web.Response:
+    headers = {"Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if is_packed else {})}
+    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)

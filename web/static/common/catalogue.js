@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The page's texts: the same catalogue as Python's, put into the page by its template as JSON.
+ * The page's texts: the same catalogue as Python's, by a script that the template names.
  *
  * @typedef {(id: string, names?: Record<string, string | number>) => string} Translate
  *   The text `id` with `{name}`s filled in. A text that is missing shows as its id.
@@ -22,11 +22,10 @@ export function translator(texts) {
 }
 
 /**
- * The translator of this page's catalogue (`<script type="application/json" id="catalogue">`).
+ * The translator of this page's catalogue (bridge/page_texts.py).
  *
- * @param {Document} page
  * @returns {Translate}
  */
-export function pageTranslator(page = document) {
-  return translator(JSON.parse(page.getElementById("catalogue")?.textContent || "{}"));
+export function pageTranslator() {
+  return translator(/** @type {{simplexCallsTexts?: Record<string, string>}} */ (globalThis).simplexCallsTexts ?? {});
 }
