@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -12,6 +14,7 @@ ENGINES = {
     "streams": {"noScriptTransform": True},
     "script": {"noEncodedStreams": True},
 }
+ENDED = re.compile(r"^Call ended after \d:\d\d$")
 FRAMES = 40
 """Frames of each kind that have to have gone each way."""
 
@@ -102,3 +105,27 @@ def test_wrong_key_decodes_nothing(people: People, engine: str) -> None:
         assert stats["framesDecoded"] == 0
         assert stats["energy"] == 0
         assert page.page.evaluate("document.getElementById('remote-video').videoWidth") == 0
+
+
+def test_who_cannot_encrypt_calls_after_a_yes_on_both_sides(people: People) -> None:
+    """Alice's engine has no way to encrypt: she is asked before it rings at Bob's, he before he takes the call."""
+    people.alice.wish(noScriptTransform=True, noEncodedStreams=True)
+    hers = people.alice.call(people.bob, "audio")
+    question = hers.page.get_by_role("alertdialog", name="This window cannot encrypt frames")
+    expect(question).to_be_visible()
+    expect(question.get_by_role("button", name="Hang up")).to_be_focused()
+    expect(hers.status).to_have_text("Waiting for your answer")
+    expect(people.bob.ringing(people.alice)).to_be_hidden()
+    question.get_by_role("button", name="Go on without frame encryption").click()
+    expect(question).to_be_hidden()
+    ringing = people.bob.ringing(people.alice)
+    ringing.get_by_role("button", name="Accept with audio").click()
+    asked = people.bob.chat.get_by_role("dialog", name="Their app does not encrypt this call")
+    his = people.bob.open_call(asked.get_by_role("button", name="Accept without encryption"), "Understood, accept")
+    for page in (hers, his):
+        expect(page.status).to_have_text("Connected")
+        expect(page.page.get_by_text("Only transport encrypted", exact=True)).to_be_visible()
+        page.expect_media(video=False)
+        assert page.traffic.keys == []
+    his.hang_up()
+    hers.expect_over(ENDED)

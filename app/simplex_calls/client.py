@@ -25,7 +25,7 @@ from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
 from simplex_calls.calls.manager import CallManager
 from simplex_calls.calls.page import MediaPath, MediaSource, Page, PageStats
 from simplex_calls.calls.state import CallState, EndReason
-from simplex_calls.calls.views import CallDirection, CallPhase, CallsEvent, CallView
+from simplex_calls.calls.views import CallDirection, CallPhase, CallsEvent, CallView, Consent
 from simplex_calls.chat.chat import Chat
 from simplex_calls.chat.contacts import CallPermission, Contact, ContactStatus
 from simplex_calls.chat.errors import ChatError, ImageError
@@ -83,6 +83,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionLink",
+    "Consent",
     "Contact",
     "ContactDetails",
     "ContactStatus",
@@ -702,6 +703,14 @@ class Client:
         with user_errors():
             is_wanted = audio_only or self._chat.contact(contact_id).audio_only
             return self._manager.accept(call_id, audio_only=is_wanted, unencrypted=unencrypted)
+
+    async def consent(self, call_id: str) -> CallView:
+        """Go on without frame encryption: the user's yes, where a call's ``consent_wanted`` asks for it.
+
+        The no is :meth:`hang_up`.
+        """
+        with user_errors():
+            return self._manager.consent(call_id)
 
     async def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""

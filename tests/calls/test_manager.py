@@ -18,7 +18,7 @@ from simplex_calls.calls.manager import CallManager, _Stored
 from simplex_calls.calls.page import MediaSource
 from simplex_calls.calls.state import CallState, EndReason
 from simplex_calls.calls.store import CallStore
-from simplex_calls.calls.switchboard import CallMissingError, CallStateError, Switchboard
+from simplex_calls.calls.switchboard import CallMissingError, CallStateError, Switchboard, UnencryptedError
 from simplex_calls.calls.views import (
     CallChanged,
     CallDirection,
@@ -27,11 +27,12 @@ from simplex_calls.calls.views import (
     CallsEvent,
     CallStats,
     CallView,
+    Consent,
     PageWanted,
 )
 from simplex_calls.chat.events import CallMessageReceived
 from simplex_calls.chat.history import CallDetails, CallStatus
-from simplex_calls.chat.messages import CallEnd, CallInvitation, CallMedia
+from simplex_calls.chat.messages import CallEnd, CallInvitation, CallMedia, CallOffer, RtcSession
 from simplex_calls.database import Database
 from tests.calls.pages import CAPABILITIES, OFFER, ScriptedPage
 from tests.chat.fake_agent import Person, Wire, befriend
@@ -414,6 +415,87 @@ async def test_another_call_is_shown_on_the_page_and_taken_from_there(world: Wor
     await world.until(lambda: any(isinstance(event, CallStats) for event in world.alice.told))
     await carol.manager.stop()
     await asyncio.gather(*carol.tasks)
+
+
+UNABLE = {"type": "capabilities", "capabilities": {"encryption": False}}
+
+
+async def test_who_cannot_encrypt_calls_after_a_yes_on_the_page(world: World) -> None:
+    world.alice.answers = {"capabilities": UNABLE}
+    world.alice.manager.start_call(world.alice.friend_id, CallMedia.VIDEO)
+    await world.until(lambda: world.alice.call.consent_wanted is Consent.OURS)
+    await world.until(lambda: world.alice.page.shown()["consentWanted"] == "ours")
+    assert world.alice.call.state is CallPhase.CALLING
+    assert world.bob.manager.calls() == []
+    world.alice.page.say({"type": "consent"})
+    await world.until(lambda: world.bob.manager.calls())
+    assert world.alice.call.consent_wanted is None
+    with pytest.raises(UnencryptedError):
+        world.bob.manager.accept(world.bob.call.id)
+    world.bob.manager.accept(world.bob.call.id, unencrypted=True)
+    await world.until(lambda: {world.alice.call.state, world.bob.call.state} == {CallPhase.CONNECTED})
+    for party in (world.alice, world.bob):
+        assert party.call.encrypted is False
+        assert not any("aesKey" in command for command in party.page.commands)
+
+
+@pytest.mark.parametrize("end", ["no", "time", "kill"])
+async def test_a_peer_that_does_not_encrypt_is_asked_about(world: World, end: str) -> None:
+    alice, bob = world.alice, world.bob
+    alice.manager.start_call(alice.friend_id, CallMedia.AUDIO)
+    await world.until(lambda: bob.manager.calls())
+    # bob's is another app, which does not do what his manager would do
+    (wire_id,) = (call.wire_id for call in bob.manager._board.calls.values())
+    session = RtcSession("b2ZmZXI=", "aWNl")
+    offer = CallOffer(wire_id, CallMedia.AUDIO, False, session, None)
+    bob.person.chat.send_call_message(bob.friend_id, offer)
+    await world.until(lambda: alice.call.consent_wanted is Consent.THEIRS)
+    assert "offer" not in alice.page.types()
+    match end:
+        case "no":
+            alice.manager.hang_up(alice.call.id)
+        case "time":
+            alice.let_time_pass()
+        case "kill":
+            alice = killed(alice)
+            alice.manager.start()
+    await world.until(lambda: bob.call.state is CallPhase.ENDED)
+    is_failure = end != "kill"
+    assert alice.call.failure is (CallFailure.PEER_NO_ENCRYPTION if is_failure else None)
+    status = CallStatus.FAILED if is_failure else CallStatus.CANCELLED
+    assert alice.history() == [CallDetails(CallMedia.AUDIO, status)]
+    assert alice.person.database.execute("SELECT count(*) FROM calls").fetchone()[0] == 0
+
+
+async def test_the_next_start_closes_a_call_that_waited_for_a_yes(world: World) -> None:
+    world.alice.answers = {"capabilities": UNABLE}
+    world.alice.manager.start_call(world.alice.friend_id, CallMedia.VIDEO)
+    await world.until(lambda: world.alice.call.consent_wanted)
+    again = killed(world.alice)
+    again.manager.start()
+    assert again.history() == [CallDetails(CallMedia.VIDEO, CallStatus.CANCELLED)]
+    assert world.bob.manager.calls() == []
+
+
+async def test_another_call_that_is_not_encrypted_is_taken_from_the_page_after_a_yes_only(world: World) -> None:
+    carol = Party(world, "carol")
+    at_alice, carol.friend_id = await befriend(world.wire, world.alice.person, carol.person)
+    carol.answers = {"capabilities": UNABLE}
+    await world.connect()
+    carol.manager.start_call(carol.friend_id, CallMedia.AUDIO)
+    await world.until(lambda: carol.call.consent_wanted)
+    carol.manager.consent(carol.call.id)
+    await world.until(lambda: world.alice.page.shown()["others"])
+    (other,) = world.alice.page.shown()["others"]
+    assert other["encrypted"] is False
+    world.alice.page.say({"type": "accept", "callId": other["callId"]})
+    world.alice.page.say({"type": "stats", "stats": {}})
+    await world.until(lambda: any(isinstance(event, CallStats) for event in world.alice.told))
+    assert world.alice.manager.call(other["callId"]).state is CallPhase.RINGING
+    world.alice.page.say({"type": "accept", "callId": other["callId"], "unencrypted": True})
+    await world.until(lambda: carol.call.state is CallPhase.CONNECTED)
+    assert world.alice.call.contact_id == at_alice
+    await carol.manager.stop()
 
 
 async def test_both_call_each_other(world: World) -> None:

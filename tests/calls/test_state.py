@@ -126,7 +126,7 @@ def test_every_live_state_can_be_ended_from_all_sides() -> None:
             found = transition(state, event)
             assert found
             assert found.state is CallState.ENDED
-        peer_knows = state not in {CallState.DIALLING, CallState.PREPARING}
+        peer_knows = state not in {CallState.DIALLING, CallState.PREPARING, CallState.CONSENTING_TO_CALL}
         assert (transition(state, CallEvent.PEER_END) is not None) == peer_knows
         assert (transition(state, CallEvent.TIMEOUT) is not None) == (state in CLOCKS)
     assert live - set(CLOCKS) == {CallState.CONNECTED}
@@ -137,7 +137,7 @@ def test_ends_that_the_other_side_must_hear_of_are_told() -> None:
     for (state, event), found in TABLE.items():
         if found.state is not CallState.ENDED:
             continue
-        peer_knows = state not in {CallState.DIALLING, CallState.PREPARING}
+        peer_knows = state not in {CallState.DIALLING, CallState.PREPARING, CallState.CONSENTING_TO_CALL}
         theirs = {CallEvent.PEER_END, CallEvent.INVITATION_REPLACED, CallEvent.INVITATION_TOO_OLD}
         assert (Action.SEND_END in found.actions) == (peer_knows and event not in theirs)
         assert (Action.PAGE_END in found.actions) == (state in ACTIVE_STATES)

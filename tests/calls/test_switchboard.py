@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.calls.call import CallFailure
+from simplex_calls.calls.effects import EndPage
 from simplex_calls.calls.keys import CallKeyPair
 from simplex_calls.calls.page import (
     Capabilities,
@@ -14,6 +16,7 @@ from simplex_calls.calls.page import (
     PageCandidates,
     PageConnected,
     PageConnection,
+    PageConsent,
     PageEnded,
     PageFault,
     PageHangUp,
@@ -339,25 +342,168 @@ def test_an_invitation_that_promises_encryption_without_a_key_is_shown_as_what_i
     assert side.call.encrypted is False
 
 
-def test_a_peer_that_cannot_encrypt_ends_our_call() -> None:
-    for answer in (
-        offer(b"", encryption=False),
-        replace(offer(b""), dh_key=None),
-    ):
-        side = calling()
-        side.receive(replace(answer, call_id=side.call.wire_id))
-        assert reason(side) == (EndReason.FAILED, CallFailure.PEER_NO_ENCRYPTION)
-        assert isinstance(side.outbox[-1], CallEnd)
+FEATURES = ("channel", "code")
+UNENCRYPTED = {
+    "says no": replace(offer(b"", encryption=False), features=FEATURES),
+    "says no, with a key": replace(offer(b""), encryption=False, features=FEATURES),
+    "says yes, without a key": replace(offer(b""), dh_key=None, features=FEATURES),
+}
+"""What a peer that does not encrypt answers, whatever else it claims."""
 
 
-def test_a_page_that_cannot_encrypt_never_calls() -> None:
-    caller = Side(b"\1")
-    caller.dial()
-    caller.attach()
-    caller.say(Capabilities(encryption=False))
-    assert reason(caller) == (EndReason.FAILED, CallFailure.NO_ENCRYPTION)
-    assert caller.outbox == ()
+def asked_to_answer(answer: CallOffer = UNENCRYPTED["says no"]) -> Side:
+    """Our user is asked, as their app does not encrypt."""
+    side = calling()
+    side.receive(replace(answer, call_id=side.call.wire_id))
+    assert side.states == [CallState.CONSENTING_TO_ANSWER]
+    return side
 
+
+def asked_to_call() -> Side:
+    """Our user is asked, as our page cannot encrypt."""
+    side = Side(b"\1")
+    side.dial()
+    side.attach()
+    side.commands = ()
+    side.say(Capabilities(encryption=False))
+    assert side.states == [CallState.CONSENTING_TO_CALL]
+    return side
+
+
+@pytest.mark.parametrize("answer", UNENCRYPTED.values(), ids=UNENCRYPTED.keys())
+def test_a_peer_that_does_not_encrypt_is_answered_after_a_yes_only(answer: CallOffer) -> None:
+    side = asked_to_answer(answer)
+    wire_id = side.call.wire_id
+    assert side.call.encrypted is False
+    # nothing that comes meanwhile reaches the page, or makes the call another one
+    side.receive(CallExtra(wire_id, "ZWFybHk="))
+    side.receive(offer(wire_id))
+    assert (side.commands, side.call.frame_key) == ((), None)
+    assert [type(message) for message in side.outbox] == [CallInvitation]
+    side.consent()
+    assert side.states == [CallState.ANSWERING]
+    assert [command["type"] for command in side.commands] == ["offer", "ice"]
+    assert not {"aesKey", "features"} & side.commands[0].keys()
+    side.obey()
+    side.say(PageConnected(None))
+    assert (side.states, side.call.encrypted) == ([CallState.CONNECTED], False)
+
+
+def test_a_page_that_cannot_encrypt_calls_after_a_yes_only() -> None:
+    side = asked_to_call()
+    wire_id = side.call.wire_id
+    assert not side.outbox
+    side.say(PageConsent())
+    (sent,) = side.outbox
+    assert isinstance(sent, CallInvitation)
+    assert (sent.encryption, sent.dh_key, sent.features) == (False, None, ())
+    assert side.call.encrypted is False
+    # a peer that claims to encrypt all the same has nothing to do it with
+    side.receive(replace(offer(wire_id), features=FEATURES))
+    assert side.states == [CallState.ANSWERING]
+    assert (side.call.encrypted, side.call.frame_key) == (False, None)
+    assert not {"aesKey", "features"} & side.commands[0].keys()
+
+
+@pytest.mark.parametrize("how", ["no", "no time", "not any more", "page gone", "restart"])
+@pytest.mark.parametrize("asked", [asked_to_call, asked_to_answer], ids=lambda made: made.__name__)
+def test_no_yes_is_a_no(asked: Callable[[], Side], how: str) -> None:
+    side = asked()
+    call_id, deadline = side.call.id, side.now + 60
+    match how:
+        case "no":
+            side.say(PageHangUp())
+        case "no time":
+            assert side.board.next_deadline == deadline
+            side.take(side.board.tick(deadline - 0.1))
+            assert side.board.calls
+            side.take(side.board.tick(deadline))
+        case "not any more":
+            side.receive(CallEnd(side.call.wire_id))
+        case "page gone":
+            side.end(call_id, CallEvent.PAGE_CLOSED)
+        case "restart":
+            side.take(side.board.restart(side.now))
+    if how == "not any more" and asked is asked_to_call:
+        # the other side does not know of the call
+        assert side.states == [CallState.CONSENTING_TO_CALL]
+        return
+    failure = CallFailure.NO_ENCRYPTION if asked is asked_to_call else CallFailure.PEER_NO_ENCRYPTION
+    assert reason(side) == ((EndReason.FAILED, failure) if how in {"no", "no time"} else (EndReason.ENDED, None))
+    sent = [CallInvitation, *([] if how == "not any more" else [CallEnd])] if asked is asked_to_answer else []
+    assert [type(message) for message in side.outbox] == sent
+    with pytest.raises(CallMissingError):
+        side.board.consent(call_id, side.now)
+
+
+def test_who_said_no_does_not_need_to_be_told_why() -> None:
+    for event, keep in ((CallEvent.HANG_UP, False), (CallEvent.TIMEOUT, True)):
+        side = asked_to_answer()
+        step = side.board.end(side.call.id, event, side.now)
+        assert EndPage(side.call.id, keep) in step.effects
+
+
+def test_consent_is_for_who_was_asked() -> None:
+    for side in (calling(), ringing(encryption=False), connected_pair()[0]):
+        before = side.states
+        with pytest.raises(CallStateError):
+            side.consent()
+        if side.page is not None:
+            side.say(PageConsent())
+        assert side.states == before
+
+
+def test_an_unencrypted_description_that_expands_without_end_is_not_asked_about() -> None:
+    side = calling()
+    session = RtcSession(bomb(3_000), SESSION.candidates)
+    side.receive(replace(UNENCRYPTED["says no"], call_id=side.call.wire_id, session=session))
+    assert reason(side) == (EndReason.FAILED, CallFailure.BAD_DESCRIPTION)
+
+
+def test_crossing_while_our_user_is_asked() -> None:
+    # theirs is encrypted: it goes on, and our page says that it cannot
+    side = asked_to_call()
+    side.receive(invitation())
+    assert side.states == [CallState.OFFERING]
+    assert "aesKey" in side.commands[0]
+    side.say(PageFault("", "start", "no-encryption"))
+    assert reason(side) == (EndReason.FAILED, CallFailure.NO_ENCRYPTION)
+    # theirs is not: it is a call of its own, with a question of its own
+    side = asked_to_call()
+    side.receive(invitation(encryption=False))
+    assert side.states == [CallState.CONSENTING_TO_CALL, CallState.WAITING]
+    # they have accepted ours, and call again
+    side = asked_to_answer()
+    side.receive(invitation(), side.now + 1)
+    assert side.states == [CallState.CONSENTING_TO_ANSWER, CallState.WAITING]
+
+
+@pytest.mark.parametrize("theirs", [b"\0" * 16, b"\xff" * 16], ids=["smaller", "greater"])
+def test_an_invitation_without_encryption_gives_way_to_one_with_it(theirs: bytes) -> None:
+    side = asked_to_call()
+    side.consent()
+    side.receive(invitation(theirs))
+    assert (side.states, side.call.encrypted) == ([CallState.OFFERING], True)
+    side = calling()
+    side.receive(invitation(theirs, encryption=False))
+    assert side.states == [CallState.CALLING]
+    # of two without it the smaller goes on
+    side = asked_to_call()
+    side.consent()
+    side.receive(invitation(theirs, encryption=False))
+    assert side.states == [CallState.OFFERING if theirs == b"\0" * 16 else CallState.CALLING]
+    assert side.call.encrypted is False
+
+
+def test_an_offer_to_our_earlier_invitation_is_never_taken_without_encryption() -> None:
+    side = calling()
+    earlier = side.call.wire_id
+    side.receive(invitation(b"\0" * 16))
+    side.receive(replace(UNENCRYPTED["says no"], call_id=earlier))
+    assert reason(side) == (EndReason.FAILED, CallFailure.PEER_NO_ENCRYPTION)
+
+
+def test_a_page_that_cannot_encrypt_never_takes_an_encrypted_call() -> None:
     called = ringing()
     called.accept(called.call.id)
     called.attach()
@@ -365,6 +511,8 @@ def test_a_page_that_cannot_encrypt_never_calls() -> None:
     assert reason(called) == (EndReason.FAILED, CallFailure.NO_ENCRYPTION)
     assert [type(message) for message in called.outbox] == [CallEnd]
 
+
+def test_a_call_without_encryption_is_accepted_after_a_yes_only() -> None:
     plain = ringing(encryption=False)
     with pytest.raises(UnencryptedError):
         plain.board.accept(plain.call.id, plain.now)
@@ -477,6 +625,8 @@ deeds = st.sampled_from(["dial", "accept", "hang up", "attach", "obey", "tick", 
 said = st.sampled_from(
     [
         Capabilities(encryption=True),
+        Capabilities(encryption=False),
+        PageConsent(),
         PageOffer("b2ZmZXI=", "aWNl", encryption=True),
         PageAnswer("YQ==", "aWNl"),
         PageCandidates("YQ=="),

@@ -66,6 +66,9 @@ class Side:
     def accept(self, call_id: str, *, unencrypted: bool = False) -> None:
         self.take(self.board.accept(call_id, self.now, unencrypted=unencrypted))
 
+    def consent(self) -> None:
+        self.take(self.board.consent(self.call.id, self.now))
+
     def end(self, call_id: str, event: CallEvent = CallEvent.HANG_UP) -> None:
         self.take(self.board.end(call_id, event, self.now))
 

@@ -9,7 +9,7 @@ from typing import Any
 from simplex_calls.calls.call import CallFailure
 from simplex_calls.calls.keys import CallKeyPair
 from simplex_calls.chat.limits import CALL_INVITATIONS, CALL_MESSAGES, Allowance, Rate
-from simplex_calls.client import CallDetails, CallPhase
+from simplex_calls.client import CallDetails, CallPhase, Consent
 from simplex_calls.crypto import X25519PublicKey
 from simplex_calls.events import CallChanged, PageWanted
 from simplex_calls.smp.encoding import base64url
@@ -207,6 +207,7 @@ async def test_offers_to_our_call(met: Meeting) -> None:
         ({"rtcSession": SESSION["rtcSession"], "rtcIceCandidates": ENDLESS}, {}, CallFailure.BAD_DESCRIPTION),
         (SESSION, {"key": LOW_ORDER}, CallFailure.BAD_KEY),
         (SESSION, {"key": None, "encryption": False}, CallFailure.PEER_NO_ENCRYPTION),
+        (SESSION, {"key": None, "encryption": True}, CallFailure.PEER_NO_ENCRYPTION),
     ):
         met.mallory.events.clear()
         call = await met.alice.client.start_call(met.mallory_id, "video")
@@ -217,6 +218,12 @@ async def test_offers_to_our_call(met: Meeting) -> None:
         await met.mallory.say(answer(wire_id))
         await met.mallory.say(offer(call_id(9)))
         await met.mallory.say(offer(wire_id, session=session, **how))
+        if failure is CallFailure.PEER_NO_ENCRYPTION:
+            # the user is asked, and no other offer comes in between
+            await met.mallory.say(offer(wire_id))
+            await met.mallory_is_read()
+            assert met.alice.client.call(call.id).consent_wanted is Consent.THEIRS
+            await met.alice.client.hang_up(call.id)
         await ended(met.alice, call.id)
         await task
         assert met.alice.client.call(call.id).failure is failure

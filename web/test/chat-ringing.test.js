@@ -58,6 +58,7 @@ test("the banner says that it rings once the other device has the call", () => {
   assert.equal(words({ state: "calling", progress: "sent" }), "chat.banner.calling");
   assert.equal(words({ state: "calling", progress: "ringing" }), "chat.banner.ringing");
   assert.equal(words({ state: "connecting", progress: "ringing" }), "chat.banner.connecting");
+  assert.equal(words({ state: "connecting", progress: "ringing", consentWanted: "theirs" }), "chat.banner.asking");
 });
 
 test("missed calls are counted until their conversation is read", () => {

@@ -86,6 +86,7 @@ test("why a call ended is said in its own words", () => {
 test("it rings once the contact's device has the call", () => {
   assert.equal(present(snapshot({ phase: "waiting", call: { progress: "sent" } })).status, "call.status.calling");
   assert.equal(present(snapshot({ phase: "waiting", call: { progress: "ringing" } })).status, "call.status.ringing");
+  assert.equal(present(snapshot({ phase: "waiting", call: { progress: "ringing", consentWanted: "theirs" } })).status, "call.status.asking");
   assert.equal(present(snapshot({ phase: "connecting", call: { progress: "ringing" } })).status, "call.status.connecting");
 });
 

@@ -69,6 +69,8 @@ test("it is heard only while the other device rings, as loud as the program says
   assert.equal(ringbackOf({ phase: "waiting", call }), 60);
   assert.equal(ringbackOf({ phase: "waiting", call: { ...call, progress: "sent" } }), 0);
   assert.equal(ringbackOf({ phase: "connecting", call }), 0);
+  // they have answered: our user is asked
+  assert.equal(ringbackOf({ phase: "waiting", call: { ...call, consentWanted: "theirs" } }), 0);
   assert.equal(ringbackOf({ phase: "waiting", call: { progress: "ringing" } }), 0);
   assert.deepEqual([callInfo({ ringVolume: 60 }).ringVolume, callInfo({ ringVolume: "loud" }).ringVolume], [60, 0]);
 });

@@ -711,6 +711,21 @@ test("another call's banner: the answer goes to Python, the card goes", async ()
   assert.deepEqual(bench.shot.call.others, []);
 });
 
+test("a yes to a call without frame encryption is said once, and only where it is asked for", async () => {
+  const bench = new Bench();
+  await bench.command({ type: "capabilities", media: "audio" });
+  const said = bench.responses.length;
+  bench.session.consent();
+  await bench.command({ type: "call", call: { contactName: "Ada", consentWanted: "anything" } });
+  bench.session.consent();
+  assert.deepEqual(bench.responses.slice(said).map(({ resp }) => resp.type), ["ok"]);
+  await bench.command({ type: "call", call: { contactName: "Ada", consentWanted: "theirs" } });
+  bench.session.consent();
+  bench.session.consent();
+  assert.deepEqual(bench.responses.slice(said + 2), [{ resp: { type: "consent" } }]);
+  assert.equal(bench.shot.call.consentWanted, "");
+});
+
 test("another call that their app does not encrypt is taken after a question only", async () => {
   const bench = await new Bench().connected();
   const others = [{ callId: "x", contactName: "Bob", media: "audio", encrypted: false }];

@@ -131,6 +131,7 @@ def call_json(call: CallView) -> Json:
         "isActive": call.is_active,
         "hasPage": call.has_page,
         "encrypted": call.encrypted,
+        "consentWanted": _word(call.consent_wanted),
         "startedAt": _moment(call.started_at),
         "connectedAt": _moment(call.connected_at),
         "endedAt": _moment(call.ended_at),

@@ -44,6 +44,8 @@ TIMEOUT_FAILURES = {
     CallState.DIALLING: CallFailure.NO_PAGE,
     CallState.ACCEPTED: CallFailure.NO_PAGE,
     CallState.PREPARING: CallFailure.PAGE_SILENT,
+    CallState.CONSENTING_TO_CALL: CallFailure.NO_ENCRYPTION,
+    CallState.CONSENTING_TO_ANSWER: CallFailure.PEER_NO_ENCRYPTION,
     CallState.YIELDING: CallFailure.PAGE_SILENT,
     CallState.OFFERING: CallFailure.PAGE_SILENT,
     CallState.RETURNING: CallFailure.PAGE_SILENT,
@@ -97,7 +99,7 @@ class Call:
     peer_features: tuple[str, ...] = ()
     """What the other side's can."""
     encrypted: bool | None = None
-    """``None`` until both sides have said it."""
+    """``None`` until both sides have said it; ``False`` before we answer or call: the user said yes to that."""
     offer: CallOffer | None = None
     offer_at: float | None = None
     """When the server took the other side's offer."""

@@ -207,6 +207,11 @@ class CallManager:
         self._change(lambda board: board.accept(call_id, self._clock(), audio_only=audio_only, unencrypted=unencrypted))
         return self.call(call_id)
 
+    def consent(self, call_id: str) -> CallView:
+        """Go on with a call whose view has ``consent_wanted``: without frame encryption."""
+        self._change(lambda board: board.consent(call_id, self._clock()))
+        return self.call(call_id)
+
     def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""
         self._change(lambda board: board.end(call_id, CallEvent.REJECT, self._clock()))
@@ -511,6 +516,7 @@ def _page_call(call: CallView) -> dict[str, Any]:
         "state": call.state.value,
         "direction": call.direction.value,
         "encrypted": call.encrypted,
+        "consentWanted": call.consent_wanted.value if call.consent_wanted else None,
         "progress": call.progress.value,
         "connectedAt": round(call.connected_at.timestamp() * 1000) if call.connected_at else None,
         "reason": call.end_reason.value if call.end_reason else None,

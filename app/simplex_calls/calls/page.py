@@ -3,11 +3,11 @@
 A page (ours, the official apps', or a script) gets ``{"corrId": n, "command": {"type": …}}`` and sends
 ``{"corrId": n, "resp": {"type": …}, "command": …}`` (``call.ts`` of the official page). Descriptions and candidates are
 LZ-compressed base64 texts that are passed on unread. What only our page knows: the command ``call``, the responses
-``stats``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; in ``start`` and ``offer``
-the other side's ``features`` with ``binding`` (what ties the call to the contact's keys); and what a call without
-SimpleX needs: the command ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey`` in
-``answer``, the responses ``pasteStart`` and ``paste``. What the response ``settings`` says comes to the
-next page by the command of that name.
+``stats``, ``consent``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; in ``start``
+and ``offer`` the other side's ``features`` with ``binding`` (what ties the call to the contact's keys); and what a
+call without SimpleX needs: the command ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey``
+in ``answer``, the responses ``pasteStart`` and ``paste``. What the response ``settings`` says comes to the next page
+by the command of that name.
 """
 
 from __future__ import annotations
@@ -138,6 +138,11 @@ class LocalMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class PageConsent:
+    """The user goes on without frame encryption, as the page was to ask."""
+
+
+@dataclass(frozen=True, slots=True)
 class PageHangUp:
     """The user pressed the page's button."""
 
@@ -245,6 +250,7 @@ Response = (
     | PageConnected
     | PeerMedia
     | LocalMedia
+    | PageConsent
     | PageHangUp
     | PageEnded
     | PageOk
@@ -306,6 +312,8 @@ def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
             return PageConnected(_path_of(resp))
         case "peerMedia":
             return PeerMedia(_source(resp), _flag(resp, "enabled"))
+        case "consent":
+            return PageConsent()
         case "end":
             return PageHangUp()
         case "ended":

@@ -25,8 +25,12 @@ class CallState(Enum):
     """The user called; there is no page yet."""
     PREPARING = "preparing"
     """The page was asked for its microphone, camera and encryption."""
+    CONSENTING_TO_CALL = "consenting to call"
+    """Our page cannot encrypt frames: the user is asked before the invitation leaves."""
     CALLING = "calling"
     """The invitation was sent; the other side rings."""
+    CONSENTING_TO_ANSWER = "consenting to answer"
+    """The other side accepted, and its app does not encrypt frames: the user is asked before our page answers."""
     ANSWERING = "answering"
     """The other side accepted; our page answers its offer."""
     # the called side
@@ -58,6 +62,7 @@ class CallEvent(Enum):
     ACCEPT = "accept"
     REJECT = "reject"
     HANG_UP = "hang up"
+    CONSENT = "consent to a call without frame encryption"
     # the other side
     INVITATION = "invitation"
     INVITATION_WHILE_ENGAGED = "invitation while engaged"
@@ -66,6 +71,7 @@ class CallEvent(Enum):
     INVITATION_REPLACED = "newer invitation of the same contact"
     INVITATION_WINS = "their invitation wins over ours"
     OFFER = "offer"
+    UNENCRYPTED_OFFER = "offer without frame encryption"
     OFFER_TO_YIELDED = "offer to our earlier invitation"
     ANSWER = "answer"
     EXTRA = "extra candidates"
@@ -73,6 +79,7 @@ class CallEvent(Enum):
     # the page
     PAGE_ATTACHED = "page attached"
     PAGE_CAPABILITIES = "page: capabilities"
+    PAGE_UNABLE_TO_ENCRYPT = "page: capabilities without frame encryption"
     PAGE_OFFER = "page: offer"
     PAGE_ANSWER = "page: answer"
     PAGE_CANDIDATES = "page: candidates"
@@ -155,7 +162,9 @@ CLOCKS = MappingProxyType(
         # somebody has to find and press the browser's "allow"
         CallState.PREPARING: Clock("permission", 120),
         CallState.YIELDING: Clock("permission", 120),
+        CallState.CONSENTING_TO_CALL: Clock("consent", 60),
         CallState.CALLING: Clock("answer", RING_SECONDS),
+        CallState.CONSENTING_TO_ANSWER: Clock("consent", 60),
         CallState.RINGING: _RING,
         CallState.WAITING: _RING,
         CallState.OFFERING: Clock("offer", 120),
@@ -167,6 +176,8 @@ CLOCKS = MappingProxyType(
 )
 """What :attr:`CallEvent.TIMEOUT` is measured by; a state that is not here may last for ever."""
 
+CONSENTING_STATES = frozenset({CallState.CONSENTING_TO_CALL, CallState.CONSENTING_TO_ANSWER})
+"""Here nothing goes on before the user has said yes to a call without frame encryption."""
 RINGING_STATES = frozenset({CallState.RINGING, CallState.WAITING})
 ACTIVE_STATES = frozenset(CallState) - RINGING_STATES - {CallState.NEW, CallState.ENDED}
 """A call in one of these has the line: there is at most one."""
@@ -194,6 +205,10 @@ def _table() -> _Table:
         (s.NEW, e.DIAL): Transition(s.DIALLING, (a.WANT_PAGE,)),
         (s.DIALLING, e.PAGE_ATTACHED): Transition(s.PREPARING, (a.ASK_CAPABILITIES,)),
         (s.PREPARING, e.PAGE_CAPABILITIES): Transition(s.CALLING, (a.SEND_INVITATION,)),
+        (s.PREPARING, e.PAGE_UNABLE_TO_ENCRYPT): Transition(s.CONSENTING_TO_CALL),
+        (s.CONSENTING_TO_CALL, e.CONSENT): Transition(s.CALLING, (a.SEND_INVITATION,)),
+        (s.CALLING, e.UNENCRYPTED_OFFER): Transition(s.CONSENTING_TO_ANSWER),
+        (s.CONSENTING_TO_ANSWER, e.CONSENT): Transition(s.ANSWERING, (a.PAGE_TAKE_OFFER, a.RELEASE_EXTRA)),
         (s.CALLING, e.OFFER): Transition(s.ANSWERING, (a.PAGE_TAKE_OFFER, a.RELEASE_EXTRA)),
         (s.ANSWERING, e.PAGE_ANSWER): Transition(s.CONNECTING, (a.SEND_ANSWER, a.RELEASE_CANDIDATES)),
         # the called side
@@ -213,6 +228,7 @@ def _table() -> _Table:
         (s.DIALLING, e.INVITATION_WINS): Transition(s.ACCEPTED),
         (s.PREPARING, e.INVITATION_WINS): Transition(s.YIELDING),
         (s.YIELDING, e.PAGE_CAPABILITIES): Transition(s.OFFERING, (a.PAGE_START,)),
+        (s.CONSENTING_TO_CALL, e.INVITATION_WINS): Transition(s.OFFERING, (a.PAGE_START,)),
         (s.CALLING, e.INVITATION_WINS): Transition(s.OFFERING, (a.PAGE_START,)),
         # ... unless they take ours after all, as an official app does: it forgets its own when ours arrives
         (s.OFFERING, e.OFFER_TO_YIELDED): Transition(s.RETURNING, (a.ASK_CAPABILITIES,)),
@@ -226,13 +242,22 @@ def _table() -> _Table:
     # both lose what comes earlier; so ours wait until our page's description has left.
     rows.update(_stays({s.OFFERING, s.ANSWERING}, e.PAGE_CANDIDATES, a.HOLD_CANDIDATES))
     rows.update(_stays({s.OFFERED, s.CONNECTING, s.CONNECTED}, e.PAGE_CANDIDATES, a.SEND_CANDIDATES))
-    rows.update(_stays({s.CALLING, s.OFFERING, s.OFFERED, s.RETURNING}, e.EXTRA, a.HOLD_EXTRA))
+    holding = {s.CALLING, s.CONSENTING_TO_ANSWER, s.OFFERING, s.OFFERED, s.RETURNING}
+    rows.update(_stays(holding, e.EXTRA, a.HOLD_EXTRA))
     rows.update(_stays({s.ANSWERING, s.CONNECTING, s.CONNECTED}, e.EXTRA, a.PAGE_TAKE_CANDIDATES))
 
     # Ends. Before the invitation has left, the other side knows nothing of the call.
     unsent = {s.DIALLING, s.PREPARING}
     rows.update(_ends(unsent, {e.HANG_UP, e.PAGE_CLOSED, e.RESTART}, r.ENDED, a.PAGE_END))
     rows.update(_ends(unsent, {e.FAILURE, e.TIMEOUT, e.PAGE_LOST_CONNECTION}, r.FAILED, a.PAGE_END))
+
+    # no yes is a no, and says why
+    rows.update(_ends({s.CONSENTING_TO_CALL}, {e.PAGE_CLOSED, e.RESTART}, r.ENDED, a.PAGE_END))
+    refusals = {e.HANG_UP, e.FAILURE, e.TIMEOUT, e.PAGE_LOST_CONNECTION}
+    rows.update(_ends({s.CONSENTING_TO_CALL}, refusals, r.FAILED, a.PAGE_END))
+    rows.update(_ends({s.CONSENTING_TO_ANSWER}, {e.PEER_END}, r.ENDED, a.PAGE_END))
+    rows.update(_ends({s.CONSENTING_TO_ANSWER}, {e.PAGE_CLOSED, e.RESTART}, r.ENDED, a.SEND_END, a.PAGE_END))
+    rows.update(_ends({s.CONSENTING_TO_ANSWER}, refusals, r.FAILED, a.SEND_END, a.PAGE_END))
 
     rows.update(_ends({s.CALLING}, {e.PEER_END}, r.DECLINED, a.PAGE_END))
     rows.update(_ends({s.CALLING}, {e.TIMEOUT}, r.NO_ANSWER, a.SEND_END, a.PAGE_END))

@@ -7,9 +7,10 @@ calls:
 * One call at a time is active; others ring as *waiting*. Accepting one ends the active one first.
 * A contact's newer invitation replaces their earlier one that still rings, or that we are still answering.
 * **Both call each other at once.** The invitation with the lexicographically smaller call id goes on, on both sides,
-  in whatever order the messages arrive; an invitation without encryption never wins. The side whose invitation gave way
-  accepts the other at once, as its user wanted this call. An official app knows no such rule: when our invitation
-  reaches it, it forgets its own, and its user may accept ours. So an offer to an invitation that gave way is taken too.
+  in whatever order the messages arrive; one without encryption gives way to one with it. The side whose
+  invitation gave way accepts the other at once, as its user wanted this call. An official app knows no such rule: when
+  our invitation reaches it, it forgets its own, and its user may accept ours. So an offer to an invitation that gave
+  way is taken too.
 """
 
 from __future__ import annotations
@@ -133,6 +134,16 @@ class Switchboard:
         if (active := self.active) is not None:
             turn.apply(active, CallEvent.HANG_UP)
         turn.apply(turn.calls[call_id], CallEvent.ACCEPT, camera_off=audio_only)
+        return _step(turn)
+
+    def consent(self, call_id: str, now: float) -> Step:
+        """Our user goes on without frame encryption, as was asked.
+
+        Raises :class:`CallMissingError`, :class:`CallStateError`.
+        """
+        turn = Turn(self.calls, self.past, now)
+        if not turn.consent(self.get(call_id)):
+            raise CallStateError("the call does not wait for consent")
         return _step(turn)
 
     def end(self, call_id: str, event: CallEvent, now: float, failure: CallFailure | None = None) -> Step:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from simplex_calls.calls.call import Call, CallFailure, Yielded
+from simplex_calls.calls.call import TIMEOUT_FAILURES, Call, CallFailure, Yielded
 from simplex_calls.calls.effects import Effect, EndPage, PageCommand, SendMessage, WantPage
 from simplex_calls.calls.keys import CallKeyError, CallKeyPair, FrameKey
 from simplex_calls.calls.packed import is_bounded
@@ -18,13 +18,22 @@ from simplex_calls.calls.page import (
     PageCandidates,
     PageConnected,
     PageConnection,
+    PageConsent,
     PageEnded,
     PageFault,
     PageHangUp,
     PageOffer,
     Response,
 )
-from simplex_calls.calls.state import CLOCKS, INVITATION_SECONDS, Action, CallEvent, CallState, transition
+from simplex_calls.calls.state import (
+    CLOCKS,
+    INVITATION_SECONDS,
+    Action,
+    CallEvent,
+    CallState,
+    EndReason,
+    transition,
+)
 from simplex_calls.chat.messages import (
     CallAnswer,
     CallEnd,
@@ -131,10 +140,13 @@ class Turn:
         if found.state is CallState.CONNECTED and call.connected_at is None:
             changes["connected_at"] = self._now
         if found.state is CallState.ENDED:
+            if found.reason is EndReason.FAILED and failure is None:
+                # our user's no has the reason that the question had
+                failure = TIMEOUT_FAILURES.get(call.state)
             changes |= {"ended_at": self._now, "reason": found.reason, "failure": failure}
         call = replace(call, state=found.state, **changes)
         for action in found.actions:
-            call = self._act(call, action, session, candidates)
+            call = self._act(call, action, event, session, candidates)
         if call.is_ended:
             call = self._close(call)
         else:
@@ -160,7 +172,7 @@ class Turn:
             if other.state is state:
                 self.apply(other, event)
 
-    def _act(self, call: Call, action: Action, session: RtcSession | None, candidates: str) -> Call:
+    def _act(self, call: Call, action: Action, event: CallEvent, session: RtcSession | None, candidates: str) -> Call:
         match action:
             case Action.WANT_PAGE:
                 self.effects.append(WantPage(call.id))
@@ -185,15 +197,12 @@ class Turn:
                 self._command(call, type="ice", iceCandidates=candidates)
             case Action.PAGE_END:
                 # a page that has an error to show stays, until its user closes it
-                keep = call.failure in {*FAULTS.values(), CallFailure.CONNECTION_LOST}
+                told = {*FAULTS.values(), CallFailure.CONNECTION_LOST, CallFailure.PEER_NO_ENCRYPTION}
+                keep = call.failure in told and event is not CallEvent.HANG_UP
                 self.effects.append(EndPage(call.id, keep))
-            case Action.SEND_INVITATION if call.keys is not None:
-                self._send(
-                    call,
-                    CallInvitation(
-                        call.wire_id, call.media, encryption=True, dh_key=call.keys.public, features=call.features
-                    ),
-                )
+            case Action.SEND_INVITATION if call.keys is not None or call.encrypted is False:
+                key = call.keys.public if call.keys is not None else None
+                self._send(call, CallInvitation(call.wire_id, call.media, key is not None, key, call.features))
             case Action.SEND_OFFER if session is not None:
                 key = call.keys.public if call.frame_key is not None and call.keys is not None else None
                 self._send(call, CallOffer(call.wire_id, call.media, key is not None, session, key, call.features))
@@ -294,15 +303,23 @@ class Turn:
             return True
         if transition(ours.state, CallEvent.INVITATION_WINS) is None:
             return False
+        if ours.state is CallState.CONSENTING_TO_CALL and not is_encrypted:
+            # ours would be none either: our user, who is being asked just now, may take theirs as well
+            return False
         is_unsent = ours.state is not CallState.CALLING
-        if not is_encrypted or (not is_unsent and ours.wire_id < message.call_id):
+        # an invitation without encryption gives way to one with it, on both sides
+        is_ours_encrypted = ours.encrypted is not False
+        is_alike = is_encrypted == is_ours_encrypted
+        if (is_ours_encrypted and not is_encrypted) or (is_alike and not is_unsent and ours.wire_id < message.call_id):
             self.ignored.append("x.call.inv: ours goes on")
             return True
-        keys = CallKeyPair.generate(random)
-        frame_key = self._agree(keys, message.dh_key)
-        if frame_key is None:
-            self.apply(ours, CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
-            return True
+        keys, frame_key = None, None
+        if is_encrypted:
+            keys = CallKeyPair.generate(random)
+            frame_key = self._agree(keys, message.dh_key)
+            if frame_key is None:
+                self.apply(ours, CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
+                return True
         yielded = None if is_unsent else Yielded(ours.wire_id, ours.keys)
         return self.apply(
             ours,
@@ -310,7 +327,7 @@ class Turn:
             wire_id=message.call_id,
             keys=keys,
             frame_key=frame_key,
-            encrypted=True,
+            encrypted=is_encrypted,
             sent_at=sent_at,
             yielded=yielded,
             peer_features=message.features,
@@ -349,19 +366,24 @@ class Turn:
         if transition(call.state, event) is None:
             self.ignored.append(f"{event.value} while {call.state.value}")
             return
-        if not message.encryption or message.dh_key is None:
-            # our invitations promise encryption: never go on in the clear without asking
-            self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.PEER_NO_ENCRYPTION)
-            return
-        frame_key = self._agree(keys, message.dh_key)
-        if frame_key is None:
-            self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
-            return
+        frame_key = None
+        # an invitation without a key was sent after our user's yes: nothing that they say makes it encrypted
+        if keys is not None:
+            if not message.encryption or message.dh_key is None:
+                # our invitation promised encryption: never go on in the clear without asking
+                if event is CallEvent.OFFER_TO_YIELDED:
+                    self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.PEER_NO_ENCRYPTION)
+                    return
+                event = CallEvent.UNENCRYPTED_OFFER
+            elif (frame_key := self._agree(keys, message.dh_key)) is None:
+                self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_KEY)
+                return
         if not _is_session_bounded(message.session):
             self.apply(replace(call, **changes), CallEvent.FAILURE, failure=CallFailure.BAD_DESCRIPTION)
             return
-        changes |= {"frame_key": frame_key, "encrypted": True, "offer": message, "offer_at": sent_at}
-        changes |= {"peer_features": message.features}
+        changes |= {"frame_key": frame_key, "encrypted": frame_key is not None, "offer": message, "offer_at": sent_at}
+        # what goes beyond the official page stands on the frames' key
+        changes |= {"peer_features": message.features if frame_key is not None else ()}
         self.apply(call, event, **changes)
 
     def answer(self, contact_id: int, message: CallAnswer) -> None:
@@ -395,13 +417,18 @@ class Turn:
         if not any((p.contact_id, p.wire_id) == (contact_id, wire_id) for p in self._past):
             self._past.append(Past(contact_id, wire_id, was_known=False))
 
+    def consent(self, call: Call) -> bool:
+        """Our user wants the call without frame encryption; ``False`` if nobody asked."""
+        return self.apply(call, CallEvent.CONSENT, keys=None, frame_key=None, features=(), encrypted=False)
+
     # the page's responses
 
     def page(self, call: Call, response: Response) -> None:
         """Take what the call's page says."""
-        must_encrypt = call.frame_key is not None or call.state is CallState.PREPARING
         match response:
-            case Capabilities(encryption) | PageOffer(encryption=encryption) if must_encrypt and not encryption:
+            case Capabilities(encryption=False) if call.state is CallState.PREPARING:
+                self.apply(call, CallEvent.PAGE_UNABLE_TO_ENCRYPT)
+            case Capabilities(encryption=False) | PageOffer(encryption=False) if call.frame_key is not None:
                 self.apply(call, CallEvent.FAILURE, failure=CallFailure.NO_ENCRYPTION)
             case Capabilities(features=features):
                 self.apply(call, CallEvent.PAGE_CAPABILITIES, features=features)
@@ -418,6 +445,8 @@ class Turn:
             case PageConnection("failed") | PageEnded():
                 failure = CallFailure.NO_CONNECTION if call.connected_at is None else CallFailure.CONNECTION_LOST
                 self.apply(call, CallEvent.PAGE_LOST_CONNECTION, failure=failure)
+            case PageConsent():
+                self.consent(call)
             case PageHangUp():
                 self.apply(call, CallEvent.HANG_UP)
             case PageFault(command=command, code=code):

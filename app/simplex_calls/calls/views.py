@@ -26,6 +26,13 @@ class CallPhase(Enum):
     ENDED = "ended"
 
 
+class Consent(Enum):
+    """Whose program cannot encrypt frames, where our user is asked whether the call goes on without that."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
 class CallDirection(Enum):
     """Who called."""
 
@@ -37,12 +44,16 @@ _PHASES = {
     CallState.NEW: CallPhase.CALLING,
     CallState.DIALLING: CallPhase.CALLING,
     CallState.PREPARING: CallPhase.CALLING,
+    CallState.CONSENTING_TO_CALL: CallPhase.CALLING,
     CallState.CALLING: CallPhase.CALLING,
     CallState.RINGING: CallPhase.RINGING,
     CallState.WAITING: CallPhase.RINGING,
     CallState.CONNECTED: CallPhase.CONNECTED,
     CallState.ENDED: CallPhase.ENDED,
 }
+
+
+_CONSENTS = {CallState.CONSENTING_TO_CALL: Consent.OURS, CallState.CONSENTING_TO_ANSWER: Consent.THEIRS}
 
 
 def phase_of(state: CallState) -> CallPhase:
@@ -76,6 +87,8 @@ class CallView:
     """Its entry in the history."""
     has_page: bool = False
     """Whether a page is attached."""
+    consent_wanted: Consent | None = None
+    """The call waits for our user's yes to going on without frame encryption (``Client.consent``), or for the end."""
     detail: CallState = CallState.NEW
     """The state of the table, for logs and tests."""
 
@@ -141,6 +154,7 @@ def view(call: Call, contact_name: str, item_id: int | None, *, has_page: bool) 
         progress=call.progress,
         item_id=item_id,
         has_page=has_page,
+        consent_wanted=_CONSENTS.get(call.state),
         detail=call.state,
     )
 

@@ -126,7 +126,9 @@ export function present(snapshot) {
 /** @param {Snapshot} snapshot */
 function statusOf({ phase, call }) {
   if (phase === "ended") return REASONS[call.reason ?? ""] ?? STATUS.ended;
-  return phase === "waiting" && call.progress === "ringing" ? "call.status.ringing" : STATUS[phase];
+  if (phase !== "waiting") return STATUS[phase];
+  if (call.consentWanted) return "call.status.asking";
+  return call.progress === "ringing" ? "call.status.ringing" : STATUS.waiting;
 }
 
 /** @param {string | null} code */
@@ -176,5 +178,5 @@ export function fit(width, height, boxWidth, boxHeight) {
  * @param {Pick<Snapshot, "phase" | "call">} snapshot
  */
 export function ringbackOf({ phase, call }) {
-  return phase === "waiting" && call.progress === "ringing" ? (call.ringVolume ?? 0) : 0;
+  return phase === "waiting" && call.progress === "ringing" && !call.consentWanted ? (call.ringVolume ?? 0) : 0;
 }

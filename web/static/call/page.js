@@ -2,6 +2,7 @@
 /** The call page: wires session, view and transport to the browser. */
 import { pageTranslator } from "../common/catalogue.js";
 import { connect } from "../common/transport.js";
+import { ConsentView } from "./consent-view.js";
 import { Devices } from "./devices.js";
 import { transformSupport } from "./encryption.js";
 import { meters } from "./meter.js";
@@ -56,6 +57,7 @@ const session = new Session(
   () => {
     view.render(session.snapshot);
     protectionView.render(session.snapshot);
+    consentView.render(session.snapshot);
     qualityView.render(session.snapshot);
     useSpeaker(session.snapshot.devices.chosen.speaker);
     pasteView?.render(session.snapshot);
@@ -82,6 +84,10 @@ const view = new CallView(document, pageTranslator(), {
 });
 
 const protectionView = new ProtectionView(document, pageTranslator());
+const consentView = new ConsentView(document, pageTranslator(), {
+  consent: () => session.consent(),
+  hangUp: () => session.hangUp(),
+});
 const qualityView = new QualityView(document, pageTranslator(), {
   setLowData: (isLowData) => void session.set({ isLowData }),
 });

@@ -84,6 +84,7 @@ export function callInfo(call) {
     progress: text(call.progress),
     ringVolume: Number.isFinite(call.ringVolume) ? call.ringVolume : 0,
     failure: text(call.failure),
+    consentWanted: call.consentWanted === "ours" || call.consentWanted === "theirs" ? call.consentWanted : "",
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
   };
 }

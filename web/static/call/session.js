@@ -200,6 +200,13 @@ export class Session {
     return this.handle({ command: { type: "media", source, enable } });
   }
 
+  /** The user goes on without frame encryption, as was asked. */
+  consent() {
+    if (!this.#state.call.consentWanted || this.#isOver()) return;
+    this.#update({ call: { ...this.#state.call, consentWanted: "" } });
+    this.#respond({ resp: { type: "consent" } });
+  }
+
   /**
    * The user takes another call, which ends this one; where the other app does not encrypt it, a question comes first.
    *

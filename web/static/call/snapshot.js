@@ -24,6 +24,7 @@ import { noSources } from "./sources.js";
  * @property {number} ringVolume  percent, of the tone while it rings there
  * @property {string} reason  why it ended, once it has
  * @property {string} failure  what went wrong, if it failed
+ * @property {"" | "ours" | "theirs"} consentWanted  whose program cannot encrypt frames: our user's yes is waited for
  * @property {OtherCall[]} others  other calls that ring now
  *
  * @typedef {object} PasteInfo  a call without SimpleX: what is to be passed on, and what was wrong with what was pasted

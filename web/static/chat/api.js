@@ -58,6 +58,7 @@
  * @property {boolean} isActive
  * @property {boolean} hasPage
  * @property {boolean | null} [encrypted]  false: their app does not encrypt frames
+ * @property {"ours" | "theirs" | null} [consentWanted]  the call's page asks whether it goes on without frame encryption
  * @property {"none" | "sent" | "ringing"} [progress]  of our invitation
  * @property {number | null} [itemId]
  * @property {number} startedAt

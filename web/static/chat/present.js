@@ -212,6 +212,7 @@ export function ringingCard(call, state, t) {
  * @param {Translate} t
  */
 export function bannerWords(call, t) {
+  if (call.consentWanted) return t("chat.banner.asking");
   const isHeard = call.state === "calling" && call.progress === "ringing";
   return t(`chat.banner.${isHeard ? "ringing" : call.state}`);
 }
