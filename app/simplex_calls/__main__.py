@@ -17,6 +17,7 @@ from simplex_calls.database import DatabaseError
 COMMANDS = {
     "window": "simplex_calls.window",
     "relay": "simplex_calls.relay.cli",
+    "serve": "simplex_calls.serve.cli",
     "demo": "simplex_calls.demo.cli",
     "paste": "simplex_calls.paste",
 }

@@ -162,7 +162,7 @@ def test_ports_are_checked(port: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_wildcard_is_not_an_address() -> None:
     for host in ("0.0.0.0", "::"):
-        found = cli._reachable(host)
+        found = cli.reachable(host)
         assert found not in ("0.0.0.0", "::")
         assert ServerAddress((found,), None, bytes(32)).hosts == (found,)
 

@@ -24,6 +24,7 @@ from simplex_calls.smp.errors import SMPError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help=text("relay.host.help"))
+    parser.add_argument("--also", action="append", default=[], metavar="HOST", help=text("relay.also.help"))
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, metavar="PORT", help=text("relay.port.help"))
     parser.add_argument("--public-host", metavar="HOST", help=text("relay.public_host.help"))
     parser.add_argument("--data", type=Path, metavar="DIR", help=text("relay.data.help"))
@@ -39,13 +40,14 @@ def run(options: argparse.Namespace) -> int:
         password = None if options.password_file is None else _read_password(options.password_file)
         config = RelayConfig(
             host=options.host,
+            also=tuple(options.also),
             port=options.port,
             data=data,
             password=password,
             forwards=not options.no_forwarding,
             forwards_to_all=True if options.forward_to_private else None,
         )
-        asyncio.run(_serve(config, options.public_host or _reachable(options.host)))
+        asyncio.run(_serve(config, options.public_host or reachable(options.host)))
     except (RelayError, SMPError) as error:
         sys.stderr.write(f"simplex-calls: {error}\n")
         return 1
@@ -68,7 +70,7 @@ async def _serve(config: RelayConfig, public_host: str) -> None:
         sys.stdout.write(f"\n    {address}\n\n")
         if config.password is not None:
             _say("relay.password")
-        if _is_local(public_host):
+        if is_loopback(public_host):
             _say("relay.local")
         _say("relay.stop")
         stopped = asyncio.create_task(stop.wait())
@@ -109,7 +111,7 @@ def _read_password(path: Path) -> str:
     return password
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """The host to write into the address: for "all addresses of this machine", the one that it sends from."""
     if host not in ("0.0.0.0", "::", ""):  # noqa: S104 (compared, not opened)
         return host
@@ -119,7 +121,8 @@ def _reachable(host: str) -> str:
     return "127.0.0.1"
 
 
-def _is_local(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether it names this machine to itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
