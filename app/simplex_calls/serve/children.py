@@ -31,6 +31,8 @@ _STOP_SECONDS = 10.0
 _TAIL = 8
 """Lines of a child's output that are kept, to be told if it cannot be started."""
 
+_TAIL_SECONDS = 1.0
+
 
 class Process(Protocol):
     """A running child."""
@@ -178,7 +180,9 @@ class _System:
 
     async def wait(self) -> int:
         status = await self._process.wait()
-        await self._reading
+        # whoever it started may still hold the pipe
+        await asyncio.wait({self._reading}, timeout=_TAIL_SECONDS)
+        self._reading.cancel()
         return status
 
     def send_signal(self, number: signal.Signals) -> None:

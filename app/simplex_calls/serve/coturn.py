@@ -155,7 +155,9 @@ def has_prometheus(known: frozenset[str]) -> bool:
 
 
 def _range(network: Network) -> str:
-    return f"{network[0]}-{network[-1]}"
+    # to coturn "::" as the first address means "whatever comes before", IPv4 too; :: itself it refuses by itself
+    first = network[1] if network.version == 6 and network[0].is_unspecified else network[0]
+    return f"{first}-{network[-1]}"
 
 
 def _checked(word: str) -> str:
