@@ -641,13 +641,16 @@ async def test_a_page_that_comes_while_it_rings_waits_for_the_user(world: World)
     alice.manager.start_call(alice.friend_id, CallMedia.VIDEO)
     await world.until(lambda: bob.told)
     page = bob.open_page(bob.call.id)
-    await world.until(lambda: page.commands)
+    await world.until(lambda: len(page.commands) == 2)
     assert not bob.call.has_page
-    assert [command["type"] for command in page.commands if command["type"] != "call"] == []
+    assert [command["type"] for command in page.commands] == ["call", "prepare"]
+    assert page.commands[1]["iceServers"] == [{"urls": ["stun:stun.example:1"]}]
     bob.manager.accept(bob.call.id)
     await world.until(lambda: {alice.call.state, bob.call.state} == {CallPhase.CONNECTED})
     assert bob.manager.call(bob.call.id).has_page
-    assert [command["type"] for command in page.commands if command["type"] != "call"] == ["start", "answer"]
+    assert [command["type"] for command in page.commands if command["type"] != "call"] == ["prepare", "start", "answer"]
+    start = next(command for command in page.commands if command["type"] == "start")
+    assert {**page.commands[1], "type": "start"} == start
     with pytest.raises(CallStateError):
         await bob.manager.attach_page(bob.call.id, ScriptedPage())
 

@@ -35,6 +35,17 @@ test("candidates from before it was asked for are in it", async () => {
   assert.deepEqual(names(await first), ["a"]);
 });
 
+test("candidates from long before it was asked for are it", async () => {
+  const { clock, groups, sent } = build();
+  groups.add(candidate("a"));
+  await clock.advance(SETTLE_MS);
+  groups.add(candidate("b"));
+  assert.deepEqual(names(await groups.first()), ["a", "b"]);
+  groups.add(candidate("c"));
+  await clock.advance(GROUP_MS);
+  assert.deepEqual(sent, [["c"]]);
+});
+
 test("without a candidate it is empty after a while", async () => {
   const { clock, groups, sent } = build();
   const first = groups.first();

@@ -37,6 +37,7 @@ from simplex_calls.calls.switchboard import (
     Step,
     Switchboard,
 )
+from simplex_calls.calls.turn import preparation
 from simplex_calls.calls.views import (
     CallChanged,
     CallMediaChanged,
@@ -244,6 +245,7 @@ class CallManager:
                 attached.command({"type": "settings", **settings.to_page()})
             if call.is_ringing:
                 self._show_pages((call,))
+                self._command(attached, call_id, preparation(call), needs_servers=True)
             else:
                 self._page_attached(call_id)
             await attached.run()
@@ -429,13 +431,16 @@ class CallManager:
                     if call_id in self._pages:
                         self._page_attached(call_id)
                 case PageCommand(call_id, fields, needs_servers) if call_id in self._pages:
-                    servers = self._ice().to_page() if needs_servers else {}
-                    binding = self._binding(call_id) if "features" in fields else {}
-                    self._pages[call_id].command({**fields, **servers, **binding})
+                    self._command(self._pages[call_id], call_id, fields, needs_servers=needs_servers)
                 case EndPage(call_id, keep) if call_id in self._pages:
                     self._pages[call_id].finish(keep=keep)
                 case _:
                     pass
+
+    def _command(self, page: AttachedPage, call_id: str, fields: Mapping[str, Any], *, needs_servers: bool) -> None:
+        servers = self._ice().to_page() if needs_servers else {}
+        binding = self._binding(call_id) if "features" in fields else {}
+        page.command({**fields, **servers, **binding})
 
     def _binding(self, call_id: str) -> dict[str, str]:
         """What ties the call's code to the contact's keys, where the other side knows of such a code."""

@@ -177,7 +177,7 @@ class Turn:
             case Action.WANT_PAGE:
                 self.effects.append(WantPage(call.id))
             case Action.ASK_CAPABILITIES:
-                self._command(call, type="capabilities", media=call.media.value)
+                self._command(call, needs_servers=True, type="capabilities", media=call.media.value)
             case Action.PAGE_START:
                 media = CallMedia.AUDIO if call.camera_off else call.media
                 self._command(call, needs_servers=True, type="start", media=media.value, **_agreed(call))
@@ -469,6 +469,11 @@ class Turn:
 
 def _is_session_bounded(session: RtcSession) -> bool:
     return is_bounded(session.description) and is_bounded(session.candidates)
+
+
+def preparation(call: Call) -> dict[str, Any]:
+    """What a page can get ready of a call that rings: the command ``prepare``, without the servers."""
+    return {"type": "prepare", "media": call.media.value, **_agreed(call)}
 
 
 def _agreed(call: Call) -> dict[str, Any]:

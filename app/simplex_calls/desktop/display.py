@@ -55,6 +55,9 @@ def prepare_environment(*, offscreen: bool, fake_devices: bool, debugging_port: 
     if not _has_sound(os.environ):
         # libasound would fill the terminal with errors on every attempt
         wanted.append("--disable-audio-output")
+    # the pages are ours: addresses are hidden from them by what they are told to use, not by names of one network, and
+    # the search for a way begins before the microphone is open
+    wanted.append("--disable-features=WebRtcHideLocalIpsWithMdns")
     if fake_devices:
         wanted.append("--use-fake-device-for-media-stream=fps=30")
     if debugging_port is not None:

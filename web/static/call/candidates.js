@@ -28,6 +28,8 @@ export class CandidateGroups {
   /** @type {"before" | "first" | "all" | "later" | "closed"} */
   #stage = "before";
   #isComplete = false;
+  /** When the first of those that were collected came. @type {number | null} */
+  #since = null;
   /** @type {((candidates: RTCIceCandidateInit[]) => void) | null} */
   #resolveFirst = null;
 
@@ -44,6 +46,7 @@ export class CandidateGroups {
   add(candidate) {
     if (this.#stage === "closed") return;
     this.#collected.push(candidate);
+    this.#since ??= this.#clock.now();
     if (this.#stage === "first" && this.#collected.length === 1) this.#startTimer(SETTLE_MS);
     else if (this.#stage === "later" && this.#timer === null) this.#startTimer(GROUP_MS);
   }
@@ -64,7 +67,8 @@ export class CandidateGroups {
     return new Promise((resolve) => {
       this.#resolveFirst = resolve;
       this.#stage = isAll ? "all" : "first";
-      if (this.#isComplete) this.#flush();
+      const hasSettled = this.#since !== null && this.#clock.now() - this.#since >= SETTLE_MS;
+      if (this.#isComplete || (hasSettled && !isAll)) this.#flush();
       else if (isAll) this.#startTimer(ALL_MS);
       else this.#startTimer(this.#collected.length > 0 ? SETTLE_MS : FIRST_MS);
     });

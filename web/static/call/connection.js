@@ -16,6 +16,7 @@ import { readStats, selectedPair } from "./statistics.js";
  * @property {boolean} relay  only through TURN servers
  * @property {import("./encryption.js").CallEncryption | null} encryption
  * @property {() => Pick<import("./settings.js").MediaSettings, "isBitrateConstant">} settings
+ * @property {boolean} [isEarly]  made before there is a description: looks for ways already
  * @property {boolean} [isPatient]  people carry the descriptions: no candidates can follow them, and they take their time
  *
  * @typedef {object} ConnectionEvents
@@ -111,13 +112,15 @@ export class Connection {
   #transceivers = new Map();
   /** @type {Map<Source, MediaStreamTrack | null>} */
   #tracks = new Map();
+  /** Our offer, once it is made. @type {Promise<RTCSessionDescriptionInit> | null} */
+  #offer = null;
 
   /**
    * @param {import("./session.js").Engine} engine
    * @param {ConnectionSettings} settings
    * @param {ConnectionEvents} events
    */
-  constructor(engine, { iceServers, relay, encryption, settings, isPatient = false }, events) {
+  constructor(engine, { iceServers, relay, encryption, settings, isEarly = false, isPatient = false }, events) {
     this.#settings = settings;
     this.#engine = engine;
     this.#encryption = encryption;
@@ -128,6 +131,8 @@ export class Connection {
       iceServers,
       iceTransportPolicy: relay ? "relay" : "all",
       bundlePolicy: "max-bundle",
+      // all media share one way
+      ...(isEarly ? { iceCandidatePoolSize: 1 } : {}),
       ...encryption?.configuration,
     });
     this.#pc = pc;
@@ -174,13 +179,25 @@ export class Connection {
     return this.#pc.createDataChannel(CHANNEL_LABEL, { negotiated: true, id: 0 });
   }
 
+  /** Makes the offer, which begins the search for ways; nothing is told of them until `createOffer`. */
+  prepareOffer() {
+    this.#offer ??= this.#makeOffer();
+    return this.#offer;
+  }
+
   /** @returns {Promise<{description: RTCSessionDescriptionInit, candidates: RTCIceCandidateInit[]}>} */
   async createOffer() {
+    return this.#tell(await this.prepareOffer());
+  }
+
+  async #makeOffer() {
     for (const source of SOURCES) {
       const transceiver = this.#pc.addTransceiver(kindOf(source), { direction: "sendrecv", streams: [this.#stream] });
       this.#adopt(source, transceiver);
     }
-    return this.#describe(await this.#pc.createOffer());
+    const offer = await this.#pc.createOffer();
+    await this.#pc.setLocalDescription(offer);
+    return offer;
   }
 
   /**
@@ -201,7 +218,9 @@ export class Connection {
     }
     this.#addEarlyCandidates();
     if (this.#isPatient) this.#renewLater();
-    return this.#describe(await this.#pc.createAnswer());
+    const answer = await this.#pc.createAnswer();
+    await this.#pc.setLocalDescription(answer);
+    return this.#tell(answer);
   }
 
   /** @param {RTCSessionDescriptionInit} answer */
@@ -323,9 +342,8 @@ export class Connection {
     if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
   }
 
-  /** @param {RTCSessionDescriptionInit} description */
-  async #describe(description) {
-    await this.#pc.setLocalDescription(description);
+  /** What the peer is told of us. @param {RTCSessionDescriptionInit} description */
+  async #tell(description) {
     const cipher = this.#encryption?.hasKey === false ? null : this.#encryption?.ready();
     const [candidates] = await Promise.all([this.#groups.first(this.#isPatient), cipher]);
     return { description: { type: description.type, sdp: this.#tuned({ type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") }).sdp }, candidates };

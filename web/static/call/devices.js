@@ -45,10 +45,33 @@ const CAMERA_CODES = { denied: "camera-denied", busy: "camera-busy", missing: "n
 
 export class Devices {
   #media;
+  #permissions;
 
-  /** @param {MediaPort | undefined} media */
-  constructor(media) {
+  /**
+   * @param {MediaPort | undefined} media
+   * @param {Pick<Permissions, "query">} [permissions]
+   */
+  constructor(media, permissions) {
     this.#media = media;
+    this.#permissions = permissions;
+  }
+
+  /**
+   * Whether the devices of a call can be opened without asking the user, as far as the engine says.
+   *
+   * @param {unknown} media
+   * @returns {Promise<boolean>}
+   */
+  async areAllowed(media) {
+    const names = media === "video" ? ["microphone", "camera"] : ["microphone"];
+    try {
+      const states = await Promise.all(
+        names.map((name) => this.#permissions?.query({ name: /** @type {PermissionName} */ (name) })),
+      );
+      return states.every((status) => status?.state === "granted");
+    } catch {
+      return false; // an engine that knows no such permission
+    }
   }
 
   /** Whether a screen can be shared at all. */

@@ -39,6 +39,8 @@ export class Link {
   #codeSource = null;
   #codeState = /** @type {"none" | "pending" | "there"} */ ("none");
   #isByTexts = false;
+  /** What the connection was made for before it is wanted. @type {{key: unknown, servers: string} | null} */
+  #prepared = null;
   /** The peer's sources as far as they can be seen. */
   #inferred = noSources();
 
@@ -75,9 +77,36 @@ export class Link {
   /** @param {unknown} key  undefined: frames are not encrypted; null: it comes later, with the answer */
   encrypt(key) {
     if (key === undefined) return;
+    if (this.#prepared && typeof key === "string") {
+      if (this.#encryption?.hasKey === false) this.#encryption.setKey(key);
+      return;
+    }
     const { encryption, clock } = this.#engine;
     this.#encryption?.close();
     this.#encryption = new CallEncryption({ ...encryption, clock }, key === null ? null : String(key));
+  }
+
+  /**
+   * Makes the connection before it is wanted, while somebody rings: then its ways are known, and its relays are ready.
+   * Nothing is told of it, and nothing opens a device.
+   *
+   * @param {any} command  as `start`, or only with the servers: then the key comes with the offer
+   * @param {Role} role  ours
+   */
+  async prepare(command, role) {
+    this.encrypt(role === "offer" ? (command.aesKey ?? undefined) : null);
+    this.#prepared = { key: command.aesKey, servers: serversOf(command) };
+    const connection = this.#create(command, role === "answer");
+    if (role !== "offer") return;
+    this.#openChannel(connection, command);
+    await connection.prepareOffer();
+  }
+
+  /** Whether what was prepared is what is wanted now. @param {any} command  `start` or `offer` */
+  fits(command) {
+    if (!this.#prepared || this.#prepared.servers !== serversOf(command)) return false;
+    const { key } = this.#prepared;
+    return this.#encryption?.hasKey === false ? typeof command.aesKey === "string" : key === command.aesKey;
   }
 
   /**
@@ -85,10 +114,34 @@ export class Link {
    * @param {Role} role  ours
    */
   connect(command, role) {
-    const { iceServers, relay, complete, keyLater } = command;
-    const encryption = this.#encryption;
-    this.#isByTexts = Boolean(complete);
+    this.#isByTexts = Boolean(command.complete);
     this.#takeCodeSource(command);
+    const connection = this.#connection ?? this.#create(command);
+    this.#host.update({ encrypted: this.#encryption !== null });
+    this.#openChannel(connection, command);
+    if (this.#encryption?.hasKey) this.#converse(command, role);
+    return connection;
+  }
+
+  /**
+   * Whose features come with the key is asked for the channel at a venture: it must be in the offer.
+   *
+   * @param {Connection} connection
+   * @param {any} command
+   */
+  #openChannel(connection, command) {
+    if (this.#encryption && (command.keyLater === true || featuresOf(command).includes("channel"))) {
+      this.#channel ??= connection.createChannel();
+    }
+  }
+
+  /**
+   * @param {any} command
+   * @param {boolean} [isEarly]
+   */
+  #create(command, isEarly = false) {
+    const { iceServers, relay, complete } = command;
+    const encryption = this.#encryption;
     const connection = new Connection(
       this.#engine,
       {
@@ -96,6 +149,7 @@ export class Link {
         relay: Boolean(relay),
         encryption,
         settings: () => this.#preferences.settings,
+        isEarly,
         isPatient: Boolean(complete),
       },
       {
@@ -109,12 +163,6 @@ export class Link {
       },
     );
     this.#connection = connection;
-    this.#host.update({ encrypted: encryption !== null });
-    // whose features come with the key is asked for the channel at a venture: it must be in the offer
-    if (encryption && (keyLater === true || featuresOf(command).includes("channel"))) {
-      this.#channel = connection.createChannel();
-      if (encryption.hasKey) this.#converse(command, role);
-    }
     return connection;
   }
 
@@ -242,4 +290,9 @@ export class Link {
       if (peer[source] !== before.peer[source]) this.#host.respond({ type: "peerMedia", source, enabled: peer[source] });
     }
   }
+}
+
+/** The servers by which a connection was made, without credentials, which are others each time. @param {any} command */
+function serversOf({ iceServers, relay }) {
+  return JSON.stringify([Boolean(relay), (iceServers ?? []).map((/** @type {RTCIceServer} */ { urls }) => urls)]);
 }

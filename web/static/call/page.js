@@ -24,7 +24,7 @@ const engine = {
   createConnection: (configuration) => new RTCPeerConnection(configuration),
   createStream: () => new MediaStream(),
   codecs: (kind) => RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [],
-  devices: new Devices(navigator.mediaDevices),
+  devices: new Devices(navigator.mediaDevices, navigator.permissions),
   meter: meters(() => new AudioContext()),
   encryption: {
     support: transformSupport(globalThis),

@@ -3,7 +3,7 @@
  * One call as the page sees it: Python's commands in, responses out, and a snapshot of what there is to show.
  *
  * The commands and responses are those of the SimpleX apps' call page, so that either page can stand in for the other;
- * ours adds the command `call` (what to show), the responses `stats`, `info`, `accept` and `reject`, and the fields
+ * ours adds the commands `call` (what to show) and `prepare` (it rings), the responses `stats`, `info`, `accept` and `reject`, and the fields
  * `code` of `error` and `reason` of `ended`.
  *
  * Core: connections, devices, worker, clock and packing come in by {@link Engine}; no DOM, no globals.
@@ -39,7 +39,7 @@ import { Turns } from "./turns.js";
  * @property {(configuration: RTCConfiguration) => RTCPeerConnection} createConnection
  * @property {() => MediaStream} createStream
  * @property {(kind: "audio" | "video") => RTCRtpCodec[]} codecs  what the engine can receive
- * @property {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "canShare" | "list" | "watch">} devices
+ * @property {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "canShare" | "areAllowed" | "list" | "watch">} devices
  * @property {(track: MediaStreamTrack) => Meter} meter
  * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
  * @property {(value: unknown) => string} pack  as descriptions and candidates travel
@@ -60,6 +60,8 @@ export class Session {
   #early = [];
   #own;
   #link;
+  /** Made while somebody rings, for the call that may come of it. @type {Link | null} */
+  #spare = null;
   /** @type {unknown} */
   #connectTimer = null;
   /** @type {Meter | null} */
@@ -265,6 +267,9 @@ export class Session {
         // what the last call still waits for (a permission, say) must not hold up this one
         this.#begin(command.media);
         return this.#turns.enqueue(() => (command.type === "start" ? this.#start(command) : this.#capabilities(command)));
+      case "prepare":
+        await this.#prepare(command, "offer");
+        return { type: "ok" };
       case "offer":
         return this.#turns.enqueue(() => this.#offer(command));
       case "answer":
@@ -290,23 +295,72 @@ export class Session {
     }
   }
 
-  /** We call: devices are opened before anything rings at the contact's. @param {any} command */
-  #capabilities({ media }) {
+  /**
+   * We call: what can be done is known once devices are allowed; then it rings at the contact's, and while it does, the
+   * devices are opened and the ways looked for.
+   *
+   * @param {any} command
+   */
+  #capabilities(command) {
     return this.#turns.during(async (generation) => {
-      await this.#own.open(media);
+      const opened = this.#own.open(command.media);
+      if (await this.#engine.devices.areAllowed(command.media)) void this.#attachLater(generation, opened);
+      else await opened;
       this.#turns.check(generation);
+      if (command.iceServers) void opened.then(() => this.#prepare(command, "answer")).catch(() => {});
       this.#move("prepared");
       return { type: "capabilities", capabilities: this.#ownCapabilities() };
     });
   }
 
+  /**
+   * It rings, here or there: whatever accepting would wait for is done now, but no device is opened for it.
+   *
+   * @param {any} command
+   * @param {import("./control-channel.js").Role} role  ours
+   */
+  async #prepare(command, role) {
+    if (this.#link.connection) return;
+    this.#dropSpare();
+    const spare = (this.#spare = this.#createLink());
+    // what fails now fails again when it is wanted, and is told then
+    await spare.prepare(command, role).catch(() => this.#dropSpare(spare));
+  }
+
+  /**
+   * Goes on with what was prepared, if it is for this call.
+   *
+   * @param {any} command  `start` or `offer`
+   * @returns {boolean}  whether it is
+   */
+  #useSpare(command) {
+    const spare = this.#spare;
+    if (!spare?.fits(command)) {
+      this.#dropSpare();
+      return false;
+    }
+    this.#spare = null;
+    this.#link.close(false);
+    this.#link = spare;
+    return true;
+  }
+
+  #dropSpare(spare = this.#spare) {
+    spare?.close(false);
+    if (spare === this.#spare) this.#spare = null;
+  }
+
   /** We were called and have accepted: ours is the offer. @param {any} command */
   #start(command) {
     return this.#turns.during(async (generation) => {
+      const isPrepared = this.#useSpare(command);
       this.#link.encrypt(command.keyLater === true ? null : (command.aesKey ?? undefined));
+      const opened = this.#own.open(command.media);
       // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
-      // `.local` names, and nothing reaches the caller of a call that cannot take place.
-      await this.#own.open(command.media);
+      // `.local` names, and nothing reaches the caller of a call that cannot take place. Where the candidates are there
+      // already, nothing waits for it.
+      if (isPrepared) void this.#attachLater(generation, opened);
+      else await opened;
       this.#turns.check(generation);
       const connection = this.#connect(command, "offer");
       const described = connection.createOffer();
@@ -331,6 +385,7 @@ export class Session {
     const isPrepared = this.#state.phase === "waiting";
     if (!isPrepared) this.#begin(command.media);
     return this.#turns.during(async (generation) => {
+      this.#useSpare(command);
       this.#link.encrypt(command.aesKey ?? undefined);
       await (isPrepared ? this.#own.openMicrophone() : this.#own.open(command.media));
       this.#turns.check(generation);
@@ -538,10 +593,28 @@ export class Session {
   }
 
   /**
+   * Sends what nobody waited for as soon as it is there; the call cannot go on without it.
+   *
+   * @param {number} generation
+   * @param {Promise<void>} opened
+   */
+  async #attachLater(generation, opened) {
+    try {
+      await opened;
+      if (generation === this.#turns.generation) this.#own.attachAll();
+    } catch (error) {
+      if (generation !== this.#turns.generation) return;
+      const { resp } = failureOf("start", error);
+      this.#fail(resp.code ?? "setup-failed", resp.message);
+    }
+  }
+
+  /**
    * @param {"end" | "fail"} event
    * @param {string} [error]
    */
   #finish(event, error) {
+    this.#dropSpare();
     this.#release(event === "end");
     this.#move(event, {
       camera: null,

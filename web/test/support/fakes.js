@@ -386,6 +386,9 @@ export class FakeDevices {
 
   canShare = true;
 
+  isAllowed = false;
+  areAllowed = async () => this.isAllowed;
+
   list = async () => /** @type {any} */ (this.found);
 
   watch = (/** @type {() => void} */ changed) => {
