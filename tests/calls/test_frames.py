@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_calls.calls.frames import (
+    FrameCipher,
     FrameError,
     FrameKeyError,
     FrameKind,
@@ -19,6 +20,7 @@ from simplex_calls.calls.frames import (
     encrypt_frame,
     vp8_kind,
 )
+from tests.calls import test_sframe
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "frames.json"
 KEY = bytes(range(32))
@@ -48,6 +50,7 @@ def make_vectors() -> dict[str, Any]:
         " 1; a frame without more than that is clear || iv; an empty frame stays empty",
         "key": KEY.hex(),
         "frames": cases,
+        "sframe": test_sframe.make_vectors(),
     }
 
 
@@ -99,6 +102,14 @@ def test_errors_are_typed() -> None:
         encrypt_frame(b"short", b"frame", FrameKind.AUDIO)
     with pytest.raises(FrameKeyError):
         decrypt_frame(b"short", b"frame", FrameKind.AUDIO)
+
+
+def test_a_cipher_is_made_once_for_all_frames_of_a_call() -> None:
+    cipher = FrameCipher(KEY)
+    for kind in FrameKind:
+        encrypted = cipher.encrypt(bytes(50), kind)
+        assert decrypt_frame(KEY, encrypted, kind) == cipher.decrypt(encrypted, kind) == bytes(50)
+        assert encrypted != cipher.encrypt(bytes(50), kind)
 
 
 def test_vp8_kind_is_read_from_clear_and_encrypted_frames() -> None:

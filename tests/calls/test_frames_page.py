@@ -40,7 +40,7 @@ console.log(JSON.stringify(done));
 @pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
 def test_python_and_the_page_understand_each_other() -> None:
     assert NODE
-    key = FrameKey(os.urandom(32))
+    key = FrameKey(os.urandom(32), frozenset())
     cases = [(kind, os.urandom(size)) for kind in FrameKind for size in (0, 1, 2, 3, 4, 9, 10, 11, 160, 5000)]
     frames = [
         {"kind": KINDS[kind], "clear": frame.hex(), "encrypted": encrypt_frame(key.raw, frame, kind).hex()}

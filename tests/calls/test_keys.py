@@ -23,6 +23,16 @@ def test_both_sides_get_the_raw_shared_secret() -> None:
     assert base64.urlsafe_b64decode(alice.frame_key(bob.public).text) == secret
 
 
+def test_both_sides_have_the_same_transcript_of_one_call_only() -> None:
+    alice, bob = CallKeyPair.generate(), CallKeyPair.generate()
+    call, other = bytes(16), bytes([1, *bytes(15)])
+    hers = alice.frame_key(bob.public).transcript(call)
+    assert hers == bob.frame_key(alice.public).transcript(call)
+    assert len(hers) == 32
+    assert hers != alice.frame_key(bob.public).transcript(other)
+    assert hers != CallKeyPair.generate().frame_key(bob.public).transcript(call)
+
+
 def test_known_answer() -> None:
     # RFC 7748, section 6.1: Bob's public key is his secret key times the base point
     bob = CallKeyPair(

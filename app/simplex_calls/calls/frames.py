@@ -44,10 +44,9 @@ class FrameKind(Enum):
     VIDEO_DELTA = 3
     VIDEO_KEY = 10
 
-    @property
-    def clear_size(self) -> int:
+    def __init__(self, clear_size: int) -> None:
+        self.clear_size = clear_size
         """Bytes at the start of such a frame that stay readable."""
-        return self.value
 
 
 def vp8_kind(frame: bytes) -> FrameKind:
@@ -61,43 +60,58 @@ def vp8_kind(frame: bytes) -> FrameKind:
     return FrameKind.VIDEO_DELTA if frame[0] & 1 else FrameKind.VIDEO_KEY
 
 
+class FrameCipher:
+    """The cipher of one call, both directions; made once, as a key's set-up costs more than a small frame."""
+
+    __slots__ = ("_cipher", "_random")
+
+    def __init__(self, key: bytes, *, random: Random = os.urandom) -> None:
+        """Raises :class:`FrameKeyError`."""
+        if len(key) != KEY_SIZE:
+            raise FrameKeyError(f"a frame key has {KEY_SIZE} bytes, not {len(key)}")
+        self._cipher = AESGCM(key)
+        self._random = random
+
+    def encrypt(self, frame: bytes, kind: FrameKind) -> bytes:
+        """Encrypt one encoded ``frame``; an empty one passes through."""
+        if not frame:
+            return b""
+        iv = self._random(IV_SIZE)
+        size = kind.clear_size
+        if len(frame) <= size:
+            return frame + iv
+        return b"".join((frame[:size], self._cipher.encrypt(iv, frame[size:], None), iv))
+
+    def decrypt(self, frame: bytes, kind: FrameKind) -> bytes:
+        """Decrypt what :meth:`encrypt` or the worker of a call page made; an empty frame passes through.
+
+        Raises :class:`FrameTooShortError` and :class:`FrameNotAuthenticError`.
+        """
+        if not frame:
+            return b""
+        size = kind.clear_size
+        end = len(frame) - IV_SIZE
+        if end <= size:
+            if end < 0:
+                raise FrameTooShortError("the frame is shorter than an iv")
+            return frame[:end]
+        # a sealed part always holds at least one byte besides its tag
+        if end - size <= TAG_SIZE:
+            raise FrameTooShortError("the frame has no room for a tag")
+        try:
+            return frame[:size] + self._cipher.decrypt(frame[end:], frame[size:end], None)
+        except InvalidTag:
+            raise FrameNotAuthenticError("the frame does not decrypt with this call's key") from None
+
+
 def encrypt_frame(key: bytes, frame: bytes, kind: FrameKind, *, random: Random = os.urandom) -> bytes:
-    """Encrypt one encoded ``frame`` with the call's 32-byte ``key``; an empty frame passes through.
+    """Encrypt a single ``frame`` with the call's 32-byte ``key``, as :meth:`FrameCipher.encrypt` does.
 
     Raises :class:`FrameKeyError`.
     """
-    cipher = _cipher(key)
-    if not frame:
-        return b""
-    iv = random(IV_SIZE)
-    clear, plain = frame[: kind.clear_size], frame[kind.clear_size :]
-    return clear + (cipher.encrypt(iv, plain, None) if plain else b"") + iv
+    return FrameCipher(key, random=random).encrypt(frame, kind)
 
 
 def decrypt_frame(key: bytes, frame: bytes, kind: FrameKind) -> bytes:
-    """Decrypt what :func:`encrypt_frame` or the worker of a call page made; an empty frame passes through.
-
-    Raises :class:`FrameKeyError`, :class:`FrameTooShortError` and :class:`FrameNotAuthenticError`.
-    """
-    cipher = _cipher(key)
-    if not frame:
-        return b""
-    if len(frame) < IV_SIZE:
-        raise FrameTooShortError("the frame is shorter than an iv")
-    body, iv = frame[:-IV_SIZE], frame[-IV_SIZE:]
-    clear, sealed = body[: kind.clear_size], body[kind.clear_size :]
-    if not sealed:
-        return clear
-    # a sealed part always holds at least one byte besides its tag
-    if len(sealed) <= TAG_SIZE:
-        raise FrameTooShortError("the frame has no room for a tag")
-    try:
-        return clear + cipher.decrypt(iv, sealed, None)
-    except InvalidTag:
-        raise FrameNotAuthenticError("the frame does not decrypt with this call's key") from None
-
-
-def _cipher(key: bytes) -> AESGCM:
-    if len(key) != KEY_SIZE:
-        raise FrameKeyError(f"a frame key has {KEY_SIZE} bytes, not {len(key)}")
-    return AESGCM(key)
+    """Decrypt a single frame, as :meth:`FrameCipher.decrypt` does. Raises :class:`FrameKeyError` as well."""
+    return FrameCipher(key).decrypt(frame, kind)

@@ -2,7 +2,8 @@
 
 The public keys travel in the invitation and the offer (``callDhPubKey``); the 32 raw bytes of the exchange are the
 AES-256-GCM key of the frames, handed to the page as padded base64url (``aesKey``). No further derivation takes place:
-that is what the official apps do (``Simplex.Chat.Call``).
+that is what the official apps do (``Simplex.Chat.Call``). Between two of our own, keys of tracks are derived from it
+and from :meth:`FrameKey.transcript`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import os
 from dataclasses import dataclass, field
 from typing import Self
 
-from simplex_calls.crypto import CryptoError, Random, X25519PrivateKey, X25519PublicKey
+from simplex_calls.crypto import CryptoError, Random, X25519PrivateKey, X25519PublicKey, sha256
+
+_TRANSCRIPT_LABEL = b"simplex-calls call 1\n"
 
 
 class CallKeyError(ValueError):
@@ -24,6 +27,15 @@ class FrameKey:
     """The 32-byte key that both pages encrypt media frames with."""
 
     raw: bytes = field(repr=False)
+    publics: frozenset[X25519PublicKey] = field(repr=False)
+    """What it was made from."""
+
+    def transcript(self, call_id: bytes) -> bytes:
+        """What both sides agreed on in the messages of a call: SHA-256 of a label, the call's id and both public keys.
+
+        The keys are in the order of their bytes, so that both sides have them alike.
+        """
+        return sha256(_TRANSCRIPT_LABEL + call_id + b"".join(sorted(key.raw for key in self.publics)))
 
     @property
     def text(self) -> str:
@@ -59,4 +71,4 @@ class CallKeyPair:
         # whatever the library below checks, a secret that anybody can guess never becomes a frame key
         if not any(secret):
             raise CallKeyError("the call's key was refused: it leads to an all-zero secret")
-        return FrameKey(secret)
+        return FrameKey(secret, frozenset({self.public, peer}))

@@ -4,10 +4,10 @@ A page (ours, the official apps', or a script) gets ``{"corrId": n, "command": {
 ``{"corrId": n, "resp": {"type": …}, "command": …}`` (``call.ts`` of the official page). Descriptions and candidates are
 LZ-compressed base64 texts that are passed on unread. What only our page knows: the command ``call``, the responses
 ``stats``, ``consent``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; in ``start``
-and ``offer`` the other side's ``features`` with ``binding`` (what ties the call to the contact's keys); and what a
-call without SimpleX needs: the command ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey``
-in ``answer``, the responses ``pasteStart`` and ``paste``. What the response ``settings`` says comes to the next page
-by the command of that name.
+and ``offer`` the other side's ``features`` with ``binding`` (what ties the call to the contact's keys) and
+``transcript`` (what was agreed on in its messages, see ``keys.py``); and what a call without SimpleX needs: the command
+``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey`` in ``answer``, the responses
+``pasteStart`` and ``paste``. What the response ``settings`` says comes to the next page by the command of that name.
 """
 
 from __future__ import annotations

@@ -233,6 +233,7 @@ class PastedCall:
                 "aesKey": key.text,
                 "features": list(offer.features),
                 "binding": _binding(offer.id, offer.key, self._keys.public),
+                "transcript": _base64(key.transcript(offer.id)),
                 **self._way(),
             }
         ]
@@ -250,6 +251,7 @@ class PastedCall:
                 "aesKey": key.text,
                 "features": list(answer.features),
                 "binding": _binding(answer.id, self._keys.public, answer.key),
+                "transcript": _base64(key.transcript(answer.id)),
             }
         ]
 
@@ -267,4 +269,8 @@ class PastedCall:
 def _binding(id_: bytes, offering: X25519PublicKey, answering: X25519PublicKey) -> str:
     """What the call code is bound to in the place of a ratchet: both sides' keys, as they came out of the texts."""
     digest = hashlib.sha256(_BINDING_LABEL + id_ + offering.der + answering.der).digest()
-    return base64.urlsafe_b64encode(digest).decode("ascii")
+    return _base64(digest)
+
+
+def _base64(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode("ascii")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -480,4 +481,9 @@ def _agreed(call: Call) -> dict[str, Any]:
     """What the page is told of the agreement with the other side's."""
     key = {"aesKey": call.frame_key.text} if call.frame_key is not None else {}
     # an official app says no features: its calls look to the page as they always did
-    return key | ({"features": list(call.peer_features)} if call.peer_features else {})
+    if not call.peer_features:
+        return key
+    if call.frame_key is not None:
+        transcript = call.frame_key.transcript(call.wire_id)
+        key["transcript"] = base64.urlsafe_b64encode(transcript).decode("ascii")
+    return key | {"features": list(call.peer_features)}

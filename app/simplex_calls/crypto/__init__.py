@@ -3,12 +3,13 @@
 The bottom floor. Nothing here keeps state, reads a clock or does I/O; randomness is always an argument
 (:data:`Random` and :class:`KemSource`, by default the operating system's). The formats are those of SimpleX: keys as
 X.509 SubjectPublicKeyInfo and PKCS#8 DER, NaCl ``crypto_box`` with a length-prefixed ``#`` padding, AES-256-GCM with
-16-byte initialisation vectors, HKDF-SHA512, and sntrup761 (simplex-messaging.md, "Cryptographic algorithms"; pqdr.md).
+16-byte initialisation vectors, HKDF-SHA512, and sntrup761 (simplex-messaging.md, "Cryptographic algorithms"; pqdr.md);
+HKDF-SHA256 is for what is ours alone.
 """
 
 from simplex_calls.crypto.aead import aead_decrypt, aead_encrypt
 from simplex_calls.crypto.box import TAG_SIZE, BoxKey, authenticator, cb_nonce, pad, reverse_nonce, unpad
-from simplex_calls.crypto.hashes import hkdf, sha256, sha512
+from simplex_calls.crypto.hashes import hkdf, hkdf_sha256, sha256, sha512
 from simplex_calls.crypto.keys import (
     CryptoError,
     Ed448PrivateKey,
@@ -58,6 +59,7 @@ __all__ = [
     "cb_nonce",
     "decode_public_key",
     "hkdf",
+    "hkdf_sha256",
     "pad",
     "reverse_nonce",
     "sha256",

@@ -1,10 +1,10 @@
-"""SHA-2 and HKDF-SHA512."""
+"""SHA-2 and HKDF."""
 
 from __future__ import annotations
 
 import hashlib
 
-from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
@@ -21,3 +21,8 @@ def sha512(message: bytes) -> bytes:
 def hkdf(salt: bytes, secret: bytes, info: bytes, length: int) -> bytes:
     """HKDF-SHA512 (RFC 5869), extract and expand, to ``length`` bytes."""
     return HKDF(SHA512(), length, salt, info).derive(secret)
+
+
+def hkdf_sha256(salt: bytes, secret: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-SHA256 (RFC 5869), extract and expand, to ``length`` bytes."""
+    return HKDF(SHA256(), length, salt, info).derive(secret)

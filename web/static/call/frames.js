@@ -14,7 +14,7 @@
 
 export const KEY_SIZE = 32;
 const IV_SIZE = 12;
-const TAG_SIZE = 16;
+export const TAG_SIZE = 16;
 
 /** @type {Record<FrameKind, number>} */
 const CLEAR_SIZE = { audio: 1, delta: 3, key: 10 };
