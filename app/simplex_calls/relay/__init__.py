@@ -4,7 +4,8 @@ Follows simplex-messaging.md, versions 6 to 18, with the same codec as the clien
 the server without sockets, clock or disk; ``store`` keeps queues and messages in SQLite. Around both: ``worker``
 carries commands out in groups that ``disk`` stores; ``listening`` lets connections in, ``tls_socket`` moves their
 blocks, ``client`` limits them; ``forwarding`` takes what other servers forward, ``proxy`` forwards to them;
-``certificates`` makes its identity, and ``server`` starts and stops it all. Used as
+``certificates`` makes its identity, ``counts`` is what ``metrics`` shows to Prometheus, and ``server`` starts and stops
+it all. Used as
 ``async with Relay(RelayConfig(...)) as relay: relay.address``.
 """
 

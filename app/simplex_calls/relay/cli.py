@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help=text("relay.data.help"))
     parser.add_argument("--password-file", type=Path, metavar="FILE", help=text("relay.password_file.help"))
     parser.add_argument("--no-forwarding", action="store_true", help=text("relay.no_forwarding.help"))
+    parser.add_argument("--metrics", type=metrics_place, metavar="[HOST:]PORT", help=text("relay.metrics.help"))
     parser.add_argument("--forward-to-private", action="store_true", help=text("relay.forward_to_private.help"))
 
 
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
             forwards=not options.no_forwarding,
             forwards_to_all=True if options.forward_to_private else None,
         )
-        asyncio.run(_serve(config, options.public_host or reachable(options.host)))
+        asyncio.run(_serve(config, options.public_host or reachable(options.host), options.metrics))
     except (RelayError, SMPError) as error:
         sys.stderr.write(f"simplex-calls: {error}\n")
         return 1
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(config: RelayConfig, public_host: str) -> None:
+async def _serve(config: RelayConfig, public_host: str, metrics: tuple[str, int] | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -64,7 +65,13 @@ async def _serve(config: RelayConfig, public_host: str) -> None:
             loop.add_signal_handler(number, stop.set)
     # an address that cannot be written down is found before anything is made
     ServerAddress((public_host,), None, bytes(32), config.password)
-    async with Relay(config) as relay:
+    async with contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay(config))
+        if metrics is not None:
+            # the relay starts sooner without what this needs
+            from simplex_calls.relay.metrics import metrics_page  # noqa: PLC0415
+
+            await stack.enter_async_context(metrics_page(*metrics, relay.numbers))
         address = dataclasses.replace(relay.address, hosts=(public_host,))
         _say("relay.running")
         sys.stdout.write(f"\n    {address}\n\n")
@@ -96,6 +103,12 @@ def _port(value: str) -> int:
     if not 0 <= number <= 0xFFFF:
         raise argparse.ArgumentTypeError(text("relay.port.range"))
     return number
+
+
+def metrics_place(value: str) -> tuple[str, int]:
+    """Where metrics are served: ``PORT`` of this machine, or ``HOST:PORT``."""
+    host, _, port = value.rpartition(":")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", _port(port)
 
 
 def _read_password(path: Path) -> str:

@@ -18,6 +18,7 @@ from simplex_calls.crypto import BoxKey, CryptoError, PublicKey, Random, X25519P
 from simplex_calls.relay import answers
 from simplex_calls.relay.allowance import ClientAllowance
 from simplex_calls.relay.authorization import Verifier
+from simplex_calls.relay.counts import Counts
 from simplex_calls.relay.delivering import Deliveries
 from simplex_calls.relay.forwarding import Forwarding, ForwardingError
 from simplex_calls.relay.links import Links
@@ -78,6 +79,16 @@ class RelayCore:
     def queue_count(self) -> int:
         """How many queues there are."""
         return len(self._queues)
+
+    @property
+    def message_count(self) -> int:
+        """How many messages wait; counted anew each time."""
+        return sum(len(queue.messages) for queue in self._queues.by_recipient.values())
+
+    @property
+    def counts(self) -> Counts:
+        """What was done since the start."""
+        return self._state.counts
 
     # sessions
 
@@ -145,6 +156,8 @@ class RelayCore:
         answer = self._handle(session, transmission, int(now), outgoing)
         if answer is None:  # a proxy's work: it is answered later
             return
+        if type(answer) is Err:
+            self.counts.refuse(answer, disk_is_full=self.is_full)
         # a new queue's ids, PONG and a forwarded answer come without the id of a queue
         entity_id = b"" if isinstance(answer, _WITHOUT_ENTITY) else transmission.entity_id
         early = patient = False
@@ -258,6 +271,7 @@ class RelayCore:
             notifier=notifier,
         )
         state.next_queue += 1
+        state.counts.queues_created += 1
         self._queues.insert(queue)
         if link is not None:
             self._links.add(queue, link.data)
@@ -374,6 +388,7 @@ class RelayCore:
             state.store.add_message(queue, message, notify=False, body=b"")
             return answers.QUOTA
         state.store.add_message(queue, message, notify=send.notify, body=send.body)
+        state.counts.messages_in += 1
         self._deliveries.arrived(queue, now, outgoing)
         if send.notify and queue.notifier is not None:
             self._notifiers.notify(queue.notifier, message, outgoing)
@@ -394,7 +409,10 @@ class RelayCore:
                 return Err(error.error)
             match inner_command:
                 case commands.Send() | commands.SKey() | commands.LKey() | commands.LGet():
-                    return self._sender_command(session.verifier, version, inner, inner_command, now, outgoing)
+                    answer = self._sender_command(session.verifier, version, inner, inner_command, now, outgoing)
+                    if type(answer) is Err:
+                        self.counts.refuse(answer, disk_is_full=self.is_full)
+                    return answer
                 case _:
                     return answers.PROHIBITED
 
@@ -420,5 +438,6 @@ class RelayCore:
         self._notifiers.disable(queue, outgoing)
         self._state.touch(queue)
         self._state.store.delete_queue(queue)
+        self._state.counts.queues_deleted += 1
         queue.messages.clear()
         self._queues.remove(queue)

@@ -68,6 +68,7 @@ class Deliveries:
         # it may be gone already: expired, or acknowledged in another session
         if queue.messages and queue.messages[0].message_id == message_id:
             self._state.delete_first(queue)
+            self._state.counts.messages_acknowledged += 1
         if subscription.by_get:
             return Ok()
         return self._next(session, subscription, now) or Ok()
@@ -130,6 +131,7 @@ class Deliveries:
                 outgoing.append(Outgoing(session, b"", subscription.queue.recipient_id, message, early=True))
 
     def _encrypted(self, queue: Queue, message: StoredMessage) -> Msg:
+        self._state.counts.messages_out += 1
         if message.is_quota:
             return encrypt_received(QuotaReached(message.time), queue.box, message.message_id)
         notify, body = self._state.store.content(message)

@@ -98,6 +98,9 @@ class Places:
         self._total = 0
         self._by_place: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        return self._total
+
     @property
     def is_full(self) -> bool:
         """Whether no more are let in, wherever they come from."""

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Self
 
 from simplex_calls.crypto import Random, X25519PrivateKey
@@ -19,6 +20,7 @@ from simplex_calls.relay.client import Client
 from simplex_calls.relay.config import RelayConfig, RelayError
 from simplex_calls.relay.connected import Connected
 from simplex_calls.relay.core import RelayCore
+from simplex_calls.relay.counts import Counts
 from simplex_calls.relay.disk import Disk
 from simplex_calls.relay.listening import Listening, Places, is_local
 from simplex_calls.relay.proxy import Proxy, ProxyError, reachable_from
@@ -57,6 +59,17 @@ class _Admission:
         if self._places is not None:
             self._places.leave(self.place)
             self._places = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How a relay stands."""
+
+    counts: Counts
+    connections: int
+    queues: int
+    messages: int
+    is_full: bool
 
 
 class Relay:
@@ -205,6 +218,11 @@ class Relay:
         if self._failure is not None:
             raise self._failure
 
+    def numbers(self) -> Numbers:
+        """How the relay stands, while it runs."""
+        core = self._core
+        return Numbers(core.counts, len(self._places), core.queue_count, core.message_count, core.is_full)
+
     def connect_in_memory(self) -> MemoryConnection:
         """A client's end of a connection to this relay that needs no network."""
         client, server = connect_in_memory(self._random(32))
@@ -259,6 +277,10 @@ class Relay:
             if oldest.task is not None:
                 oldest.task.cancel()
         is_admitted = self._places.enter(place)
+        if is_admitted:
+            self._core.counts.connections_opened += 1
+        else:
+            self._core.counts.refused["connections" if self._places.is_full else "client_connections"] += 1
         if self._places.is_full and not (is_admitted or self._is_crowded):
             _log.warning("connections are refused: there are %d", self._config.connections)
         self._is_crowded = not is_admitted
@@ -371,5 +393,6 @@ class Relay:
             now = loop.time()
             for connected in list(self._worker.connected.values()):
                 if connected.client.is_stuck(now):
+                    self._core.counts.refused["slow_client"] += 1
                     self._worker.drop(connected.session)
         self._watch = loop.call_later(self._config.client_limits.stalled_seconds / 4, self._watch_clients)

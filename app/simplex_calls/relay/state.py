@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simplex_calls.crypto import Random
+from simplex_calls.relay.counts import Counts
 from simplex_calls.relay.queue_table import QueueTable
 from simplex_calls.relay.records import Queue, StoredMessage
 from simplex_calls.relay.sessions import Limits
@@ -19,6 +20,7 @@ class RelayState:
         self.queues = QueueTable(random)
         self.is_full = False
         """The disk is full: nothing that needs room is accepted."""
+        self.counts = Counts()
         self.next_queue = 1
         self._touched: dict[int, Queue] = {}
         self._unconfirmed: dict[int, Queue] = {}
@@ -43,6 +45,7 @@ class RelayState:
             first = queue.messages[0]
             if first.is_quota or first.time >= oldest:
                 return first
+            self.counts.messages_expired += 1
             self.delete_first(queue)
         return None
 

@@ -55,6 +55,8 @@ class _Group:
     """Those whose commands had a part in it."""
     size: int = 0
     """Commands."""
+    began: float = 0.0
+    """When the first of what is promised was carried out."""
 
 
 class Worker:
@@ -260,6 +262,8 @@ class Worker:
         for message in outgoing:
             at = (message.session, message.entity_id)
             if not (message.early or message.patient) or at in group.waiting or (writing and at in writing.waiting):
+                if not group.promised:
+                    group.began = self._loop.time()
                 group.promised.append(message)
                 group.waiting.add(at)
             elif message.patient:
@@ -289,7 +293,7 @@ class Worker:
         elif not self._core.has_changes:
             # what was carried out changed nothing
             self._group = _Group()
-            self._send(group.promised)
+            self._keep_promise(group)
         elif group.promised:
             # A disk that has just worked rests a little, so that one transaction holds the commands of many; what is
             # received meanwhile need not be written at all.
@@ -340,7 +344,7 @@ class Worker:
                 # single transactions follow each other at once; in a crowd, the disk works a third of the time
                 cost = min(max(3 * (self._loop.time() - began), _PAUSE), _REST)
                 self._store_at = max(self._store_at, began - _CREDIT) + cost
-                self._send(written.promised)
+                self._keep_promise(written)
             else:
                 # nobody was told of what was built on it, either
                 self._group.sessions |= written.sessions
@@ -351,6 +355,11 @@ class Worker:
                 self._take_turn()
         except Exception as fault:  # noqa: BLE001 (as above)
             self._end(fault)
+
+    def _keep_promise(self, group: _Group) -> None:
+        self._send(group.promised)
+        if group.promised:
+            self._core.counts.answered(self._loop.time() - group.began, len(group.promised))
 
     def _spoil(self, error: Exception) -> None:
         self._fault = error
@@ -402,6 +411,7 @@ class Worker:
         while total > self._waiting_blocks:
             slowest = waiting.pop()
             total -= slowest.client.backlog
+            self._core.counts.refused["slow_client"] += 1
             self.drop(slowest.session)
 
     def drop(self, session: Session) -> None:

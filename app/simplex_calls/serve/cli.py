@@ -14,7 +14,7 @@ from platformdirs import user_data_path
 
 from simplex_calls.catalogue import text
 from simplex_calls.relay.certificates import CertificateError
-from simplex_calls.relay.cli import is_loopback, reachable
+from simplex_calls.relay.cli import is_loopback, metrics_place, reachable
 from simplex_calls.serve.folder import Folder
 from simplex_calls.serve.health import HealthError, check_relay, check_turn
 from simplex_calls.serve.plan import PARTS, RELAY, TURN, Plan, ServeError, address_of, code, ice_lines, is_any
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--only", choices=PARTS)
     add("--data", type=Path, metavar="DIR")
     add("--health", type=_port, metavar="PORT")
+    add("--metrics", type=metrics_place, metavar="[HOST:]PORT")
     add("--user", metavar="NAME")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--check", action="store_true", help=text("serve.check.help"))
@@ -134,7 +135,7 @@ def _run(options: argparse.Namespace, folder: Folder) -> int:
         _say(text("serve.stop"))
 
     with contextlib.suppress(KeyboardInterrupt):  # before the loop takes signals
-        asyncio.run(serve(folder, plan, source, health_port=options.health, on_ready=ready))
+        asyncio.run(serve(folder, plan, source, health_port=options.health, metrics=options.metrics, on_ready=ready))
     _say(text("serve.stopped"))
     return 0
 

@@ -72,7 +72,7 @@ async def serve(
     source: Source | None,
     *,
     health_port: int | None = None,
-    metrics: str | None = None,
+    metrics: tuple[str, int] | None = None,
     on_ready: Callable[[], None],
 ) -> None:
     """Run the servers until SIGTERM or SIGINT; ``on_ready`` is called when they serve. Raises :class:`ServeError`."""
@@ -121,7 +121,7 @@ async def serve(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def relay_command(folder: Folder, plan: Plan, metrics: str | None, *, ipv6: bool) -> tuple[str, ...]:
+def relay_command(folder: Folder, plan: Plan, metrics: tuple[str, int] | None, *, ipv6: bool) -> tuple[str, ...]:
     """The command line of the relay: passwords are in files."""
     first, *others = plan.hosts or (("0.0.0.0", "::") if ipv6 else ("0.0.0.0",))  # noqa: S104 (what it is for)
     command = [sys.executable, "-m", "simplex_calls", "relay", "--host", first]
@@ -133,11 +133,11 @@ def relay_command(folder: Folder, plan: Plan, metrics: str | None, *, ipv6: bool
     if plan.is_lan:
         command.append("--forward-to-private")
     if metrics is not None:
-        command += ["--metrics", metrics]
+        command += ["--metrics", "{}:{}".format(*metrics)]
     return tuple(command)
 
 
-def _relay(folder: Folder, plan: Plan, metrics: str | None) -> Spec:
+def _relay(folder: Folder, plan: Plan, metrics: tuple[str, int] | None) -> Spec:
     if not plan.is_open:
         folder.password()
     identity = fingerprint(folder)
