@@ -32,6 +32,7 @@ def test_code_addresses_quality_and_diagnostics(people: People) -> None:
     expect(ours).to_contain_text("of the device")
     addresses = ours.locator("bdi").all_text_contents()
     assert sorted(addresses) == sorted(his.page.locator("#addresses-remote bdi").all_text_contents())
+    expect(hers.page.locator("#lock-items")).to_contain_text("That conversation is quantum resistant")
     look(people.alice, "call-protection", hers.page)
 
     hers.page.locator("#quality > summary").click()

@@ -211,6 +211,19 @@ async def test_pages_learn_each_others_features(world: World) -> None:
     assert len(base64.urlsafe_b64decode(start["binding"])) == 32
 
 
+async def test_the_page_learns_whether_the_conversation_is_quantum_resistant(world: World) -> None:
+    for resists in (True, False):
+        contact = world.alice.person.chat.contact(world.alice.friend_id)
+        assert contact.connection_id is not None
+        world.alice.person.agent.set_pq(contact.connection_id, on=resists)
+        world.alice.manager.start_call(world.alice.friend_id, CallMedia.AUDIO)
+        await world.until(lambda: world.alice.call.detail is CallState.CALLING)
+        page = world.alice.page
+        assert page.shown()["isQuantumResistant"] is resists
+        world.alice.manager.hang_up(world.alice.call.id)
+        await world.until(lambda: page.closed)  # noqa: B023 - awaited here
+
+
 async def test_an_official_app_says_no_features_and_gets_none(world: World) -> None:
     world.alice.answers |= {
         "capabilities": {"type": "capabilities", "capabilities": {"encryption": True, "features": ["channel"]}}

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ALL_MS, FIRST_MS } from "../static/call/candidates.js";
 import { RENEW_MS } from "../static/call/connection.js";
+import { CODE_FEATURE } from "../static/call/call-code.js";
 import { DeviceError } from "../static/call/devices.js";
 import { FIRST_FRAME_POLL_MS, STATS_MS } from "../static/call/monitor.js";
 import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
@@ -852,8 +853,27 @@ async function channelCall() {
   return { caller, called };
 }
 
+test("where there is no call code, the panel says why", async () => {
+  const details = async (/** @type {object} */ more) => {
+    const bench = new Bench();
+    await bench.start(more);
+    await bench.answer();
+    bench.connection.become("connected");
+    await until(() => bench.shot.protectionDetails);
+    await until(() => bench.shot.protectionDetails?.codeState !== "pending");
+    return bench.shot.protectionDetails;
+  };
+  assert.equal((await details({}))?.codeState, "peer");
+  assert.equal((await details({ features: [CODE_FEATURE] }))?.codeState, "no-binding");
+  // the descriptions of these connections have no fingerprints
+  const binding = Buffer.alloc(32).toString("base64url");
+  assert.equal((await details({ features: [CODE_FEATURE], binding }))?.codeState, "failed");
+  const plain = await details({ features: [CODE_FEATURE], binding, aesKey: undefined });
+  assert.deepEqual([plain?.codeState, plain?.scheme, plain?.canEncrypt], ["no-frames", "transport", true]);
+});
+
 test("a peer that says nothing of a channel gets none, and neither does one without frame encryption", async () => {
-  for (const more of [{}, { features: ["code"] }, { features: "channel" }, { features: ["channel"], aesKey: undefined }]) {
+  for (const more of [{}, { features: [CODE_FEATURE] }, { features: "channel" }, { features: ["channel"], aesKey: undefined }]) {
     const bench = new Bench();
     await bench.start(more);
     assert.deepEqual(bench.connection.channels, []);

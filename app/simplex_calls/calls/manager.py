@@ -77,6 +77,9 @@ class CallChat(Protocol):
     def call_binding(self, contact_id: int) -> bytes | None:
         """What the contact's keys are known by, 32 bytes that are the same on both sides; raises :class:`ChatError`."""
 
+    def is_quantum_resistant(self, contact_id: int) -> bool | None:
+        """Whether the contact's ratchet resists quantum computers both ways, if known; raises :class:`ChatError`."""
+
     def put_call_item(
         self, contact_id: int, direction: Direction, call: CallDetails, *, sent_at: datetime | None = None
     ) -> ChatItem:
@@ -487,7 +490,14 @@ class CallManager:
                 "state": text(f"client.state.{seen.state.value}"),
                 "description": text(f"client.encryption.{lock}"),
             }
-            page.show(_page_call(seen) | {"others": others, "ringVolume": self._ring_volume()}, words)
+            around = {"others": others, "ringVolume": self._ring_volume()}
+            page.show(_page_call(seen) | around | self._resistance(call.contact_id), words)
+
+    def _resistance(self, contact_id: int) -> dict[str, bool | None]:
+        try:
+            return {"isQuantumResistant": self._chat.is_quantum_resistant(contact_id)}
+        except ChatError:
+            return {"isQuantumResistant": None}
 
     def _view(self, call: Call) -> CallView:
         items = self._stored().items

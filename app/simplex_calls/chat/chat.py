@@ -352,6 +352,15 @@ class Chat:
             return None
         return None if code is None else code_digest(code)
 
+    def is_quantum_resistant(self, contact_id: int) -> bool | None:
+        """Whether the contact's ratchet resists quantum computers in both directions, if that is known."""
+        contact = self._sending.connected(contact_id)
+        assert contact.connection_id is not None  # noqa: S101 - a connected contact has one
+        try:
+            return self._agent.is_quantum_resistant(contact.connection_id)
+        except UnknownConnection:
+            return None
+
     def put_call_item(
         self, contact_id: int, direction: Direction, call: CallDetails, *, sent_at: datetime | None = None
     ) -> ChatItem:

@@ -6,7 +6,7 @@ import { ControlCipher } from "./control-channel.js";
 import { Conversation } from "./conversation.js";
 import { CallEncryption } from "./encryption.js";
 import { Monitor } from "./monitor.js";
-import { addressesOf } from "./protection.js";
+import { addressesOf, codeStateOf } from "./protection.js";
 import { featuresOf } from "./protocol.js";
 import { Quality } from "./quality.js";
 import { noSources, SOURCES } from "./sources.js";
@@ -37,7 +37,8 @@ export class Link {
   #quality = new Quality();
   /** What the call code is made of, where the peer knows of it. @type {{key: string, binding: string} | null} */
   #codeSource = null;
-  #codeState = /** @type {"none" | "pending" | "there"} */ ("none");
+  /** @type {import("./protection.js").CodeState} */
+  #codeState = "no-frames";
   #isByTexts = false;
   /** What the connection was made for before it is wanted. @type {{key: unknown, servers: string} | null} */
   #prepared = null;
@@ -219,22 +220,20 @@ export class Link {
 
   /** @param {any} command */
   #takeCodeSource(command) {
-    const { aesKey, binding } = command;
-    if (!this.#encryption || typeof aesKey !== "string" || typeof binding !== "string") return;
-    if (featuresOf(command).includes("code")) this.#codeSource = { key: aesKey, binding };
+    this.#codeState = codeStateOf(this.#encryption !== null, command);
+    if (this.#codeState === "pending") this.#codeSource = { key: command.aesKey, binding: command.binding };
   }
 
   /** The code takes a moment of computing on purpose; the call stands already, and does not wait for it. */
   async #workOutCode() {
     const descriptions = this.#connection?.descriptions;
     if (this.#codeSource && descriptions) {
-      this.#codeState = "pending";
       this.#showProtection();
       const { key, binding } = this.#codeSource;
       const code = await callCode(key, binding, [descriptions.local, descriptions.remote]).catch(() => null);
       this.#codeSource = null;
       if (this.#isClosed) return;
-      this.#codeState = code ? "there" : "none";
+      this.#codeState = code ? "there" : "failed";
       this.#host.update({ code });
     }
     this.#showProtection();
@@ -245,6 +244,7 @@ export class Link {
     const { local, remote } = this.#connection?.descriptions ?? { local: "", remote: "" };
     /** @type {import("./protection.js").ProtectionDetails} */
     const protectionDetails = {
+      canEncrypt: this.#engine.encryption.support !== null,
       scheme: this.#encryption ? "frames" : "transport",
       keyAgreement: this.#isByTexts ? "texts" : "simplex",
       localAddresses: addressesOf(local),

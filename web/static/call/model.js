@@ -1,5 +1,6 @@
 // @ts-check
 /** What the page shows of a session's snapshot: which texts, which parts. Pure; view.js puts it on the screen. */
+import { protectionItems } from "./protection.js";
 
 /**
  * @typedef {import("./snapshot.js").Snapshot} Snapshot
@@ -15,6 +16,7 @@
  * @property {boolean} mirrorsSelf
  * @property {boolean} peerIsMuted
  * @property {"frames" | "transport" | "none"} protection
+ * @property {string[]} protectionItems  ids of texts
  * @property {"direct" | "relay" | null} path
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} mic
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} camera
@@ -99,6 +101,7 @@ export function present(snapshot) {
     peerIsMuted:
       phase === "connected" && !peer.mic && (snapshot.peerIsExact || (tracks.mic !== undefined && snapshot.peerHasSpoken)),
     protection: isOver || phase === "idle" ? "none" : snapshot.encrypted ? "frames" : isLive ? "transport" : "none",
+    protectionItems: protectionItems(snapshot),
     path: snapshot.path,
     mic: {
       isOn: local.mic,

@@ -26,7 +26,7 @@ export class ProtectionView {
     if (!details) return;
     const state = details.codeState;
     this.#find("code-help").textContent = t(
-      state === "there" ? "call.code.help" : state === "pending" ? "call.code.pending" : "call.code.none",
+      state === "there" ? "call.code.help" : state === "pending" ? "call.code.pending" : `call.code.none.${state}`,
     );
     this.#find("code-differs").hidden = !code;
     this.#find("code").hidden = !code;

@@ -1,6 +1,8 @@
 // @ts-check
 /** Reading commands and making responses: the parts of the page protocol that need no state. */
 
+import { CODE_FEATURE } from "./call-code.js";
+
 /** @typedef {import("./snapshot.js").CallInfo} CallInfo */
 
 const PASTE_STEPS = ["choosing", "offering", "offered", "answering", "answered", "connecting", "connected", "ended"];
@@ -11,7 +13,7 @@ export class CommandError extends Error {
 }
 
 /** What this page can do beyond the official one; the other side's page is told. @type {readonly string[]} */
-export const FEATURES = ["channel", "code"];
+export const FEATURES = ["channel", CODE_FEATURE];
 const MAX_FEATURES = 16;
 
 /**
@@ -84,6 +86,7 @@ export function callInfo(call) {
     progress: text(call.progress),
     ringVolume: Number.isFinite(call.ringVolume) ? call.ringVolume : 0,
     failure: text(call.failure),
+    isQuantumResistant: typeof call.isQuantumResistant === "boolean" ? call.isQuantumResistant : null,
     consentWanted: call.consentWanted === "ours" || call.consentWanted === "theirs" ? call.consentWanted : "",
     others: others.filter((/** @type {any} */ other) => other?.callId !== undefined),
   };

@@ -24,6 +24,7 @@ import { noSources } from "./sources.js";
  * @property {number} ringVolume  percent, of the tone while it rings there
  * @property {string} reason  why it ended, once it has
  * @property {string} failure  what went wrong, if it failed
+ * @property {boolean | null} isQuantumResistant  the conversation's ratchet, in both directions; null where there is none
  * @property {"" | "ours" | "theirs"} consentWanted  whose program cannot encrypt frames: our user's yes is waited for
  * @property {OtherCall[]} others  other calls that ring now
  *

@@ -144,12 +144,8 @@ export class CallView {
     this.#find("lock").dataset.protection = protection;
     this.#text("lock-text", t(`call.lock.${protection}`));
     this.#text("lock-title", t(`call.lock.${protection}.title`));
-    const items =
-      protection === "frames"
-        ? ["call.lock.item.frames", "call.lock.item.transport", "call.lock.item.key"]
-        : ["call.lock.item.transport", "call.lock.item.no-frames"];
     this.#find("lock-items").replaceChildren(
-      ...items.map((id) => Object.assign(this.#page.createElement("li"), { textContent: t(id) })),
+      ...model.protectionItems.map((id) => Object.assign(this.#page.createElement("li"), { textContent: t(id) })),
     );
     this.#show("lock-path", path !== null);
     if (path) this.#text("lock-path", t(`call.lock.path.${path}`));
