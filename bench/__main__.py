@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.call import measure_call
 from bench.frames import measure_frames
 from bench.ratchet import measure_ratchet
 from bench.relay import measure_relay
@@ -25,6 +26,7 @@ def main() -> int:
         "Double ratchet": measure_ratchet,
         "Start": measure_start,
         "Media frames in Python": measure_frames,
+        "Call page": measure_call,
     }
     for title, measure in measurements.items():
         print(f"measuring: {title} …", flush=True)
