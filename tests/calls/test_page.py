@@ -18,6 +18,7 @@ from simplex_calls.calls.page import (
     PageCandidates,
     PageConnected,
     PageConnection,
+    PageConsent,
     PageEnded,
     PageError,
     PageFault,
@@ -73,6 +74,10 @@ RESPONSES: list[tuple[dict[str, Any], Response]] = [
     ({"type": "error", "message": "no", "code": "no-microphone"}, PageFault("no", "start", "no-microphone")),
     ({"type": "error"}, PageFault("", "start", None)),
     ({"type": "accept", "callId": "c7"}, AcceptOther("c7")),
+    ({"type": "accept", "callId": "c7", "unencrypted": True}, AcceptOther("c7", unencrypted=True)),
+    # only what is said plainly is a yes
+    ({"type": "accept", "callId": "c7", "unencrypted": "false"}, AcceptOther("c7")),
+    ({"type": "consent"}, PageConsent()),
     ({"type": "reject", "callId": "c7"}, RejectOther("c7")),
     ({"type": "stats", "stats": {}}, PageStats()),
     (

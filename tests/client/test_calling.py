@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simplex_calls.bridge.methods import ChatMethods
-from simplex_calls.client import PLAIN, CallMedia, CallPhase, CallSettings, Client, ClientError
+from simplex_calls.client import PLAIN, CallMedia, CallPhase, CallSettings, Client, ClientError, Consent
 from tests.bridge.people import FakeShell
 from tests.calls.pages import ScriptedPage
 from tests.linked import SERVER, Agents
@@ -87,6 +87,40 @@ async def test_a_contact_whose_calls_are_taken_with_audio_only(alice: Client, bo
     assert not bob.set_audio_only(contact_id, on=False).audio_only
     with pytest.raises(ClientError):
         bob.set_audio_only(99, on=True)
+
+
+async def test_a_call_without_frame_encryption_needs_a_yes_on_both_sides(
+    alice: Client, bob: Client, agents: Agents
+) -> None:
+    call = await alice.start_call(alice.contacts()[0].id, "audio")
+    page = ScriptedPage({"capabilities": {"type": "capabilities", "capabilities": {"encryption": False}}})
+    attached = asyncio.create_task(alice.attach_page(call.id, page))
+    while alice.call(call.id).consent_wanted is not Consent.OURS:
+        await asyncio.sleep(0)
+    agents.wire.run()
+    assert bob.calls() == []
+    assert (await alice.consent(call.id)).consent_wanted is None
+    with pytest.raises(ClientError) as caught:
+        await alice.consent(call.id)
+    assert caught.value.message_id == "client.error.call-state"
+    agents.wire.run()
+    (rings,) = bob.calls()
+    assert rings.encrypted is False
+    methods = ChatMethods(bob, FakeShell(), None)
+
+    async def ask(method: str, **params: Any) -> Any:
+        answer = await methods.answer({"id": 1, "method": method, "params": params})
+        assert answer is not None
+        return answer.get("result") or answer["error"]["code"]
+
+    bob.confirm_ip_exposure()
+    assert await ask("accept", callId=rings.id) == "client.error.unencrypted"
+    assert await ask("start_call", contactId=rings.contact_id, media="audio") == "client.error.unencrypted"
+    assert bob.call(rings.id).state is CallPhase.RINGING
+    assert (await ask("accept", callId=rings.id, unencrypted=True))["state"] == "connecting"
+    await bob.hang_up(rings.id)
+    agents.wire.run()
+    await attached
 
 
 async def test_missed_calls_are_counted_until_they_are_seen(alice: Client, bob: Client, agents: Agents) -> None:
