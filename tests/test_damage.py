@@ -86,7 +86,10 @@ async def everything(alice: Client) -> list[str]:
             refused.append(error.message_id)
             return None
 
-    reads = (alice.history, alice.details, alice.contact, alice.invitation_link, alice.mark_read, alice.synchronize)
+    reads: tuple[Callable[..., object], ...] = (
+        *(alice.history, alice.details, alice.contact, alice.invitation_link, alice.mark_read, alice.synchronize),
+        *(alice.call_route, alice.confirm_ip_exposure),
+    )
     for contact in await attempt(alice.contacts) or []:
         for read in reads:
             await attempt(read, contact.id)
@@ -96,9 +99,8 @@ async def everything(alice: Client) -> list[str]:
     for look in (alice.address, alice.contact_requests, alice.servers, alice.calls):
         await attempt(look)
     await attempt(lambda: alice.profile)
-    await attempt(lambda: alice.is_ip_exposure_confirmed)
     await attempt(alice.set_profile, "Alice the second")
-    await attempt(alice.confirm_ip_exposure)
+    await attempt(alice.set_ice_settings, alice.ice_settings)
     await attempt(alice.set_network_settings, alice.network_settings)
     await attempt(alice.create_invitation)
     await attempt(alice.delete_address)

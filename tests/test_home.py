@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from simplex_calls.catalogue import choose_language, user_language
-from simplex_calls.client import PLAIN, Client, ClientError
+from simplex_calls.client import PLAIN, CallSettings, Client, ClientError
 from simplex_calls.home import Home
 from simplex_calls.keys import ProtectionNeeded, WeakPassphrase, WrongPassphrase
 from simplex_calls.profiles import ProfileError, Profiles, ProtectionKind
@@ -254,7 +254,7 @@ async def test_a_profile_of_an_older_version_asks_too(
     make: Callable[..., Home], agents: Agents, tmp_path: Path
 ) -> None:
     async with Client(tmp_path / "data", "Alice", [SERVER], key=PLAIN, agent=agents) as client:
-        client.confirm_ip_exposure()
+        client.set_call_settings(CallSettings(ring_volume=7))
     async with make(key_file=False) as home:
         assert home.client is None
         assert home.locked is not None
@@ -266,7 +266,7 @@ async def test_a_profile_of_an_older_version_asks_too(
         assert (tmp_path / "data/profiles/first/profile.db").read_bytes().startswith(b"SQLite format 3")
         await home.protect(SECRET, key_file=False)
         await home.follow()
-        assert opened(home).is_ip_exposure_confirmed
+        assert opened(home).call_settings.ring_volume == 7
     (entry,) = Profiles(tmp_path / "data", keyring=NoKeyring()).list()
     assert entry.protection is ProtectionKind.PASSPHRASE
     assert not (tmp_path / "data/profiles/first/profile.db").read_bytes().startswith(b"SQLite format 3")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +23,8 @@ from simplex_calls.agent.security_code import is_same_code
 from simplex_calls.archive import export_archive
 from simplex_calls.background import Progress, in_thread
 from simplex_calls.calls.call import CallFailure, CallProgress
-from simplex_calls.calls.ice import DEFAULT_ICE_SERVERS, IceConfig
+from simplex_calls.calls.ice import IceConfig, IceServer, RelayPolicy
+from simplex_calls.calls.ice_probe import IceVerdict, probe_ice_server
 from simplex_calls.calls.manager import CallManager
 from simplex_calls.calls.page import MediaPath, MediaSource, Page, PageStats
 from simplex_calls.calls.state import CallState, EndReason
@@ -55,6 +58,18 @@ from simplex_calls.chat.port import AgentPort
 from simplex_calls.chat.requests import Request
 from simplex_calls.client_calling import CallSettings, store_calling, stored_calling
 from simplex_calls.client_errors import ClientError, storage_error, user_errors
+from simplex_calls.client_ice import (
+    ROUTES_MIGRATION,
+    CallRoute,
+    IceServerChoice,
+    IceSettings,
+    Routes,
+    ServerCode,
+    checked_ice,
+    read_servers,
+    store_ice,
+    stored_ice,
+)
 from simplex_calls.client_network import NetworkSettings, store_network, stored_network
 from simplex_calls.client_servers import ServerChoice, active, checked, store, stored
 from simplex_calls.database import PLAIN, Database, DatabaseKey, Plain, StorageFault
@@ -75,6 +90,7 @@ __all__ = [
     "CallPermission",
     "CallPhase",
     "CallProgress",
+    "CallRoute",
     "CallSettings",
     "CallState",
     "CallStatus",
@@ -93,6 +109,9 @@ __all__ = [
     "EndReason",
     "Event",
     "Events",
+    "IceServerChoice",
+    "IceSettings",
+    "IceVerdict",
     "ItemKind",
     "LinkKind",
     "LinkPreview",
@@ -106,7 +125,9 @@ __all__ = [
     "Plain",
     "PrivateRouting",
     "Profile",
+    "RelayPolicy",
     "ServerChoice",
+    "ServerCode",
     "ServerStatus",
     "ServerVerdict",
     "Settings",
@@ -117,16 +138,15 @@ logger = logging.getLogger(__name__)
 
 DATABASE_NAME = "profile.db"
 
-MIGRATIONS = ("CREATE TABLE client_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);",)
-_IP_EXPOSURE = "ip-exposure-confirmed"
+MIGRATIONS = ("CREATE TABLE client_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);", ROUTES_MIGRATION)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a profile runs with."""
+    """What this run of a profile begins with, in the place of what is stored in it."""
 
-    ice_servers: tuple[str, ...] = field(default=DEFAULT_ICE_SERVERS, repr=False)
-    """``stun:host:port`` and ``turn:user:password@host:port`` texts; none: calls within one network only."""
+    ice_servers: tuple[str, ...] | None = field(default=None, repr=False)
+    """``stun:host:port`` and ``turn:user:password@host:port`` texts; an empty list: calls within one network only."""
     relay_only: bool = False
     """Let media go through TURN servers only, so that contacts do not learn the IP address."""
 
@@ -201,12 +221,17 @@ class Client:
         settings = settings or Settings()
         with user_errors():
             self._servers = checked(servers)
-            self._ice = IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
+            self._given_ice = None
+            if settings.ice_servers is not None:
+                IceConfig.parse(settings.ice_servers, relay_only=settings.relay_only)
+                self._given_ice = checked_ice(settings.ice_servers)
+        self._relays_all = settings.relay_only
         # short links name published servers by their host alone
         self._make_agent = agent or partial(Agent, presets=preset_servers())
         self._database: Database | None = None
         self._network = NetworkSettings()
         self._calling = CallSettings()
+        self._ice = IceSettings()
         self._agent: AgentPort | None = None
         self._running: tuple[Chat, CallManager] | None = None
         self._readers: set[Events] = set()
@@ -236,12 +261,19 @@ class Client:
                 self._servers = self._servers if kept is None else kept
                 self._network = stored_network(database)
                 self._calling = stored_calling(database)
+                self._ice = self._starting_ice(stored_ice(database))
                 chat = Chat(database, lambda handler: self._new_agent(database, handler), handler=self._chat_told)
                 self._apply_network(chat)
                 if chat.profile is None and self._name is not None:
                     chat.set_profile(self._name)
                 manager = CallManager(
-                    database, chat, handler=self._calls_told, ice=lambda: self._ice, ring_volume=self._ring_volume
+                    database,
+                    chat,
+                    handler=self._calls_told,
+                    ice=lambda: self._ice.config(),
+                    relay_only=lambda contact_id: self.call_route(contact_id).is_relayed,
+                    may_accept=lambda contact_id: self.call_route(contact_id).is_open,
+                    ring_volume=self._ring_volume,
                 )
                 self._database, self._running = database, (chat, manager)
                 # before anything is received: a call that is over must be so when the other side's next message comes
@@ -338,25 +370,6 @@ class Client:
             except ChatError:
                 raise ClientError("client.error.name") from None
 
-    @property
-    def ice(self) -> IceConfig:
-        """The servers that help calls to find a way, and whether media must go through them."""
-        return self._ice
-
-    @property
-    def is_ip_exposure_confirmed(self) -> bool:
-        """Whether the user knows that a direct call shows their IP address to the contact (asked once)."""
-        database = self._opened()
-        with user_errors():
-            row = database.execute("SELECT value FROM client_settings WHERE name = ?", (_IP_EXPOSURE,)).fetchone()
-        return row is not None
-
-    def confirm_ip_exposure(self) -> None:
-        """Remember that the user has read the warning."""
-        database = self._opened()
-        with user_errors(), database.transaction():
-            database.execute("INSERT OR REPLACE INTO client_settings VALUES (?, 'yes')", (_IP_EXPOSURE,))
-
     async def export_archive(self, target: Path, passphrase: str, progress: Progress | None = None) -> None:
         """Write the whole profile, as it is now, to one file that the passphrase opens; use it in one place only then.
 
@@ -428,6 +441,72 @@ class Client:
         with user_errors():
             store_calling(database, settings)
         self._calling = settings
+
+    # how calls find their way
+
+    @property
+    def ice_settings(self) -> IceSettings:
+        """The STUN and TURN servers that help calls, and which calls go through relays only."""
+        return self._ice
+
+    def set_ice_settings(self, settings: IceSettings) -> None:
+        """Change them, from the next call on."""
+        database = self._opened()
+        with user_errors():
+            settings = replace(settings, servers=checked_ice(settings.servers))
+            store_ice(database, settings)
+        self._ice = settings
+
+    async def test_ice_server(self, uri: str) -> IceVerdict:
+        """Ask a STUN server for our address, or a TURN server for a relay; raises for what is no address."""
+        with user_errors():
+            return await probe_ice_server(IceServer.parse(uri))
+
+    def add_servers(self, text: str) -> ServerCode:
+        """Use the servers of a code, beside those that there are; tells which were in it."""
+        with user_errors():
+            code = read_servers(text)
+            added = {uri: IceServerChoice(uri) for uri in code.ice_servers}
+            ice = checked_ice((*(choice for choice in self._ice.servers if choice.uri not in added), *added.values()))
+        if code.servers:
+            self.set_servers([*(choice for choice in self._servers if choice.uri not in code.servers), *code.servers])
+        if added:
+            self.set_ice_settings(replace(self._ice, servers=ice))
+        return code
+
+    def call_route(self, contact_id: int) -> CallRoute:
+        """How a call with a contact goes, and whether the user must be told something before."""
+        contact = self.contact(contact_id)
+        with user_errors():
+            choice, is_told = Routes(self._opened()).get(contact.id)
+        is_relayed = choice
+        if choice is None:
+            is_relayed = self._ice.relay.hides(is_verified=self.details(contact.id).is_verified)
+        return CallRoute(choice, self._relays_all or bool(is_relayed), self._ice.config().has_relay, is_told)
+
+    def set_call_route(self, contact_id: int, relay: bool | None) -> CallRoute:  # noqa: FBT001 - a value
+        """Let calls with a contact go through relays only, or directly; ``None``: as in the settings."""
+        contact = self.contact(contact_id)
+        with user_errors():
+            Routes(self._opened()).choose(contact.id, relay)
+        return self.call_route(contact.id)
+
+    def confirm_ip_exposure(self, contact_id: int) -> None:
+        """The user was told that direct calls with a contact show their IP address, and goes on."""
+        contact = self.contact(contact_id)
+        with user_errors():
+            Routes(self._opened()).told(contact.id)
+
+    def pasted_ice(self) -> IceConfig:
+        """The servers for a call without a contact, whom nobody has verified."""
+        relay_only = self._relays_all or self._ice.relay.hides(is_verified=False)
+        config = replace(self._ice.config().fresh(time.time(), os.urandom), relay_only=relay_only)
+        if relay_only and not config.has_relay:
+            raise ClientError("client.error.no-relay")
+        return config
+
+    def _starting_ice(self, kept: IceSettings) -> IceSettings:
+        return kept if self._given_ice is None else replace(kept, servers=self._given_ice)
 
     def _ring_volume(self) -> int:
         """Of the tone that a caller hears while it rings on the other side; 0: none."""

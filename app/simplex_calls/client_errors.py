@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from simplex_calls.agent.errors import AgentError, LinkUsed, RatchetNotReady
 from simplex_calls.agent.links import LinkError
 from simplex_calls.calls.ice import IceServerError
-from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError, UnencryptedError
+from simplex_calls.calls.switchboard import (
+    CallMissingError,
+    CallStateError,
+    LineBusyError,
+    NoRelayError,
+    UnencryptedError,
+)
 from simplex_calls.catalogue import text
 from simplex_calls.chat.errors import ChatError, KeysNeededError, NotConnectedError, RequestGoneError, TooLargeError
 from simplex_calls.database import DatabaseError, StorageFault, is_storage_failure, sqlite, storage_fault
@@ -73,6 +79,7 @@ _MESSAGES: tuple[tuple[type[Exception], str], ...] = (
     (RequestGoneError, "client.error.request-gone"),
     (CallMissingError, "client.error.call-gone"),
     (UnencryptedError, "client.error.unencrypted"),
+    (NoRelayError, "client.error.no-relay"),
     (CallStateError, "client.error.call-state"),
     (LineBusyError, "client.error.line-busy"),
 )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from simplex_calls.calls.views import CallChanged, CallMediaChanged, CallStats, PageWanted
+from simplex_calls.calls.views import AcceptWanted, CallChanged, CallMediaChanged, CallStats, PageWanted
 from simplex_calls.chat.events import (
     ContactAdded,
     ContactConnected,
@@ -25,6 +25,7 @@ from simplex_calls.client_errors import ClientError
 from simplex_calls.database import StorageFault
 
 __all__ = [
+    "AcceptWanted",
     "CallChanged",
     "CallMediaChanged",
     "CallStats",
@@ -99,6 +100,7 @@ Event = (
     | MessageReceived
     | CallChanged
     | PageWanted
+    | AcceptWanted
     | CallStats
     | CallMediaChanged
     | ServerConnected

@@ -42,9 +42,9 @@ async def test_calls_of_a_contact(alice: Client, bob: Client, agents: Agents) ->
     assert (await ask(alice, "details", contactId=1))["ownCallsAllowed"] is False
     agents.wire.run()
     assert bob.contact(1).call_permission.value == "they-refuse"
-    alice.confirm_ip_exposure()
+    alice.confirm_ip_exposure(1)
     assert await ask(alice, "start_call", contactId=1, media="audio") == "client.error.calls-not-wanted"
-    bob.confirm_ip_exposure()
+    bob.confirm_ip_exposure(1)
     assert await ask(bob, "start_call", contactId=1, media="audio") == "client.error.calls-not-allowed"
     assert (await ask(alice, "set_calls_allowed", contactId=1))["callPermission"] == "both"
 

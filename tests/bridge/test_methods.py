@@ -69,7 +69,6 @@ async def test_the_first_paint(methods: ChatMethods, alice: Client, bob: Client,
     assert state["profile"] == {"displayName": "Alice", "fullName": "", "image": None, "callsAllowed": True}
     assert state["calls"] == []
     assert state["servers"] == []
-    assert state["isIpExposureConfirmed"] is False
     assert state["mode"] == "browser"
     (contact,) = state["contacts"]
     assert contact["name"] == "Bob"
@@ -153,10 +152,11 @@ async def test_calls_need_the_warning_to_be_read(
     methods: ChatMethods, alice: Client, bob: Client, agents: Agents, shell: FakeShell
 ) -> None:
     assert await refused(methods, "start_call", contactId=1, media="video") == "bridge.error.ip-exposure"
-    assert await refused(methods, "accept", callId="x") == "bridge.error.ip-exposure"
+    assert await refused(methods, "accept", callId="x") == "client.error.call-gone"
     assert alice.calls() == []
-    await done(methods, "confirm_ip_exposure")
-    assert (await done(methods, "state"))["isIpExposureConfirmed"] is True
+    assert (await done(methods, "call_route", contactId=1))["needsWarning"] is True
+    await done(methods, "confirm_ip_exposure", contactId=1)
+    assert (await done(methods, "call_route", contactId=1))["needsWarning"] is False
     call = await done(methods, "start_call", contactId=1, media="video")
     assert call["contactName"] == "Bob"
     assert (call["media"], call["direction"], call["state"]) == ("video", "outgoing", "calling")
@@ -294,7 +294,7 @@ async def test_events(methods: ChatMethods, alice: Client, bob: Client, agents: 
     assert (told[0]["event"], told[0]["item"]["text"]) == ("item", "hello")
     # the item has told it already
     assert told[1] is None
-    alice.confirm_ip_exposure()
+    alice.confirm_ip_exposure(1)
     call = await alice.start_call(1, "audio")
     assert methods.event(CallChanged(call)) == {
         "event": "call",

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_calls.calls.packed import MAX_PACKED, MAX_UNPACKED, is_bounded, unpacked_length
+from simplex_calls.calls.packed import MAX_PACKED, MAX_UNPACKED, is_bounded, unpack, unpacked_length
 from tests.calls.packing import ALPHABET, bomb, pack
 
 
@@ -25,8 +27,28 @@ def test_the_length_of_what_a_text_expands_to(packed: str, length: int) -> None:
     assert is_bounded(packed)
 
 
+def test_what_a_text_expands_to() -> None:
+    # made by lz-string 1.5.0
+    texts = ["Q===", "B5A=", "IY0o", "IYXgxsB2AmCW3AC4FMBcBGABFgrtADkA", "JeGoJLwbgAe6lA=="]
+    assert [unpack(text) for text in texts] == ["", "x", "a" * 8, "a=candidate:1 1 udp", "é€😀é€😀"]
+    assert unpack("IYI17SOrZ+6IcpqVA===") == "ab" * 50
+    assert unpack(pack({"a": ["\U0001f512", "é"]})) == '{"a": ["\\ud83d\\udd12", "\\u00e9"]}'
+    for damaged in ("", "w", "IY0", pack("ab")[:-2]):
+        with pytest.raises(ValueError, match=r"damaged|cut off"):
+            unpack(damaged)
+    with pytest.raises(ValueError, match="too large"):
+        unpack(bomb(5_000))
+
+
+@given(st.text(st.sampled_from(ALPHABET + "=%é"), max_size=400))
+def test_any_letters_are_read_or_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert len(unpack(text)) <= unpacked_length(text)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_of_any_text(text: str) -> None:
+    assert unpack(pack(text)) == text
     assert unpacked_length(pack(text)) == sum(2 if ord(character) > 0xFFFF else 1 for character in text)
 
 

@@ -189,22 +189,23 @@ async def test_what_is_stored_survives(tmp_path: Path, agents: Agents) -> None:
     client = Client(tmp_path / "deep" / "alice", "Alice", [SERVER], agent=agents, key=PLAIN)
     async with client:
         await client.start()
-        assert not client.is_ip_exposure_confirmed
-        client.confirm_ip_exposure()
         client.set_profile("Alicia")
         link = await client.create_invitation()
-        assert client.invitation_link(client.contacts()[0].id) == link
+        contact_id = client.contacts()[0].id
+        assert client.invitation_link(contact_id) == link
+        assert client.call_route(contact_id).needs_warning
+        client.confirm_ip_exposure(contact_id)
         with pytest.raises(ClientError, match="in use"):
             await Client(tmp_path / "deep" / "alice", agent=agents, key=PLAIN).start()
     await client.stop()
-    for use in (client.contacts, client.events, client.calls, client.confirm_ip_exposure):
+    for use in (client.contacts, client.events, client.calls, lambda: client.call_route(contact_id)):
         with pytest.raises(ClientError) as caught:
             use()
         assert refused(caught) == "client.error.closed"
     async with Client(tmp_path / "deep" / "alice", "Somebody", agent=agents, key=PLAIN) as again:
         assert again.profile is not None
         assert again.profile.display_name == "Alicia"
-        assert again.is_ip_exposure_confirmed
+        assert not again.call_route(contact_id).needs_warning
         assert len(again.contacts()) == 1
     assert (tmp_path / "deep" / "alice" / "profile.db").stat().st_mode & 0o077 == 0
 
@@ -213,7 +214,7 @@ async def test_what_a_client_cannot_start_with(tmp_path: Path, agents: Agents) -
     for arguments, message_id in (
         ({"servers": ["smp://nonsense"]}, "client.error.server-address"),
         ({"settings": Settings(ice_servers=("nonsense",))}, "client.error.ice-servers"),
-        ({"settings": Settings(relay_only=True)}, "client.error.ice-servers"),
+        ({"settings": Settings(("stun:a.example",), relay_only=True)}, "client.error.ice-servers"),
     ):
         with pytest.raises(ClientError) as caught:
             Client(tmp_path, **arguments, key=PLAIN)

@@ -88,7 +88,7 @@ async def test_a_call_opens_from_the_chat_page(
     origin, url = await opened(running)
     assert text("desktop.browser.open", url=url) in running.said
     page = await open_page(http, origin, url)
-    await ask(page, "confirm_ip_exposure")
+    await ask(page, "confirm_ip_exposure", contactId=1)
     call = (await ask(page, "start_call", contactId=1, media="audio"))["result"]
     wanted = await next_message(page, lambda message: message.get("event") == "page_wanted")
     assert wanted["callId"] == call["id"]
@@ -123,7 +123,7 @@ async def test_a_call_accepted_outside_opens_by_itself(
 ) -> None:
     origin, url = await opened(running)
     page = await open_page(http, origin, url)
-    await ask(page, "confirm_ip_exposure")
+    await ask(page, "confirm_ip_exposure", contactId=1)
     ring = await ringing(alice, bob, agents, http)
     assert (ring.title, ring.message) == ("Bob", text("desktop.ring.video"))
     ring.accept()

@@ -102,9 +102,9 @@ async def test_whoever_is_not_to_be_disturbed_gets_no_notification_of_calls(alic
 
 
 async def test_a_call_that_is_not_encrypted_is_not_taken_by_its_notification(
-    alice: Client, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+    alice: Client, bob: Client, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice.confirm_ip_exposure()
+    alice.confirm_ip_exposure(1)
     call = CallView(
         "plain",
         1,

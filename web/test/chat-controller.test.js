@@ -21,7 +21,8 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
   const clock = new FakeClock();
   /** @type {any} */
   let tab = null;
-  let isIpAccepted = true;
+  /** @type {"direct" | "relay" | null} */
+  let ipAnswer = "direct";
   let isConfirmed = true;
   const api = new Api((message) => {
     asked.push([message.method, message.params]);
@@ -29,9 +30,10 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     const all = {
       state: {
         profile: { displayName: "Alice", fullName: "", image: null, callsAllowed: true }, contacts: [BOB], requests: [], hasServers: true, calls: [], servers: [],
-        isIpExposureConfirmed: false, mode: "browser", ...snapshot,
+        mode: "browser", ...snapshot,
       },
       history: [],
+      call_route: { choice: null, isRelayed: false, hasRelay: true, needsWarning: true },
       ...answers,
     };
     const result = all[String(message.method)];
@@ -42,7 +44,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     get: (_, name) => (/** @type {any[]} */ ...values) => {
       if (name === "render") return undefined;
       log.push([name, ...values]);
-      return name === "askIp" ? Promise.resolve(isIpAccepted) : name === "confirm" ? Promise.resolve({ isConfirmed, isChosen: true }) : false;
+      return name === "askIp" ? Promise.resolve(ipAnswer) : name === "confirm" ? Promise.resolve({ isConfirmed, isChosen: true }) : false;
     },
   });
   const opener = () => {
@@ -60,7 +62,7 @@ async function bench(/** @type {Record<string, any>} */ answers = {}, /** @type 
     t: (/** @type {string} */ id) => id, copyText: async () => true, openUrl: (/** @type {string} */ url) => log.push(["open", url]), replaceUrl: (/** @type {string} */ url) => log.push(["url", url]), reload: () => log.push(["reload"]),
   });
   await controller.start();
-  return { controller, asked, log, clock, parts, tab: () => tab, refuseIp: () => { isIpAccepted = false; }, decline: () => { isConfirmed = false; } };
+  return { controller, asked, log, clock, parts, tab: () => tab, answerIp: (/** @type {"relay" | null} */ answer) => { ipAnswer = answer; }, decline: () => { isConfirmed = false; } };
 }
 
 test("an address of a text is opened after a question that shows it", async () => {
@@ -82,41 +84,55 @@ test("a change of the receiving address is stopped, and the panel told anew", as
   assert.deepEqual(asked.slice(-2), [["set_quantum_resistance", { contactId: 1, isOn: false }], ["details", { contactId: 1 }]]);
 });
 
-test("the first call asks about the address, and opens its tab within the click", async () => {
-  const { controller, asked, tab } = await bench({ start_call: { ...RINGING, state: "calling", direction: "outgoing", isActive: true } });
+test("the first call with a contact asks about the address, and opens its tab soon after the click", async () => {
+  const { controller, asked, log, tab } = await bench({ start_call: { ...RINGING, state: "calling", direction: "outgoing", isActive: true } });
   controller.conversation.open(1);
   await controller.calls.call("video");
-  assert.deepEqual(asked.slice(-2), [["confirm_ip_exposure", undefined], ["start_call", { contactId: 1, media: "video" }]]);
+  assert.deepEqual(log.filter(([name]) => name === "askIp"), [["askIp", "Bob", "call", true]]);
+  assert.deepEqual(asked.slice(-2), [["confirm_ip_exposure", { contactId: 1 }], ["start_call", { contactId: 1, media: "video" }]]);
   controller.receive({ event: "page_wanted", callId: "c", url: "/open/x" });
   assert.deepEqual(tab().urls, ["/open/x"]);
   assert.equal(tab().opener, null);
 });
 
 test("who does not want to show the address does not call", async () => {
-  const { controller, asked, refuseIp, tab } = await bench();
-  refuseIp();
+  const { controller, asked, answerIp, tab } = await bench();
+  answerIp(null);
   controller.conversation.open(1);
   await controller.calls.call("audio");
   assert.ok(!asked.some(([method]) => method === "start_call" || method === "confirm_ip_exposure"));
   assert.equal(tab(), null);
 });
 
+test("who wants to hide the address calls through a relay, and is not asked again", async () => {
+  const { controller, asked, answerIp } = await bench({ start_call: { ...RINGING, state: "calling" } });
+  answerIp("relay");
+  controller.conversation.open(1);
+  await controller.calls.call("audio");
+  assert.deepEqual(asked.slice(-2), [["set_call_route", { contactId: 1, relay: true }], ["start_call", { contactId: 1, media: "audio" }]]);
+  const known = await bench({ call_route: { needsWarning: false, hasRelay: true }, start_call: { ...RINGING, state: "calling" } });
+  known.controller.conversation.open(1);
+  await known.controller.calls.call("audio");
+  assert.ok(!known.log.some(([name]) => name === "askIp"));
+  assert.deepEqual(known.asked.slice(-2), [["call_route", { contactId: 1 }], ["start_call", { contactId: 1, media: "audio" }]]);
+});
+
 test("a call that the other app does not encrypt is taken after a question only", async () => {
   const plain = { ...RINGING, encrypted: false };
-  const refused = await bench({}, { calls: [plain], isIpExposureConfirmed: true });
+  const refused = await bench({}, { calls: [plain], });
   refused.decline();
   await refused.controller.calls.accept("c");
   assert.ok(!refused.asked.some(([method]) => method === "accept"));
   assert.equal(refused.tab(), null);
 
-  const taken = await bench({ accept: { ...plain, state: "connecting", isActive: true } }, { calls: [plain], isIpExposureConfirmed: true });
+  const taken = await bench({ accept: { ...plain, state: "connecting", isActive: true } }, { calls: [plain], });
   await taken.controller.calls.accept("c", true);
   assert.equal(taken.log.filter(([kind]) => kind === "confirm").length, 1);
   assert.deepEqual(taken.asked.at(-1), ["accept", { callId: "c", audioOnly: true, unencrypted: true }]);
 });
 
 test("a call that does not begin leaves no empty tab, and says why", async () => {
-  const { controller, log, tab } = await bench({ start_call: { error: { code: "x", text: "No." } } }, { isIpExposureConfirmed: true });
+  const { controller, log, tab } = await bench({ start_call: { error: { code: "x", text: "No." } } });
   controller.conversation.open(1);
   await controller.calls.call("audio");
   assert.equal(tab().closed, true);
@@ -172,7 +188,7 @@ test("settings of calls that are refused are said", async () => {
 });
 
 test("a call is accepted with audio only", async () => {
-  const { controller, asked } = await bench({ accept: { ...RINGING, state: "connecting", isActive: true } }, { isIpExposureConfirmed: true, calls: [RINGING] });
+  const { controller, asked } = await bench({ accept: { ...RINGING, state: "connecting", isActive: true } }, { calls: [RINGING] });
   await controller.calls.accept("c", true);
   assert.deepEqual(asked.at(-1), ["accept", { callId: "c", audioOnly: true }]);
 });

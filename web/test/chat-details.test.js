@@ -16,14 +16,24 @@ const BOB = {
 /** @param {Partial<import("../static/chat/api.js").Details>} [changes] @returns {import("../static/chat/api.js").Details} */
 const details = (changes) => ({
   contactId: 1, isQuantumResistant: true, securityCode: "12345 67890 1", qr: null, isVerified: false, ratchetSync: "ok",
-  isSwitching: false, wantsQuantumResistance: true, canAbortSwitching: false, receivingServers: ["a"], sendingServers: ["b"], ownCallsAllowed: null, ...changes,
+  isSwitching: false, wantsQuantumResistance: true, canAbortSwitching: false, receivingServers: ["a"], sendingServers: ["b"], ownCallsAllowed: null,
+  route: { choice: null, isRelayed: false, hasRelay: false, needsWarning: true }, ...changes,
 });
 
 const begin = () =>
   loaded(INITIAL, {
     profile: { displayName: "Alice", fullName: "", image: null, callsAllowed: true },
-    contacts: [BOB], requests: [], hasServers: true, calls: [], servers: [], isIpExposureConfirmed: false, mode: "window",
+    contacts: [BOB], requests: [], hasServers: true, calls: [], servers: [], mode: "window",
   });
+
+test("whether calls show the address", () => {
+  const route = (/** @type {Partial<import("../static/chat/api.js").Route>} */ changes) =>
+    detailsPanel(BOB, details({ route: { choice: null, isRelayed: false, hasRelay: true, needsWarning: false, ...changes } }), "", t).route;
+  assert.deepEqual(route({}), { choice: "settings", text: "chat.details.route.shown" });
+  assert.deepEqual(route({ isRelayed: true }), { choice: "settings", text: "chat.details.route.hidden" });
+  assert.deepEqual(route({ choice: true, isRelayed: true, hasRelay: false }), { choice: "relay", text: "chat.details.route.missing" });
+  assert.deepEqual(route({ choice: false }), { choice: "direct", text: "chat.details.route.shown" });
+});
 
 test("the panel's words", () => {
   const panel = detailsPanel(BOB, details(), "", t);

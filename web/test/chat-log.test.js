@@ -31,7 +31,7 @@ const begin = () =>
   model.opened(
     model.loaded(model.INITIAL, {
       profile: { displayName: "Alice", fullName: "", image: null, callsAllowed: true }, contacts: [contact(), contact({ id: 2, name: "Carol" })],
-      requests: [], hasServers: true, calls: [], servers: [], isIpExposureConfirmed: false, mode: "browser",
+      requests: [], hasServers: true, calls: [], servers: [], mode: "browser",
     }),
     1,
   );

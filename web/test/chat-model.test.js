@@ -56,7 +56,6 @@ function started(contacts) {
     hasServers: true,
     calls: [],
     servers: [],
-    isIpExposureConfirmed: false,
     mode: "window",
   });
 }

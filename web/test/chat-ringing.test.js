@@ -18,7 +18,7 @@ const RINGING = { id: "c", contactId: 1, contactName: "Bob", media: "video", dir
 const t = (/** @type {string} */ id, /** @type {Record<string, any>} */ values = {}) => [id, ...Object.values(values)].join(" ");
 
 /** @param {any} snapshot */
-const stateOf = (snapshot) => loaded(INITIAL, { profile: null, contacts: [BOB], requests: [], hasServers: true, calls: [], servers: [], isIpExposureConfirmed: true, mode: "window", ...snapshot });
+const stateOf = (snapshot) => loaded(INITIAL, { profile: null, contacts: [BOB], requests: [], hasServers: true, calls: [], servers: [], mode: "window", ...snapshot });
 
 const key = (/** @type {string} */ name, /** @type {object} */ more = {}) => ({ key: name, shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, repeat: false, ...more });
 

@@ -32,22 +32,23 @@ class CallMethods:
             "set_call_settings": self._set_call_settings,
         }
 
-    async def _confirm_ip_exposure(self, _: Params) -> None:
-        self._client.confirm_ip_exposure()
+    async def _confirm_ip_exposure(self, params: Params) -> None:
+        self._client.confirm_ip_exposure(params.number("contactId"))
 
     async def _start_call(self, params: Params) -> Json:
-        self._check_ip_exposure()
-        return call_json(await self._client.start_call(params.number("contactId"), params.text("media")))
+        contact_id = params.number("contactId")
+        self._check_ip_exposure(contact_id)
+        return call_json(await self._client.start_call(contact_id, params.text("media")))
 
     async def _accept(self, params: Params) -> Json:
-        self._check_ip_exposure()
+        self._check_ip_exposure(self._client.call(params.text("callId")).contact_id)
         audio_only = params.optional_flag("audioOnly") or False
         unencrypted = params.optional_flag("unencrypted") or False
         call_id = params.text("callId")
         return call_json(await self._client.accept(call_id, audio_only=audio_only, unencrypted=unencrypted))
 
-    def _check_ip_exposure(self) -> None:
-        if not self._client.is_ip_exposure_confirmed:
+    def _check_ip_exposure(self, contact_id: int) -> None:
+        if self._client.call_route(contact_id).needs_warning:
             raise RequestError("bridge.error.ip-exposure")
 
     async def _reject(self, params: Params) -> Json:

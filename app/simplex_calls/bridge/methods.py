@@ -12,7 +12,7 @@ method                       params                                            r
 ===========================  ================================================  =====================================
 ``state``                                                                      *state*: all for the first paint
 ``set_profile``              ``displayName, fullName?, image?, callsAllowed?`` *profile*
-``confirm_ip_exposure``                                                        ``null``: the warning was read
+``confirm_ip_exposure``      ``contactId``                                     ``null``: the warning was read
 ``create_invitation`` →                                                        *invitation*
 ``invitation``               ``contactId``                                     *invitation*, ``null`` once it was used
 ``look_up_link`` →           ``link``                                          *preview*: what ``connect`` would do
@@ -45,6 +45,13 @@ method                       params                                            r
 ``paste_call``                                                                 ``null``: a page for it opens
 ``call_settings``                                                              *call settings*
 ``set_call_settings``        any of *call settings*                            *call settings*
+``call_route``               ``contactId``                                     *route*
+``set_call_route``           ``contactId, relay?`` (none: as in the settings)  *route*
+``ice``                                                                        *ice*
+``set_ice``                  ``servers?``: list of ``{uri, isOn}``, ``relay?`` *ice*
+``reset_ice``                                                                  *ice*: with the servers of the beginning
+``test_ice_server`` →        ``uri``                                           *verdict*
+``add_servers``              ``text`` (a code of servers)                      ``{servers, iceServers}``: how many
 ``servers``                                                                    *servers*
 ``set_servers``              ``servers``: list of ``{uri, isOn}``              *servers*
 ``test_server`` →            ``uri``                                           *verdict*
@@ -64,9 +71,10 @@ method                       params                                            r
 ``set_language``             ``language?`` (none: as the system)               ``null``; ``reload`` follows
 ===========================  ================================================  =====================================
 
-``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` until ``confirm_ip_exposure`` was
-called: show the warning, confirm, ask again. ``set_relay`` and those about profiles are there only where the program
-has them; the page's template is told the names of all methods that there are.
+``start_call`` and ``accept`` answer with the error code ``bridge.error.ip-exposure`` while the contact's *route* says
+``needsWarning``: show the warning, then ``confirm_ip_exposure`` or ``set_call_route``, and ask again. ``set_relay`` and
+those about profiles are there only where the program has them; the page's template is told the names of all methods
+that there are.
 
 Where a key is to be kept: ``passphrase`` (``newPassphrase``) seals it; the flag ``keyFile`` lets it lie in a file, so
 that whoever copies the folder reads the profile; with neither, the system keeps it, or, where ``keeps_keys`` is false,
@@ -80,8 +88,8 @@ While no profile is open, ``state`` gives ``{locked?: home profile, profiles, is
 Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` may be ``null``):
 
 *state*
-    ``profile?, contacts, requests, hasServers`` (new contacts can be made), ``calls, servers, isIpExposureConfirmed,
-    storageProblem`` (what keeps the profile from being stored, for the user; empty if nothing does),
+    ``profile?, contacts, requests, hasServers`` (new contacts can be made), ``calls, servers, storageProblem``
+    (what keeps the profile from being stored, for the user; empty if nothing does),
     ``mode`` (``window``: calls open in windows of their own; ``browser``: the page opens them, see ``page_wanted``)
 *profile*
     ``displayName, fullName, image?`` (a ``data:`` URL), ``callsAllowed``
@@ -95,7 +103,7 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     ``securityCode?`` (groups of digits), ``qr?`` (of the code, as official apps show and scan it), ``isVerified,
     ratchetSync`` (``ok, allowed, required, started, agreed``), ``isSwitching`` (a queue is being replaced),
     ``canAbortSwitching`` (it is ours, and may stay), ``receivingServers, sendingServers, ownCallsAllowed?`` (the
-    user's wish for this contact; ``null``: as in the profile)
+    user's wish for this contact; ``null``: as in the profile), ``route``
 *item*
     ``id, contactId, kind, direction`` (``sent, received``), ``createdAt, sentAt?, delivery?`` (``sending, sent,
     received, failed``), ``failure?`` and by ``kind``:
@@ -126,7 +134,14 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     ``host, onion?, isOn, isDefault`` (on with its operator), ``qr?`` (of own ones); the relay is ``mode, host?, hosts``
     (this machine's addresses in its networks), ``uri?`` and ``qr?`` while it runs, ``isOn``
 *verdict*
-    ``kind`` (a word; ``chat.verdict.<word>`` is its text), ``roundTrip?`` (milliseconds)
+    ``kind`` (a word; ``chat.verdict.<word>`` is its text, ``chat.ice.verdict.<word>`` that of a STUN or TURN server),
+    ``roundTrip?`` (milliseconds)
+*route*
+    ``choice?`` (through relays only; ``null``: as in the settings), ``isRelayed`` (what comes of it), ``hasRelay``,
+    ``needsWarning`` (the user must be told that the contact will see their IP address)
+*ice*
+    ``servers``: list of ``{uri`` (with its password), ``url`` (to be shown), ``isRelay, hasSecret`` (shared with the
+    server: users are made of it), ``isOn, isDefault, qr}``, ``relay`` (``always, unverified, never``), ``hasRelay``
 *network*
     ``socksProxy`` (``host:port``, empty for none), ``privateRouting`` (``always, unknown, never``),
     ``quantumResistance, receipts``
@@ -165,6 +180,7 @@ from simplex_calls.bridge.address_methods import AddressMethods
 from simplex_calls.bridge.answering import Methods
 from simplex_calls.bridge.call_methods import CallMethods
 from simplex_calls.bridge.home_methods import HomeMethods
+from simplex_calls.bridge.ice_methods import IceMethods
 from simplex_calls.bridge.network_methods import NetworkMethods
 from simplex_calls.bridge.params import Params
 from simplex_calls.bridge.people_methods import PeopleMethods
@@ -218,6 +234,7 @@ class ChatMethods(Methods):
                 **CallMethods(client, shell).table(),
                 **self._servers.table(),
                 **NetworkMethods(client).table(),
+                **IceMethods(client).table(),
                 **({} if home is None else HomeMethods(home, push).table()),
             }
         )
@@ -266,7 +283,6 @@ class ChatMethods(Methods):
             "hasServers": self._servers.has_server(),
             "calls": [call_json(call) for call in client.calls()],
             "servers": [{"server": it.server, "isConnected": it.is_connected} for it in client.server_status()],
-            "isIpExposureConfirmed": client.is_ip_exposure_confirmed,
             "storageProblem": client.storage_problem,
             "mode": self._shell.mode.value,
         }

@@ -89,7 +89,8 @@ class PeopleMethods:
         await self._client.delete_contact(params.number("contactId"), tell=not params.flag("isQuiet"))
 
     def _details_json(self, contact_id: int) -> Json:
-        return details_json(self._client.contact(contact_id), self._client.details(contact_id))
+        client = self._client
+        return details_json(client.contact(contact_id), client.details(contact_id), client.call_route(contact_id))
 
     async def _details(self, params: Params) -> Json:
         return self._details_json(params.number("contactId"))

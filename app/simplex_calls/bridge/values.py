@@ -12,6 +12,7 @@ from simplex_calls.chat.contacts import MAX_FULL_NAME_LENGTH, clean_name
 from simplex_calls.chat.history import CallDetails, TextDetails
 from simplex_calls.chat.requests import Request
 from simplex_calls.client import (
+    CallRoute,
     CallSettings,
     CallView,
     ChatItem,
@@ -100,7 +101,7 @@ def _last_json(item: ChatItem) -> Json:
     return value | {"preview": None} if "preview" in value else value
 
 
-def details_json(contact: Contact, details: ContactDetails) -> Json:
+def details_json(contact: Contact, details: ContactDetails, route: CallRoute) -> Json:
     """What a page sees of a contact's details."""
     code = details.security_code
     return {
@@ -116,6 +117,17 @@ def details_json(contact: Contact, details: ContactDetails) -> Json:
         "receivingServers": list(details.rcv_servers),
         "sendingServers": list(details.snd_servers),
         "ownCallsAllowed": contact.own_calls_allowed,
+        "route": route_json(route),
+    }
+
+
+def route_json(route: CallRoute) -> Json:
+    """How calls with a contact go."""
+    return {
+        "choice": route.choice,
+        "isRelayed": route.is_relayed,
+        "hasRelay": route.has_relay,
+        "needsWarning": route.needs_warning,
     }
 
 

@@ -36,6 +36,8 @@ class CallFailure(Enum):
     CONNECTION_LOST = "connection-lost"
     NOT_SENT = "not-sent"
     """A message of the call could not be sent."""
+    ADDRESS_SHOWN = "address-shown"
+    """The page's description would have shown our address, where the call goes through relays only."""
     TOO_LARGE = "too-large"
     """The page's description does not fit into a message."""
 
@@ -110,6 +112,8 @@ class Call:
     """Their candidates that our page cannot take yet."""
     camera_off: bool = False
     """The user took the call with audio only."""
+    relay_only: bool = False
+    """The other side must not learn our address: the page's descriptions and candidates name relays only."""
     progress: CallProgress = CallProgress.NONE
     connected_at: float | None = None
     ended_at: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import logging
 import os
 import time
@@ -34,11 +35,13 @@ from simplex_calls.calls.store import CallStore
 from simplex_calls.calls.switchboard import (
     CallMissingError,
     CallStateError,
+    NoRelayError,
     Step,
     Switchboard,
 )
 from simplex_calls.calls.turn import preparation
 from simplex_calls.calls.views import (
+    AcceptWanted,
     CallChanged,
     CallMediaChanged,
     CallsEvent,
@@ -115,8 +118,10 @@ class _Stored:
 class CallManager:
     """All calls of a profile.
 
-    ``handler`` gets every :data:`~simplex_calls.calls.views.CallsEvent` after its transaction. All methods belong to
-    the event loop's thread. Those that a user causes raise the errors of the switchboard.
+    ``handler`` gets every :data:`~simplex_calls.calls.views.CallsEvent` after its transaction. ``ice`` gives the
+    servers of calls; ``relay_only`` says whether a contact must not learn our address, ``may_accept`` whether a call
+    page may take their call, or the user is to be asked first. All methods belong to the event loop's thread. Those
+    that a user causes raise the errors of the switchboard.
     """
 
     def __init__(
@@ -126,6 +131,8 @@ class CallManager:
         *,
         handler: Callable[[CallsEvent], None],
         ice: Callable[[], IceConfig] = IceConfig,
+        relay_only: Callable[[int], bool] = lambda _: False,
+        may_accept: Callable[[int], bool] = lambda _: True,
         ring_volume: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
         random: Random = os.urandom,
@@ -136,6 +143,8 @@ class CallManager:
         self._chat = chat
         self._handler = handler
         self._ice = ice
+        self._relay_only = relay_only
+        self._may_accept = may_accept
         self._ring_volume = ring_volume
         self._clock = clock
         self._random = random
@@ -193,10 +202,11 @@ class CallManager:
 
     def start_call(self, contact_id: int, media: CallMedia) -> CallView:
         """Call a contact; accepts theirs if they ring."""
+        relay_only = self._hides_address(contact_id)
         call_ids: list[str] = []
 
         def dial(board: Switchboard) -> Step:
-            step, call_id = board.dial(contact_id, media, self._clock(), self._random)
+            step, call_id = board.dial(contact_id, media, self._clock(), self._random, relay_only=relay_only)
             call_ids.append(call_id)
             return step
 
@@ -208,13 +218,25 @@ class CallManager:
 
         ``unencrypted``: also if the other app does not encrypt it; else :class:`UnencryptedError`.
         """
-        self._change(lambda board: board.accept(call_id, self._clock(), audio_only=audio_only, unencrypted=unencrypted))
+        relay_only = self._hides_address(self._board.get(call_id).contact_id)
+        self._change(
+            lambda board: board.accept(
+                call_id, self._clock(), audio_only=audio_only, unencrypted=unencrypted, relay_only=relay_only
+            )
+        )
         return self.call(call_id)
 
     def consent(self, call_id: str) -> CallView:
         """Go on with a call whose view has ``consent_wanted``: without frame encryption."""
         self._change(lambda board: board.consent(call_id, self._clock()))
         return self.call(call_id)
+
+    def _hides_address(self, contact_id: int) -> bool:
+        """Whether a call with a contact goes through relays only; raises :class:`NoRelayError`."""
+        relay_only = self._relay_only(contact_id)
+        if relay_only and not self._ice().has_relay:
+            raise NoRelayError("there is no relay that the call could go through")
+        return relay_only
 
     def reject(self, call_id: str) -> CallView:
         """Decline a call that rings."""
@@ -248,7 +270,7 @@ class CallManager:
                 attached.command({"type": "settings", **settings.to_page()})
             if call.is_ringing:
                 self._show_pages((call,))
-                self._command(attached, call_id, preparation(call), needs_servers=True)
+                self._prepare(attached, call)
             else:
                 self._page_attached(call_id)
             await attached.run()
@@ -257,6 +279,12 @@ class CallManager:
             self._end_quietly(call_id, CallEvent.PAGE_CLOSED)
             if not self._pages:
                 self._no_pages.set()
+
+    def _prepare(self, page: AttachedPage, call: Call) -> None:
+        """Let a page look for ways while it rings, unless its user may still want others."""
+        if self._may_accept(call.contact_id):
+            known = replace(call, relay_only=self._relay_only(call.contact_id))
+            self._command(page, known, preparation(known), needs_servers=True)
 
     def _page_attached(self, call_id: str) -> None:
         self._change(lambda board: board.page_attached(call_id, self._clock()))
@@ -316,10 +344,14 @@ class CallManager:
         try:
             match answer:
                 case AcceptOther(call_id, unencrypted):
-                    self.accept(call_id, unencrypted=unencrypted)
+                    contact = self._chat.contact(self._board.get(call_id).contact_id)
+                    if self._may_accept(contact.id):
+                        self.accept(call_id, audio_only=contact.audio_only, unencrypted=unencrypted)
+                    else:
+                        self._handler(AcceptWanted(call_id))
                 case RejectOther(call_id):
                     self.reject(call_id)
-        except (CallMissingError, CallStateError) as error:
+        except (CallMissingError, CallStateError, ChatError) as error:
             logger.info("the answer of a call page was not carried out: %s", error)
 
     def _page_nonsense(self, call_id: str) -> None:
@@ -434,16 +466,23 @@ class CallManager:
                     if call_id in self._pages:
                         self._page_attached(call_id)
                 case PageCommand(call_id, fields, needs_servers) if call_id in self._pages:
-                    self._command(self._pages[call_id], call_id, fields, needs_servers=needs_servers)
+                    call = self._board.calls.get(call_id)
+                    if call is not None:
+                        self._command(self._pages[call_id], call, fields, needs_servers=needs_servers)
                 case EndPage(call_id, keep) if call_id in self._pages:
                     self._pages[call_id].finish(keep=keep)
                 case _:
                     pass
 
-    def _command(self, page: AttachedPage, call_id: str, fields: Mapping[str, Any], *, needs_servers: bool) -> None:
-        servers = self._ice().to_page() if needs_servers else {}
-        binding = self._binding(call_id) if "features" in fields else {}
+    def _command(self, page: AttachedPage, call: Call, fields: Mapping[str, Any], *, needs_servers: bool) -> None:
+        servers = self._servers(call) if needs_servers else {}
+        binding = self._binding(call.id) if "features" in fields else {}
         page.command({**fields, **servers, **binding})
+
+    def _servers(self, call: Call) -> dict[str, Any]:
+        """The servers for a call's page, the same at any time, and whether it may use its own addresses."""
+        made = self._ice().fresh(call.started_at, lambda size: hashlib.sha256(call.id.encode()).digest()[:size])
+        return replace(made, relay_only=call.relay_only).to_page()
 
     def _binding(self, call_id: str) -> dict[str, str]:
         """What ties the call's code to the contact's keys, where the other side knows of such a code."""

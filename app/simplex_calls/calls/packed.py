@@ -1,4 +1,4 @@
-"""How far a packed description or list of candidates expands, counted without expanding it. Pure.
+"""How far a packed description or list of candidates expands, counted without expanding it; and what it says. Pure.
 
 They travel as LZ-string texts: base64 of the compressed JSON, the lowest bit of each number first (lz-string 1.5,
 ``decompressFromBase64``). The library has no bound, and fifteen kilobytes can stand for a hundred megabytes; so
@@ -73,3 +73,51 @@ def unpacked_length(text: str, limit: int = MAX_UNPACKED) -> int:
         if until_wider == 0:
             until_wider, width = 1 << width, width + 1
     return total
+
+
+def unpack(text: str, limit: int = MAX_UNPACKED) -> str:
+    """What a packed text stands for; raises :class:`ValueError` if it is damaged, or longer than ``limit``."""
+    bits = text.translate(_LETTERS)
+    position = 0
+
+    def number(width: int) -> int:
+        nonlocal position
+        position += width
+        if position > len(bits):
+            raise ValueError("the text is cut off")
+        return int(bits[position - width : position][::-1], 2)
+
+    first = number(2)
+    if first == _END:
+        return ""
+    if first not in _NEW_CHARACTER:
+        raise ValueError("the text is damaged")
+    last = chr(number(_NEW_CHARACTER[first]))
+    entries = ["", "", "", last]
+    parts, total = [last], 1
+    width, until_wider = 3, 4
+    while total <= limit:
+        code = number(width)
+        if code == _END:
+            # characters beyond 16 bits are two to the library
+            return "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if code in _NEW_CHARACTER:
+            entry = chr(number(_NEW_CHARACTER[code]))
+            entries.append(entry)
+            until_wider -= 1
+            if until_wider == 0:
+                until_wider, width = 1 << width, width + 1
+        elif code < len(entries):
+            entry = entries[code]
+        elif code == len(entries):
+            entry = last + last[0]
+        else:
+            raise ValueError("the text is damaged")
+        parts.append(entry)
+        total += len(entry)
+        entries.append(last + entry[0])
+        last = entry
+        until_wider -= 1
+        if until_wider == 0:
+            until_wider, width = 1 << width, width + 1
+    raise ValueError("the text is too large")

@@ -49,6 +49,10 @@ class UnencryptedError(CallStateError):
     """The other app does not encrypt the call's media, and our user has not said yes to that."""
 
 
+class NoRelayError(CallStateError):
+    """The contact must not learn our address, and there is no relay."""
+
+
 class LineBusyError(Exception):
     """Another call is active."""
 
@@ -93,14 +97,17 @@ class Switchboard:
 
     # the user
 
-    def dial(self, contact_id: int, media: CallMedia, now: float, random: Random) -> tuple[Step, str]:
+    def dial(
+        self, contact_id: int, media: CallMedia, now: float, random: Random, *, relay_only: bool = False
+    ) -> tuple[Step, str]:
         """Call a contact: the step and the call's id. If that contact rings, their call is accepted.
 
+        ``relay_only``: the other side learns no address but those of relays.
         Raises :class:`LineBusyError`, :class:`UnencryptedError`.
         """
         for call in self.of_contact(contact_id):
             if call.is_ringing:
-                return self.accept(call.id, now), call.id
+                return self.accept(call.id, now, relay_only=relay_only), call.id
         if self.active is not None:
             raise LineBusyError("another call is active")
         call = Call(
@@ -113,14 +120,24 @@ class Switchboard:
             started_at=now,
             clock_at=now,
             keys=CallKeyPair.generate(random),
+            relay_only=relay_only,
         )
         turn = Turn(self.calls, self.past, now)
         turn.apply(call, CallEvent.DIAL)
         return _step(turn), call.id
 
-    def accept(self, call_id: str, now: float, *, audio_only: bool = False, unencrypted: bool = False) -> Step:
+    def accept(
+        self,
+        call_id: str,
+        now: float,
+        *,
+        audio_only: bool = False,
+        unencrypted: bool = False,
+        relay_only: bool = False,
+    ) -> Step:
         """Take a call that rings; ends the active one. ``audio_only``: our page starts without the camera.
 
+        ``relay_only``: as in :meth:`dial`.
         ``unencrypted``: the user knows that the media of this call are protected on their way only. Without it such a
         call is not taken, and rings on. Raises :class:`CallMissingError`, :class:`CallStateError`,
         :class:`UnencryptedError`.
@@ -133,7 +150,7 @@ class Switchboard:
         turn = Turn(self.calls, self.past, now)
         if (active := self.active) is not None:
             turn.apply(active, CallEvent.HANG_UP)
-        turn.apply(turn.calls[call_id], CallEvent.ACCEPT, camera_off=audio_only)
+        turn.apply(turn.calls[call_id], CallEvent.ACCEPT, camera_off=audio_only, relay_only=relay_only)
         return _step(turn)
 
     def consent(self, call_id: str, now: float) -> Step:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from simplex_calls.calls.addresses import hides_address
 from simplex_calls.calls.call import TIMEOUT_FAILURES, Call, CallFailure, Yielded
 from simplex_calls.calls.effects import Effect, EndPage, PageCommand, SendMessage, WantPage
 from simplex_calls.calls.keys import CallKeyError, CallKeyPair, FrameKey
@@ -433,6 +434,12 @@ class Turn:
                 self.apply(call, CallEvent.FAILURE, failure=CallFailure.NO_ENCRYPTION)
             case Capabilities(features=features):
                 self.apply(call, CallEvent.PAGE_CAPABILITIES, features=features)
+            case PageOffer(description, candidates) | PageAnswer(description, candidates) if (
+                call.relay_only and not hides_address(description, candidates)
+            ):
+                self.apply(call, CallEvent.FAILURE, failure=CallFailure.ADDRESS_SHOWN)
+            case PageCandidates(candidates) if call.relay_only and not hides_address("", candidates):
+                self.ignored.append("page: candidates that would show our address")
             case PageOffer(description, candidates, features=features):
                 session = RtcSession(description, candidates)
                 self.apply(call, CallEvent.PAGE_OFFER, session=session, features=features)

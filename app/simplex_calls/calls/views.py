@@ -132,7 +132,14 @@ class CallMediaChanged:
     enabled: bool
 
 
-CallsEvent = CallChanged | PageWanted | CallStats | CallMediaChanged
+@dataclass(frozen=True, slots=True)
+class AcceptWanted:
+    """A call's page would take another call that rings; the user is to be asked something first."""
+
+    call_id: str
+
+
+CallsEvent = CallChanged | PageWanted | CallStats | CallMediaChanged | AcceptWanted
 
 
 def view(call: Call, contact_name: str, item_id: int | None, *, has_page: bool) -> CallView:

@@ -304,7 +304,7 @@ class Desktop:
         client, bridge = self._client, self._bridge
         if client is not None and bridge is not None:
             self._close_old_calls(client)
-            await self._open_call_window(bridge, bridge.add_pasted(client.ice).id, text("desktop.title.paste"))
+            await self._open_call_window(bridge, bridge.add_pasted(client.pasted_ice()).id, text("desktop.title.paste"))
 
     # what a driver can ask for
 

@@ -127,7 +127,7 @@ class Browser:
         """Open a tab for a call without SimpleX."""
         client = None if self._home is None else self._home.client
         if client is not None and self._bridge is not None:
-            await self._open_page(self._bridge, self._bridge.add_pasted(client.ice).id, from_page=True)
+            await self._open_page(self._bridge, self._bridge.add_pasted(client.pasted_ice()).id, from_page=True)
 
 
 def _print(line: str) -> None:

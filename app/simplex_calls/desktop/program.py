@@ -14,7 +14,14 @@ from simplex_calls.chat.requests import Request
 from simplex_calls.client import CallPhase, CallView, Client, ClientError
 from simplex_calls.desktop.homes import Home
 from simplex_calls.desktop.notifications import Notifications, Ring
-from simplex_calls.events import CallChanged, ContactRequestAdded, ContactRequestRemoved, Event, PageWanted
+from simplex_calls.events import (
+    AcceptWanted,
+    CallChanged,
+    ContactRequestAdded,
+    ContactRequestRemoved,
+    Event,
+    PageWanted,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +81,8 @@ class Program:
                 self._bridge.end_pasted()
                 self._do(self._open_call(call_id, from_page=call_id not in self._accepted_outside))
                 self._accepted_outside.discard(call_id)
+            case AcceptWanted(call_id):
+                self._ask_first(call_id)
             case CallChanged(call):
                 self._prepare(call)
                 if self._notifications is not None:
@@ -130,12 +139,15 @@ class Program:
         self._client.reject_request(request_id)
 
     async def _accept(self, call_id: str) -> None:
-        is_encrypted = self._client.call(call_id).encrypted is not False
-        if self._client.is_ip_exposure_confirmed and is_encrypted:
+        call = self._client.call(call_id)
+        if call.encrypted is not False and self._client.call_route(call.contact_id).is_open:
             self._accepted_outside = {call_id}
             await self._client.accept(call_id)
             return
-        # the warning comes first, or the question, and the page has both
+        self._ask_first(call_id)
+
+    def _ask_first(self, call_id: str) -> None:
+        """The warning comes first, or the question, and the page has both."""
         self._show()
         self._bridge.push_to_latest({"event": "accept_wanted", "callId": call_id})
 

@@ -5,12 +5,20 @@ time only, from a secret shared with the server. ``message`` is the codec; ``cli
 Calls themselves are the pages' business: their engine has a TURN client of its own.
 """
 
-from simplex_calls.stun.client import StunClient, StunRefusedError, StunTimeoutError, StunUnreachableError, Transport
+from simplex_calls.stun.client import (
+    Fault,
+    StunClient,
+    StunRefusedError,
+    StunTimeoutError,
+    StunUnreachableError,
+    Transport,
+)
 from simplex_calls.stun.credentials import Credentials, time_limited
 from simplex_calls.stun.message import StunError
 
 __all__ = [
     "Credentials",
+    "Fault",
     "StunClient",
     "StunError",
     "StunRefusedError",

@@ -47,8 +47,22 @@ class Transport(Enum):
     TLS = "tls"
 
 
+class Fault(Enum):
+    """Why a server cannot be reached."""
+
+    NO_HOST = "no such host"
+    CERTIFICATE = "its certificate is not trusted"
+    NO_TLS = "it does not speak TLS"
+    NOTHING_THERE = "nothing listens there, or the way is closed"
+    LEFT = "it closed the connection"
+
+
 class StunUnreachableError(Exception):
-    """Nothing can be sent there: no such host, nothing listens, or its certificate is not trusted."""
+    """Nothing can be sent there; ``fault`` says why."""
+
+    def __init__(self, fault: Fault, detail: str = "") -> None:
+        super().__init__(f"the server cannot be reached: {detail or fault.value}")
+        self.fault = fault
 
 
 class StunTimeoutError(Exception):
@@ -121,9 +135,9 @@ class StunClient:
         except TimeoutError:
             raise StunTimeoutError("the server did not answer in time") from None
         except ssl.SSLCertVerificationError as error:
-            raise StunUnreachableError(f"its certificate is not trusted: {error.verify_message}") from None
+            raise StunUnreachableError(Fault.CERTIFICATE, error.verify_message) from None
         except (OSError, UnicodeError) as error:
-            raise StunUnreachableError(f"the server cannot be reached: {_reason(error)}") from None
+            raise _unreachable(error) from None
         try:
             yield cls(wire, timeout)
         finally:
@@ -217,8 +231,10 @@ class StunClient:
                         await sending
         except TimeoutError:
             raise StunTimeoutError("the server did not answer in time") from None
+        except ConnectionResetError:
+            raise StunUnreachableError(Fault.LEFT) from None
         except OSError as error:
-            raise StunUnreachableError(f"the server cannot be reached: {_reason(error)}") from None
+            raise _unreachable(error) from None
 
     async def _send(self, data: bytes) -> None:
         pause = _RETRANSMIT_SECONDS
@@ -236,13 +252,13 @@ def _session(asked: tuple[tuple[int, bytes], ...], credentials: Credentials) -> 
     return _Session(long_term_key(credentials.username, realm, credentials.password), (username, *asked))
 
 
-def _reason(error: OSError | UnicodeError) -> str:
+def _unreachable(error: OSError | UnicodeError) -> StunUnreachableError:
     """What the system says, without the address."""
     if isinstance(error, UnicodeError | socket.gaierror):
-        return "no such host"
+        return StunUnreachableError(Fault.NO_HOST)
     if isinstance(error, ssl.SSLError):
-        return "it does not speak TLS"
-    return os.strerror(error.errno) if error.errno else "the connection failed"
+        return StunUnreachableError(Fault.NO_TLS)
+    return StunUnreachableError(Fault.NOTHING_THERE, os.strerror(error.errno) if error.errno else "")
 
 
 async def _open(host: str, port: int, transport: Transport, tls: ssl.SSLContext | None) -> _Wire:
@@ -302,7 +318,7 @@ class _Stream:
         try:
             head = await self._reader.readexactly(4)
             return head + await self._reader.readexactly(size_in(head) - 4)
-        except (asyncio.IncompleteReadError, StunError):
+        except asyncio.IncompleteReadError:
             raise ConnectionResetError from None
 
     def close(self) -> None:

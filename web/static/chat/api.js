@@ -111,6 +111,27 @@
  * @property {string[]} receivingServers
  * @property {string[]} sendingServers
  * @property {boolean | null} ownCallsAllowed  the user's wish for this contact; null: as in the profile
+ * @property {Route} route
+ *
+ * @typedef {object} Route  how calls with a contact go
+ * @property {boolean | null} choice  through relays only; null: as in the settings
+ * @property {boolean} isRelayed  what comes of it
+ * @property {boolean} hasRelay  whether there is a relay that is on
+ * @property {boolean} needsWarning  the user must be told that the contact will see their IP address
+ *
+ * @typedef {object} IceServer  a STUN or TURN server
+ * @property {string} uri  with its password
+ * @property {string} url  to be shown
+ * @property {boolean} isRelay
+ * @property {boolean} hasSecret  shared with the server: users are made of it
+ * @property {boolean} isOn
+ * @property {boolean} isDefault
+ * @property {Qr} qr
+ *
+ * @typedef {object} Ice
+ * @property {IceServer[]} servers
+ * @property {"always" | "unverified" | "never"} relay  whose calls go through relays only
+ * @property {boolean} hasRelay
  *
  * @typedef {object} SmpServer
  * @property {string} uri
@@ -157,7 +178,6 @@
  * @property {boolean} hasServers  new contacts can be made
  * @property {Call[]} calls
  * @property {Server[]} servers
- * @property {boolean} isIpExposureConfirmed
  * @property {string} [storageProblem]  what keeps the profile from being stored, for the user; empty if nothing does
  * @property {"window" | "browser"} mode
  */
@@ -173,6 +193,7 @@ const SLOW = new Set([
   "delete_contact",
   "look_up_link",
   "switch_queue",
+  "test_ice_server",
   "test_server",
 ]);
 /** Methods that show how far they are, and can be cancelled. */

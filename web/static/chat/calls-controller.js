@@ -6,11 +6,8 @@
  * @typedef {import("./api.js").Call} Call
  * @typedef {import("./api.js").Media} Media
  */
-import { RequestFailed } from "./api.js";
 import { Refusal } from "./dialogs.js";
 import * as model from "./model.js";
-
-const IP_EXPOSURE = "bridge.error.ip-exposure";
 
 export class CallsController {
   #store;
@@ -45,7 +42,7 @@ export class CallsController {
   async call(media) {
     const contact = this.#store.opened;
     if (!contact || model.callObstacle(this.#store.state, contact)) return;
-    await this.#begin("start_call", { contactId: contact.id, media }, contact.name, "call");
+    await this.#begin("start_call", { contactId: contact.id, media }, contact, "call");
   }
 
   /** @param {string} callId @param {boolean} [isAudioOnly]  with the camera off */
@@ -58,7 +55,7 @@ export class CallsController {
       if (!(await this.#acceptsUnencrypted(call.contactName))) return;
       params.unencrypted = true;
     }
-    await this.#begin("accept", params, call.contactName, "accept");
+    await this.#begin("accept", params, { id: call.contactId, name: call.contactName }, "accept");
   }
 
   /** Whether the user takes a call that the other app does not encrypt. @param {string} name */
@@ -73,33 +70,29 @@ export class CallsController {
   }
 
   /**
-   * Does what opens a call's page, after the warning of the first time.
+   * Does what opens a call's page, after the warning of the first time with a contact.
    *
    * @param {string} method
    * @param {Record<string, any>} params
-   * @param {string} name
+   * @param {{id: number, name: string}} contact
    * @param {"call" | "accept"} act
    */
-  async #begin(method, params, name, act) {
+  async #begin(method, params, { id: contactId, name }, act) {
     const store = this.#store;
     const { tabs, view } = this.#parts;
-    if (!store.state.isIpExposureConfirmed) {
-      if (!(await view.askIp(name, act))) return;
-    }
-    // still within the click: later no browser would open a tab
-    if (store.state.mode === "browser") tabs.prepare();
     try {
-      if (!store.state.isIpExposureConfirmed) {
-        await store.request("confirm_ip_exposure");
-        store.set({ ...store.state, isIpExposureConfirmed: true });
-      }
+      /** @type {import("./api.js").Route} */
+      const { needsWarning, hasRelay } = await store.request("call_route", { contactId });
+      const answer = needsWarning ? await view.askIp(name, act, hasRelay) : "";
+      if (answer === null) return;
+      // soon after the click: later no browser would open a tab
+      if (store.state.mode === "browser") tabs.prepare();
+      if (answer === "relay") await store.request("set_call_route", { contactId, relay: true });
+      else if (answer === "direct") await store.request("confirm_ip_exposure", { contactId });
       const call = await store.request(method, params);
       store.set(model.callCame(store.state, call));
     } catch (error) {
       tabs.discard();
-      if (error instanceof RequestFailed && error.code === IP_EXPOSURE) {
-        store.set({ ...store.state, isIpExposureConfirmed: false });
-      }
       store.failed(error);
     }
   }

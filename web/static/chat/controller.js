@@ -14,7 +14,7 @@
  * @property {() => void} askServers
  * @property {(locked: import("./unlock-view.js").Locked) => void} askPassphrase
  * @property {(locked: import("./unlock-view.js").Locked) => void} askProtection
- * @property {(name: string, act: "call" | "accept") => Promise<boolean>} askIp
+ * @property {(name: string, act: "call" | "accept", hasRelay: boolean) => Promise<"direct" | "relay" | null>} askIp
  * @property {() => void} closeIp
  * @property {(question: import("./dialogs.js").Question) => Promise<{isConfirmed: boolean, isChosen: boolean}>} confirm
  * @property {(contactId: number) => boolean} invitationUsed  whether its link was just being shown

@@ -104,6 +104,14 @@ export class DetailsController {
     else await this.#change("set_calls_allowed", { contactId, isAllowed });
   }
 
+  /** @param {import("./present-details.js").RouteChoice} choice */
+  async chooseRoute(choice) {
+    const contact = this.#contact();
+    if (!contact) return;
+    const relay = { settings: null, relay: true, direct: false }[choice];
+    await this.#change("set_call_route", { contactId: contact.id, relay });
+  }
+
   /** @param {boolean} isOn */
   async setQuantumResistance(isOn) {
     const contact = this.#contact();

@@ -16,6 +16,7 @@ import { canSynchronize, detailsPanel } from "./present-details.js";
  * @property {() => Promise<string | null>} scan  the security code that was scanned
  * @property {(event: ClipboardEvent) => Promise<string | null>} readPasted  the code in a picture that is pasted
  * @property {(wish: import("./present-details.js").CallsWish) => void} allowCalls
+ * @property {(choice: import("./present-details.js").RouteChoice) => void} chooseRoute
  * @property {() => void} deleteContact
  * @property {(text: string) => Promise<boolean>} copyText
  */
@@ -66,6 +67,10 @@ export class DetailsView {
       actions.verify(field.value);
       field.value = "";
       return undefined;
+    });
+    const route = /** @type {HTMLSelectElement} */ (find("details-route"));
+    route.addEventListener("change", () => {
+      actions.chooseRoute(/** @type {import("./present-details.js").RouteChoice} */ (route.value));
     });
     const choice = /** @type {HTMLSelectElement} */ (find("details-calls"));
     choice.addEventListener("change", () => {
@@ -142,6 +147,8 @@ export class DetailsView {
     /** @type {HTMLSelectElement} */ (find("details-calls")).value = panel.calls;
     say(find("details-calls-text"), panel.callsText);
     say(find("details-calls-told"), panel.callsTold);
+    /** @type {HTMLSelectElement} */ (find("details-route")).value = panel.route.choice;
+    say(find("details-route-text"), panel.route.text);
   }
 }
 

@@ -272,16 +272,25 @@ export class Dialogs {
   // questions
 
   /**
-   * Warns that a call shows the IP address.
+   * Warns that calls with a contact show the IP address.
    *
    * @param {string} name  the contact's
    * @param {"call" | "accept"} act  what follows
-   * @returns {Promise<boolean>}  whether the user goes on; settled within the click
+   * @param {boolean} hasRelay  whether calls can go through one
+   * @returns {Promise<"direct" | "relay" | null>}  null: not now; settled within the click
    */
-  askIp(name, act) {
+  async askIp(name, act, hasRelay) {
+    sayWithNames(find("ip-title"), this.#t, "chat.ip.title", { name });
     sayWithNames(find("ip-text"), this.#t, "chat.ip.text", { name });
     say(find("ip-go"), this.#t(`chat.ip.${act}`));
-    return ask(dialog("ip"), find("ip-go"));
+    show(find("ip-relay"), hasRelay);
+    let isRelayed = false;
+    find("ip-relay").onclick = () => {
+      isRelayed = true;
+      find("ip-go").click();
+    };
+    if (!(await ask(dialog("ip"), find("ip-go")))) return null;
+    return isRelayed ? "relay" : "direct";
   }
 
   /** Withdraws the warning. */

@@ -17,7 +17,6 @@
  * @typedef {object} State
  * @property {"loading" | "ready" | "over"} phase
  * @property {import("./api.js").Profile | null} profile
- * @property {boolean} isIpExposureConfirmed
  * @property {"window" | "browser"} mode
  * @property {ReadonlyMap<number, Contact>} contacts
  * @property {ReadonlyMap<number, import("./api.js").Request>} requests  people who ask to connect
@@ -42,7 +41,6 @@ import { NO_SETTINGS } from "./settings-model.js";
 export const INITIAL = {
   phase: "loading",
   profile: null,
-  isIpExposureConfirmed: false,
   mode: "window",
   contacts: new Map(),
   requests: new Map(),
@@ -98,7 +96,6 @@ export function loaded(state, snapshot) {
     ...state,
     phase: state.phase === "over" ? "over" : "ready",
     profile: snapshot.profile,
-    isIpExposureConfirmed: snapshot.isIpExposureConfirmed,
     mode: snapshot.mode,
     contacts: new Map(snapshot.contacts.map((contact) => [contact.id, contact])),
     requests: new Map(snapshot.requests.map((request) => [request.id, request])),

@@ -19,9 +19,11 @@
  * @property {CallsWish} calls
  * @property {string} callsText  what comes of both sides' wishes
  * @property {string} callsTold  what the contact is told of the wish
+ * @property {{choice: RouteChoice, text: string}} route  whether calls show the IP address
  * @property {{tone: "good" | "bad", text: string} | null} compared
  *
  * @typedef {"profile" | "yes" | "audio" | "no"} CallsWish  the user's wish for calls of a contact
+ * @typedef {"settings" | "relay" | "direct"} RouteChoice  through relays only, or not
  */
 
 /**
@@ -57,6 +59,7 @@ export function detailsPanel(contact, details, compared, t) {
     calls: callsWish(contact, details),
     callsTold: t(`chat.details.calls.told.${callsWish(contact, details)}`),
     callsText: t(`chat.details.calls.${contact.callPermission}`),
+    route: { choice: routeChoice(details.route), text: t(`chat.details.route.${routeWord(details.route)}`) },
     compared: compared === "" ? null : { tone: compared === "same" ? "good" : "bad", text: t(`chat.details.compared.${compared}`) },
   };
 }
@@ -70,6 +73,21 @@ function callsWish({ audioOnly }, { ownCallsAllowed }) {
   if (ownCallsAllowed === false) return "no";
   if (audioOnly) return "audio";
   return ownCallsAllowed === null ? "profile" : "yes";
+}
+
+/**
+ * @param {import("./api.js").Route} route
+ * @returns {RouteChoice}
+ */
+function routeChoice({ choice }) {
+  if (choice === null) return "settings";
+  return choice ? "relay" : "direct";
+}
+
+/** @param {import("./api.js").Route} route */
+function routeWord({ isRelayed, hasRelay }) {
+  if (!isRelayed) return "shown";
+  return hasRelay ? "hidden" : "missing";
 }
 
 /**

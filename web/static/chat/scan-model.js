@@ -1,11 +1,13 @@
 // @ts-check
 /** What the scanner of QR codes decides. Pure; `scan-view.js` has the camera. */
 
-/** @typedef {"link" | "code"} Wanted  an invitation or address, or a security code */
+/** @typedef {"link" | "code" | "servers"} Wanted  an invitation or address, a security code, or servers' addresses */
 
 const KINDS = {
   link: /^(?:simplex:\/|https:\/\/\S+\/(?:invitation|contact|[aci])\/?#)\S+$/iu,
   // as official apps write it: groups of digits
+  // message servers and those of calls, one a line
+  servers: /^(?:(?:smp:\/\/|stuns?:|turns?:)\S+(?:\s+|$))+$/u,
   code: /^\d[\d\s]{10,200}$/u,
 };
 

@@ -21,7 +21,7 @@ export class SettingsController {
     this.#parts = parts;
   }
 
-  /** Fetches what a section of the settings shows. @param {"address" | "calls" | "servers" | "network" | "home"} section */
+  /** Fetches what a section of the settings shows. @param {"address" | "calls" | "servers" | "ice" | "network" | "home"} section */
   async load(section) {
     const store = this.#store;
     try {
@@ -116,17 +116,85 @@ export class SettingsController {
   }
 
   /** Connects to a server and tries it. @param {string} uri */
-  async testServer(uri) {
+  testServer(uri) {
+    return this.#test("test_server", uri);
+  }
+
+  /** @param {"test_server" | "test_ice_server"} method @param {string} uri */
+  async #test(method, uri) {
     const store = this.#store;
     if (store.state.settings.verdicts.get(uri) === "testing") return;
     store.set(model.serverTested(store.state, uri, "testing"));
     try {
-      const verdict = await store.request("test_server", { uri });
+      const verdict = await store.request(method, { uri });
       store.set(model.serverTested(store.state, uri, verdict));
     } catch (error) {
       store.set(model.serverTested(store.state, uri, { kind: "failed", roundTrip: null }));
       store.failed(error);
     }
+  }
+
+  // STUN and TURN servers
+
+  /** @param {string} uri @param {boolean} isOn */
+  switchIceServer(uri, isOn) {
+    return this.#changeIce((servers) => servers.map((server) => (server.uri === uri ? { ...server, isOn } : server)));
+  }
+
+  /** @param {string} uri */
+  removeIceServer(uri) {
+    return this.#changeIce((servers) => servers.filter((server) => server.uri !== uri));
+  }
+
+  /** @param {(servers: import("./api.js").IceServer[]) => import("./api.js").IceServer[]} change */
+  async #changeIce(change) {
+    const { ice } = this.#store.state.settings;
+    if (!ice) return;
+    const servers = change(ice.servers).map(({ uri, isOn }) => ({ uri, isOn }));
+    await this.#setIce("set_ice", { servers });
+  }
+
+  /** Whose calls go through relays only. @param {import("./api.js").Ice["relay"]} relay */
+  async setRelayPolicy(relay) {
+    await this.#setIce("set_ice", { relay });
+  }
+
+  /** The servers of the beginning. */
+  async resetIce() {
+    const question = { title: "chat.ice.reset", text: "chat.ice.reset.text", go: "chat.ice.reset", name: "" };
+    const { isConfirmed } = await this.#parts.view.confirm(question);
+    if (isConfirmed) await this.#setIce("reset_ice");
+  }
+
+  /** @param {"set_ice" | "reset_ice"} method @param {Record<string, any>} [params] */
+  async #setIce(method, params) {
+    const store = this.#store;
+    try {
+      this.#came({ ice: await store.request(method, params) });
+    } catch (error) {
+      // as they stand
+      this.#came({ ice: store.state.settings.ice });
+      store.failed(error);
+    }
+  }
+
+  /**
+   * Adds the servers of a text; rejected with Refusal.
+   *
+   * @param {string} text
+   * @returns {Promise<{servers: number, iceServers: number}>}  how many there were in it
+   */
+  async addServers(text) {
+    const store = this.#store;
+    const added = await store.ask("add_servers", { text });
+    this.#came({ ice: await store.ask("ice") });
+    if (added.servers > 0) this.#served(await store.ask("servers"));
+    return added;
+  }
+
+  /** @param {string} uri */
+  testIceServer(uri) {
+    return this.#test("test_ice_server", uri);
   }
 
   // the network

@@ -9,6 +9,7 @@
  *
  * @typedef {object} Settings  what was fetched of them; null where it was not
  * @property {Servers | null} servers
+ * @property {import("./api.js").Ice | null} ice
  * @property {import("./api.js").Network | null} network
  * @property {{value: import("./api.js").Address | null} | null} address
  * @property {import("./api.js").HomeProfile[] | null} profiles
@@ -18,7 +19,7 @@
  */
 
 /** @type {Settings} */
-export const NO_SETTINGS = { servers: null, network: null, address: null, profiles: null, keepsKeys: true, progress: null, verdicts: new Map() };
+export const NO_SETTINGS = { servers: null, ice: null, network: null, address: null, profiles: null, keepsKeys: true, progress: null, verdicts: new Map() };
 
 // Servers
 
@@ -140,13 +141,14 @@ export function hostOf(uri) {
  *
  * @param {Verdict | "testing" | undefined} verdict
  * @param {Translate} t
+ * @param {"chat.verdict" | "chat.ice.verdict"} [words]  where its words are
  * @returns {{tone: "none" | "busy" | "good" | "bad", text: string}}
  */
-export function verdictWords(verdict, t) {
+export function verdictWords(verdict, t, words = "chat.verdict") {
   if (!verdict) return { tone: "none", text: "" };
   if (verdict === "testing") return { tone: "busy", text: t("chat.servers.testing") };
-  if (verdict.kind === "ok") return { tone: "good", text: t("chat.verdict.ok", { time: verdict.roundTrip ?? 0 }) };
-  return { tone: "bad", text: t(`chat.verdict.${verdict.kind}`) };
+  if (verdict.kind === "ok") return { tone: "good", text: t(`${words}.ok`, { time: verdict.roundTrip ?? 0 }) };
+  return { tone: "bad", text: t(`${words}.${verdict.kind}`, { option: "?transport=tcp" }) };
 }
 
 /**

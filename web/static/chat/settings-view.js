@@ -4,11 +4,12 @@ import { AddressView } from "./address-view.js";
 import { CallingView } from "./calling-view.js";
 import { find, show } from "./dom.js";
 import { HomeView } from "./home-view.js";
+import { IceView } from "./ice-view.js";
 import { NetworkView } from "./network-view.js";
 import { ProfileView } from "./profile-view.js";
 import { ServersView } from "./servers-view.js";
 
-const SECTIONS = /** @type {const} */ (["profile", "address", "calls", "servers", "network", "home"]);
+const SECTIONS = /** @type {const} */ (["profile", "address", "calls", "servers", "ice", "network", "home"]);
 
 /** @typedef {typeof SECTIONS[number]} Section */
 /**
@@ -18,7 +19,7 @@ const SECTIONS = /** @type {const} */ (["profile", "address", "calls", "servers"
  * @property {(values: Partial<import("./api.js").Network>) => Promise<void>} setNetwork  rejected with Refusal
  *
  * @typedef {SettingsActions & import("./profile-view.js").ProfileActions & import("./address-view.js").AddressActions
- *   & import("./servers-view.js").ServerActions & import("./calling-view.js").CallingActions
+ *   & import("./servers-view.js").ServerActions & import("./ice-view.js").IceActions & import("./calling-view.js").CallingActions
  *   & import("./home-view.js").HomeActions} Actions
  */
 
@@ -29,6 +30,7 @@ export class SettingsView {
   #address;
   #calling;
   #servers;
+  #ice;
   #network;
   #home;
   /** @type {Section[]} */
@@ -44,6 +46,7 @@ export class SettingsView {
     this.#address = new AddressView(actions, t);
     this.#calling = new CallingView(actions, t);
     this.#servers = new ServersView(actions, t);
+    this.#ice = new IceView(actions, t);
     this.#network = new NetworkView(actions.setNetwork, t);
     this.#home = new HomeView(actions, t);
     this.#sections = SECTIONS.filter((name) => !find(`section-${name}`).hasAttribute("hidden"));
@@ -74,6 +77,7 @@ export class SettingsView {
     this.#calling.render(calling);
     this.#address.render(settings);
     this.#servers.render(settings);
+    this.#ice.render(settings);
     this.#network.render(settings);
     this.#home.render(settings);
   }

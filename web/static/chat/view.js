@@ -115,6 +115,7 @@ export class PageView {
         setQuantumResistance: (isOn) => void controller().details.setQuantumResistance(isOn),
         scan: () => this.#scan.scan("code"),
         readPasted,
+        chooseRoute: (choice) => void controller().details.chooseRoute(choice),
         allowCalls: (wish) => void controller().details.allowCalls(wish),
         deleteContact: () => void controller().people.deleteContact(),
         copyText,
@@ -145,6 +146,13 @@ export class PageView {
         addServer: (uri) => controller().settings.addServer(uri),
         testServer: (uri) => void controller().settings.testServer(uri),
         setRelay: (mode, host) => controller().settings.setRelay(mode, host),
+        switchIceServer: (uri, isOn) => void controller().settings.switchIceServer(uri, isOn),
+        removeIceServer: (uri) => void controller().settings.removeIceServer(uri),
+        testIceServer: (uri) => void controller().settings.testIceServer(uri),
+        addServers: (text) => controller().settings.addServers(text),
+        scanServers: () => this.#scan.scan("servers"),
+        resetIce: () => void controller().settings.resetIce(),
+        setRelayPolicy: (policy) => void controller().settings.setRelayPolicy(policy),
         setNetwork: (values) => controller().settings.setNetwork(values),
         setCalling: (values) => controller().calls.set(values),
         trySound: (percent) => controller().calls.trySound(percent),
@@ -259,9 +267,9 @@ export class PageView {
     void this.#start.ask();
   }
 
-  /** @param {string} name @param {"call" | "accept"} act */
-  askIp(name, act) {
-    return this.#dialogs.askIp(name, act);
+  /** @param {string} name @param {"call" | "accept"} act @param {boolean} hasRelay */
+  askIp(name, act, hasRelay) {
+    return this.#dialogs.askIp(name, act, hasRelay);
   }
 
   closeIp() {
