@@ -223,7 +223,8 @@ class Person:
         self._artefacts = artefacts
         self._log = artefacts / "logs" / f"{name.lower()}.log"
         self._log.unlink(missing_ok=True)
-        self.knows_of_ip = False
+        self.knows_of_ip: set[str] = set()
+        """The contacts whose calls were explained to show the IP address."""
         self._secrets: set[str] = set()
 
     # the program
@@ -376,7 +377,7 @@ class Person:
         self.open_conversation(contact)
         button = self.chat.get_by_role("button", name=re.compile(f"^{media.title()} call to"))
         expect(button).to_be_enabled()
-        return self.open_call(button)
+        return self.open_call(button, contact)
 
     def ringing(self, caller: Named) -> Locator:
         """The card that says that somebody calls."""
@@ -386,6 +387,7 @@ class Person:
         """Accept a call in the chat page."""
         return self.open_call(
             self.ringing(caller).get_by_role("button", name=re.compile("^(Hang up and a|A)ccept with (audio|video)$")),
+            caller,
             "Understood, accept",
         )
 
@@ -393,14 +395,19 @@ class Person:
         """Decline a call in the chat page."""
         self.ringing(caller).get_by_role("button", name="Decline").click()
 
-    def open_call(self, button: Locator, understood: str = "Understood, call") -> CallPage:
-        """Click on what opens a call's tab; the first time there is a warning to confirm."""
+    def know_of_ip(self, contact: Named) -> None:
+        """Get over the warning before calls with a contact."""
+        if contact.name not in self.knows_of_ip:
+            self.call(contact).hang_up()
+
+    def open_call(self, button: Locator, contact: Named, understood: str = "Understood, call") -> CallPage:
+        """Click on what opens a call's tab; the first time with a contact there is a warning to confirm."""
         with self.context.expect_page() as opened:
             button.click()
-            if not self.knows_of_ip:
-                dialog = self.chat.get_by_role("dialog", name="A call shows your IP address")
+            if contact.name not in self.knows_of_ip:
+                dialog = self.chat.get_by_role("dialog", name=re.compile("Calls with .* show your IP address"))
                 dialog.get_by_role("button", name=understood).click()
-                self.knows_of_ip = True
+                self.knows_of_ip.add(contact.name)
         page = opened.value
         page.wait_for_url(re.compile(r"^http://127\.0\.0\.1:"))
         return CallPage(page, self)

@@ -70,7 +70,7 @@ def test_caller_gives_up(people: People) -> None:
 def test_called_back_from_the_history(people: People) -> None:
     """The other direction, begun by the button on the entry of a call."""
     button = people.bob.entries(people.alice).last.get_by_role("button", name=re.compile("^Call back$"))
-    his = people.bob.open_call(button)
+    his = people.bob.open_call(button, people.alice)
     hers = people.alice.accept(people.bob)
     hers.expect_connected()
     his.expect_connected()
@@ -112,6 +112,7 @@ def test_camera_added_to_an_audio_call(people: People) -> None:
 
 
 def test_another_call_is_accepted(people: People) -> None:
+    people.alice.know_of_ip(people.carol)
     hers, his = people.talk("video")
     carols = people.carol.call(people.alice)
     expect(_other_call(hers).get_by_role("button", name="Hang up and accept")).to_be_visible()

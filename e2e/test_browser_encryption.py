@@ -121,7 +121,8 @@ def test_who_cannot_encrypt_calls_after_a_yes_on_both_sides(people: People) -> N
     ringing = people.bob.ringing(people.alice)
     ringing.get_by_role("button", name="Accept with audio").click()
     asked = people.bob.chat.get_by_role("dialog", name="Their app does not encrypt this call")
-    his = people.bob.open_call(asked.get_by_role("button", name="Accept without encryption"), "Understood, accept")
+    accept = asked.get_by_role("button", name="Accept without encryption")
+    his = people.bob.open_call(accept, people.alice, "Understood, accept")
     for page in (hers, his):
         expect(page.status).to_have_text("Connected")
         expect(page.page.get_by_text("Only transport encrypted", exact=True)).to_be_visible()

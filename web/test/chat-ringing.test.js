@@ -83,7 +83,7 @@ test("what keeps calls from being heard is said, with what ends it", () => {
 
 test("what a contact is told of the wish for their calls", () => {
   const told = (/** @type {object} */ contact, /** @type {boolean | null} */ ownCallsAllowed) => {
-    const panel = detailsPanel({ ...BOB, callPermission: "both", ...contact }, /** @type {any} */ ({ ownCallsAllowed, receivingServers: [] }), "", t);
+    const panel = detailsPanel({ ...BOB, callPermission: "both", ...contact }, /** @type {any} */ ({ ownCallsAllowed, receivingServers: [], route: { choice: null } }), "", t);
     return [panel.calls, panel.callsTold.split(".").at(-1)];
   };
   assert.deepEqual(told({}, null), ["profile", "profile"]);
