@@ -270,7 +270,7 @@ class Client:
                     database,
                     chat,
                     handler=self._calls_told,
-                    ice=lambda: self._ice.config(),
+                    ice=self._ice_config,
                     relay_only=lambda contact_id: self.call_route(contact_id).is_relayed,
                     may_accept=lambda contact_id: self.call_route(contact_id).is_open,
                     ring_volume=self._ring_volume,
@@ -504,6 +504,9 @@ class Client:
         if relay_only and not config.has_relay:
             raise ClientError("client.error.no-relay")
         return config
+
+    def _ice_config(self) -> IceConfig:
+        return self._ice.config()
 
     def _starting_ice(self, kept: IceSettings) -> IceSettings:
         return kept if self._given_ice is None else replace(kept, servers=self._given_ice)

@@ -466,9 +466,8 @@ class CallManager:
                     if call_id in self._pages:
                         self._page_attached(call_id)
                 case PageCommand(call_id, fields, needs_servers) if call_id in self._pages:
-                    call = self._board.calls.get(call_id)
-                    if call is not None:
-                        self._command(self._pages[call_id], call, fields, needs_servers=needs_servers)
+                    if (known := self._board.calls.get(call_id)) is not None:
+                        self._command(self._pages[call_id], known, fields, needs_servers=needs_servers)
                 case EndPage(call_id, keep) if call_id in self._pages:
                     self._pages[call_id].finish(keep=keep)
                 case _:

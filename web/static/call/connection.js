@@ -4,6 +4,7 @@
  */
 import { CandidateGroups } from "./candidates.js";
 import { CHANNEL_LABEL } from "./control-channel.js";
+import { relayed, withoutAddresses } from "./relay-only.js";
 import { withOpus } from "./settings.js";
 import { kindOf, SOURCES, sourceOfMid } from "./sources.js";
 import { readStats, selectedPair } from "./statistics.js";
@@ -100,6 +101,7 @@ export class Connection {
   #groups;
   #isClosed = false;
   #isPatient;
+  #isRelayed;
   /** The peer's candidates, where they may have to be tried again. @type {RTCIceCandidateInit[]} */
   #tried = [];
   /** @type {unknown} */
@@ -125,6 +127,7 @@ export class Connection {
     this.#engine = engine;
     this.#encryption = encryption;
     this.#isPatient = isPatient;
+    this.#isRelayed = relay;
     this.#groups = new CandidateGroups(engine.clock, events.candidates);
     this.#stream = engine.createStream();
     const pc = createConnection(engine, {
@@ -138,7 +141,9 @@ export class Connection {
     this.#pc = pc;
     pc.addEventListener("icecandidate", ({ candidate }) => {
       // an empty candidate says "no more of this generation": not for the wire
-      if (candidate?.candidate) this.#groups.add(candidate.toJSON());
+      const told = candidate?.candidate ? candidate.toJSON() : null;
+      const shown = told && relay ? relayed(told) : told;
+      if (shown) this.#groups.add(shown);
       else if (!candidate) this.#groups.complete();
     });
     pc.addEventListener("connectionstatechange", () => {
@@ -346,7 +351,8 @@ export class Connection {
   async #tell(description) {
     const cipher = this.#encryption?.hasKey === false ? null : this.#encryption?.ready();
     const [candidates] = await Promise.all([this.#groups.first(this.#isPatient), cipher]);
-    return { description: { type: description.type, sdp: this.#tuned({ type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") }).sdp }, candidates };
+    const { sdp } = this.#tuned({ type: description.type, sdp: withoutStrayFeedback(description.sdp ?? "") });
+    return { description: { type: description.type, sdp: this.#isRelayed ? withoutAddresses(sdp) : sdp }, candidates };
   }
 
   /**
