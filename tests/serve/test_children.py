@@ -159,6 +159,7 @@ async def test_one_that_cannot_be_started_is_told_and_stops_the_other() -> None:
         await world.go_on(0)
         world.process("turn").end(1)
         await world.go_on(60)
+    assert type(task.exception()) is ServeError
     with pytest.raises(ServeError, match=r"turn cannot be started: it ended with 1(.|\n)*the port is taken"):
         await task
     assert world.process("relay").signals == [signal.SIGTERM]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import ipaddress
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
+import ssl
 import stat
+import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator
@@ -21,14 +26,21 @@ from urllib.error import HTTPError
 import pytest
 
 from simplex_calls.serve import cli
+from simplex_calls.serve.certificates import make
 from simplex_calls.serve.folder import Folder
+from simplex_calls.serve.privileges import DEFAULT_USER
+from simplex_calls.serve.running import Source
 from simplex_calls.stun import StunClient, StunRefusedError, time_limited
 
 pytestmark = pytest.mark.skipif(
     shutil.which("turnserver") is None, reason="coturn is not installed (tools/debian-packages.txt)"
 )
 
+CAP_NET_BIND_SERVICE = 10
 COMMAND = (sys.executable, "-m", "simplex_calls")
+PYTHONS = (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}")
+PLACES = [place for place in sys.path if not place.startswith(sys.base_prefix)]
+"""Where another Python of the same version finds the program and what it needs."""
 PEERS = ("10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "127.0.0.1", "169.254.1.1", "224.0.0.1", "192.0.0.8")
 
 
@@ -51,25 +63,27 @@ def free_ports(count: int) -> list[int]:
 class Servers:
     """A running ``serve``."""
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
+    def __init__(self, folder: Path, ports: list[int], *options: str) -> None:
         self.folder = Folder(folder)
         self.port, self.turn_port, self.turns_port, self.health_port = ports
         self.options = (
-            *("--user", "root", "--host", "127.0.0.1", "--data", str(folder)),
+            *("--host", "127.0.0.1", "--data", str(folder)),
             *("--port", str(self.port), "--turn-port", str(self.turn_port), "--turns-port", str(self.turns_port)),
             *("--relayed-ports", "40000-40100", "--health", str(self.health_port)),
+            *options,
         )
         self.output = ""
+        self.python = sys.executable
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         self.process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            "serve",
+            self.python,
+            *("-m", "simplex_calls", "serve"),
             *self.options,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=os.environ | {"LANGUAGE": "en"},
+            env=os.environ | {"LANGUAGE": "en", "PYTHONPATH": os.pathsep.join(PLACES)},
         )
         assert self.process.stdout is not None
         try:
@@ -135,7 +149,10 @@ class Servers:
 
 
 async def test_the_servers(tmp_path: Path) -> None:
-    servers = Servers(tmp_path / "data", free_ports(4))
+    given = Source(tmp_path / "tls.crt", tmp_path / "tls.key")
+    write(given)
+    options = ("--user", "root", "--cert", str(given.chain), "--key", str(given.key))
+    servers = Servers(tmp_path / "data", free_ports(4), *options)
     async with servers.running():
         secret, password = servers.folder.secrets()[0], servers.folder.password()
         before = servers.pids()
@@ -148,6 +165,13 @@ async def test_the_servers(tmp_path: Path) -> None:
         shown = (await servers.check("--show"))[1]
         assert address(servers).replace("@", f":{password}@") in shown
         assert f"turn::{secret}@127.0.0.1:{servers.turn_port}?transport=udp" in shown
+
+        write(given)
+        servers.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(30):
+            while not await shows(servers.turns_port, given):
+                await asyncio.sleep(0.1)
+        assert servers.pids() == before
 
         os.kill(before["turn"], signal.SIGKILL)
         async with asyncio.timeout(60):
@@ -169,6 +193,21 @@ async def test_the_servers(tmp_path: Path) -> None:
     assert status == cli.UNHEALTHY
     assert "relay: does not serve" in output
     assert "turn: does not serve" in output
+
+
+def write(source: Source) -> None:
+    """A new certificate where the old one was."""
+    made = make(("127.0.0.1",), dt.datetime.now(dt.UTC))
+    assert source.chain is not None
+    assert source.key is not None
+    source.chain.write_bytes(made.chain)
+    source.key.write_bytes(made.key)
+
+
+async def shows(port: int, source: Source) -> bool:
+    assert source.chain is not None
+    shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+    return shown.split() == source.chain.read_text().split()
 
 
 async def allocations(port: int, secret: str) -> None:
@@ -208,3 +247,45 @@ def no_secrets_are_seen(servers: Servers, secret: str, password: str) -> None:
 
 def address(servers: Servers) -> str:
     return next(line.strip() for line in servers.output.splitlines() if line.startswith("    smp://"))
+
+
+def may_run(path: str) -> bool:
+    """Whether the user that root becomes may."""
+    return subprocess.run(["setpriv", "--reuid", DEFAULT_USER, "--clear-groups", "test", "-x", path]).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to drop")
+async def test_root_goes_on_as_another_user_who_may_still_open_low_ports() -> None:
+    user = pwd.getpwnam(DEFAULT_USER)
+    python = next(filter(may_run, PYTHONS), None)
+    if python is None:
+        pytest.skip("Python is in a place that only root may read")
+    place = Path(tempfile.mkdtemp(prefix="simplex-calls-"))
+    try:
+        place.chmod(0o755)
+        ports = free_ports(4)
+        ports[2] = next(port for port in range(1000, 600, -1) if is_free(port))
+        servers = Servers(place / "data", ports)
+        servers.python = python
+        async with servers.running():
+            assert (await servers.health())[0] == 200
+            for pid in (servers.process.pid, *servers.pids().values()):
+                status = Path(f"/proc/{pid}/status").read_text()
+                fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+                assert set(fields["Uid"].split()) == {str(user.pw_uid)}
+                assert set(fields["Gid"].split()) == {str(user.pw_gid)}
+                assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 1 << CAP_NET_BIND_SERVICE
+                assert fields["NoNewPrivs"] == "1"
+            assert servers.folder.secret_file.stat().st_uid == user.pw_uid
+        assert servers.process.returncode == 0
+    finally:
+        shutil.rmtree(place)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -96,12 +96,15 @@ class Supervisor:
 
         Raises :class:`ServeError` when one of them cannot be started.
         """
+        failure: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for spec in self._specs:
                     group.create_task(self._keep(spec), name=f"serve: {spec.name}")
         except* ServeError as errors:
-            raise errors.exceptions[0] from None
+            failure = errors.exceptions[0]
+        if failure is not None:  # raised in there, it would be a group again
+            raise failure
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Signal a child, if it runs."""

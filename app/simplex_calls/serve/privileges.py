@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def command_as(user: pwd.struct_passwd, arguments: Sequence[str]) -> list[str]:
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise ServeError(text("serve.user.setpriv"))
-    return [
+    change = [
         setpriv,
         f"--reuid={user.pw_uid}",
         f"--regid={user.pw_gid}",
@@ -49,11 +50,12 @@ def command_as(user: pwd.struct_passwd, arguments: Sequence[str]) -> list[str]:
         f"--bounding-set={_CAPABILITY}",
         "--no-new-privs",
         "--",
-        sys.executable,
-        "-m",
-        "simplex_calls",
-        *arguments,
     ]
+    # a program in root's own folders would start, as setpriv still is root there, and find nothing of itself
+    tried = subprocess.run([*change, "test", "-x", sys.executable], check=False)  # noqa: S603 (our own words)
+    if tried.returncode != 0:
+        raise ServeError(text("serve.user.program", user=user.pw_name, path=sys.executable))
+    return [*change, sys.executable, "-m", "simplex_calls", *arguments]
 
 
 def hand_over(folder: Path, user: pwd.struct_passwd) -> None:
