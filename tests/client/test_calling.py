@@ -113,7 +113,7 @@ async def test_a_call_without_frame_encryption_needs_a_yes_on_both_sides(
         assert answer is not None
         return answer.get("result") or answer["error"]["code"]
 
-    bob.confirm_ip_exposure()
+    bob.confirm_ip_exposure(rings.contact_id)
     assert await ask("accept", callId=rings.id) == "client.error.unencrypted"
     assert await ask("start_call", contactId=rings.contact_id, media="audio") == "client.error.unencrypted"
     assert bob.call(rings.id).state is CallPhase.RINGING

@@ -5,6 +5,7 @@ A STUN server is asked for our address, a TURN server for a relay, which is give
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import time
@@ -92,9 +93,7 @@ async def probe_ice_server(
             await client.binding()
             return IceVerdict(IceVerdictKind.OK, clock() - since)
     except StunTimeoutError:
-        if server.transport is Transport.UDP and await _answers_tcp(server, timeout):
-            return IceVerdict(IceVerdictKind.UDP_BLOCKED)
-        return IceVerdict(IceVerdictKind.TIMEOUT)
+        return IceVerdict(await _silence(server, tls, timeout))
     except StunUnreachableError as error:
         return IceVerdict(_FAULTS[error.fault])
     except StunRefusedError as error:
@@ -117,9 +116,26 @@ async def _allocate(client: StunClient, server: IceServer, clock: Callable[[], f
     return IceVerdict(IceVerdictKind.OK, took)
 
 
-async def _answers_tcp(server: IceServer, timeout: float) -> bool:  # noqa: ASYNC109 (of each request)
+async def _silence(server: IceServer, tls: ssl.SSLContext | None, timeout: float) -> IceVerdictKind:  # noqa: ASYNC109
+    """What it means that no answer came: whether there is one to a simpler question, or by another way."""
+    ways = dict.fromkeys((server.transport, Transport.TCP))
+    answered = await asyncio.gather(*(_answers(server, way, tls, timeout) for way in ways))
+    found = dict(zip(ways, answered, strict=True))
+    if found[server.transport] and server.is_relay:
+        return IceVerdictKind.NO_RELAY
+    if server.transport is Transport.UDP and found[Transport.TCP]:
+        return IceVerdictKind.UDP_BLOCKED
+    return IceVerdictKind.TIMEOUT
+
+
+async def _answers(
+    server: IceServer,
+    transport: Transport,
+    tls: ssl.SSLContext | None,
+    timeout: float,  # noqa: ASYNC109 (of each request)
+) -> bool:
     try:
-        async with StunClient.connect(server.host, server.port, Transport.TCP, timeout=timeout) as client:
+        async with StunClient.connect(server.host, server.port, transport, tls=tls, timeout=timeout) as client:
             await client.binding()
     except StunRefusedError:
         return True
