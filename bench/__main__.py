@@ -1,7 +1,8 @@
-"""Run all measurements, print their tables and write docs/benchmarks.md."""
+"""Run all measurements, or some (``--only Relay``), print their tables and write docs/benchmarks.md."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import datetime as dt
 import os
@@ -20,7 +21,6 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
 def main() -> int:
-    sections = []
     measurements: dict[str, Callable[[], str]] = {
         "Relay": lambda: asyncio.run(measure_relay()),
         "Double ratchet": measure_ratchet,
@@ -28,11 +28,16 @@ def main() -> int:
         "Media frames in Python": measure_frames,
         "Call page": measure_call,
     }
-    for title, measure in measurements.items():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", action="append", choices=list(measurements), help="leave the others as they are")
+    chosen = parser.parse_args().only or list(measurements)
+    parts = (part.partition("\n") for part in PAGE.read_text("utf-8").split("\n## ")[1:])
+    tables = {title: table.strip() for title, _, table in parts}
+    for title in chosen:
         print(f"measuring: {title} …", flush=True)
-        table = measure()
-        print(table, flush=True)
-        sections.append(f"## {title}\n\n{table}\n")
+        tables[title] = measurements[title]()
+        print(tables[title], flush=True)
+    sections = [f"## {title}\n\n{tables[title]}\n" for title in measurements if title in tables]
     head = (
         "# Benchmarks\n\n"
         f"Written by `make bench` on {dt.date.today()}: {os.cpu_count()} cores, {platform.machine()}, "

@@ -86,7 +86,7 @@ class FirefoxPerson:
         self._log.unlink(missing_ok=True)
         self._opened: list[str] = []
         self._loaded: queue.Queue[str] = queue.Queue()
-        self._knows_of_ip = False
+        self._knows_of_ip: set[str] = set()
 
     def launch(self) -> None:
         """Start the program and the browser."""
@@ -138,12 +138,12 @@ class FirefoxPerson:
     def call(self, contact: Named) -> FirefoxCall:
         """Press the camera."""
         self._open_conversation(contact)
-        return self._open_call("#call-video")
+        return self._open_call("#call-video", contact)
 
     def accept(self, caller: Named) -> FirefoxCall:
         """Accept a call in the chat page."""
         self._wait_for(f"document.querySelector('#incoming bdi')?.textContent === {json.dumps(caller.name)}")
-        return self._open_call("#incoming [data-action=accept]")
+        return self._open_call("#incoming [data-action=accept]", caller)
 
     def settle(self) -> None:
         """Close the tabs of calls."""
@@ -164,11 +164,11 @@ class FirefoxPerson:
         self._tab.evaluate(f"{entry}.closest('button').click()")
         self._wait_for(f"document.getElementById('head-name').textContent === {json.dumps(contact.name)}")
 
-    def _open_call(self, selector: str) -> FirefoxCall:
+    def _open_call(self, selector: str, contact: Named) -> FirefoxCall:
         self._tab.click(selector)
-        if not self._knows_of_ip:
+        if contact.name not in self._knows_of_ip:
             self._tab.click("#ip-go")
-            self._knows_of_ip = True
+            self._knows_of_ip.add(contact.name)
         tab = self._next_tab()
         self._opened.append(tab.context)
         return FirefoxCall(tab)
