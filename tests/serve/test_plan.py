@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simplex_calls.calls.ice import IceServer
+from simplex_calls.client_ice import read_servers
 from simplex_calls.serve.plan import Plan, code, ice_lines
 
 PLAN = Plan(public_hosts=("calls.example", "2a01:4f8::7"), own_certificate=False, turns_port=443, parts=("turn",))
@@ -34,6 +36,15 @@ def test_the_code() -> None:
         "turn::s%2Fcret-1@[2a01:4f8::7]:3478?transport=tcp",
         "turns::s%2Fcret-1@[2a01:4f8::7]:443?transport=tcp",
     ]
+
+
+def test_another_machine_reads_the_code() -> None:
+    relay = PLAN.relay_address(bytes(32), "pass")
+    read = read_servers(code(relay, PLAN, "s/cret-1"))
+    assert read.servers == (relay.uri(with_password=True),)
+    servers = [IceServer.parse(uri) for uri in read.ice_servers]
+    assert [server.url for server in servers] == ice_lines(PLAN, None)
+    assert {server.secret for server in servers if server.is_relay} == {"s/cret-1"}
 
 
 def test_lines_for_people_have_no_secret() -> None:

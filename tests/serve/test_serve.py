@@ -25,6 +25,8 @@ from urllib.error import HTTPError
 
 import pytest
 
+from simplex_calls.calls.ice import IceServer
+from simplex_calls.calls.ice_probe import probe_ice_server
 from simplex_calls.serve import cli
 from simplex_calls.serve.certificates import make
 from simplex_calls.serve.folder import Folder
@@ -164,7 +166,11 @@ async def test_the_servers(tmp_path: Path) -> None:
         no_secrets_are_seen(servers, secret, password)
         shown = (await servers.check("--show"))[1]
         assert address(servers).replace("@", f":{password}@") in shown
-        assert f"turn::{secret}@127.0.0.1:{servers.turn_port}?transport=udp" in shown
+        # what another machine is given is what its test of a server takes
+        turn = f"turn::{secret}@127.0.0.1:{servers.turn_port}?transport="
+        for transport in ("udp", "tcp"):
+            assert turn + transport in shown
+            assert (await probe_ice_server(IceServer.parse(turn + transport))).is_ok
 
         write(given)
         servers.process.send_signal(signal.SIGHUP)
