@@ -274,6 +274,7 @@ class Client:
                     relay_only=lambda contact_id: self.call_route(contact_id).is_relayed,
                     may_accept=lambda contact_id: self.call_route(contact_id).is_open,
                     ring_volume=self._ring_volume,
+                    preview=lambda: self._calling.preview,
                 )
                 self._database, self._running = database, (chat, manager)
                 # before anything is received: a call that is over must be so when the other side's next message comes

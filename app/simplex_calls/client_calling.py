@@ -22,6 +22,9 @@ class CallSettings:
     do_not_disturb: bool = False
     """Calls ring in the window alone, without sound and notification; who calls notices nothing of it."""
 
+    preview: bool = False
+    """A call's page shows the user how they look and sound before the call begins."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.ring_volume <= 100:
             raise ValueError("a volume is from 0 to 100 percent")

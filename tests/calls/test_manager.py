@@ -648,6 +648,21 @@ async def test_no_page_opens(world: World) -> None:
         await world.alice.manager.attach_page(call.id, ScriptedPage())
 
 
+async def test_what_was_chosen_in_the_preview_is_called_with(world: World) -> None:
+    alice, bob = world.alice, world.bob
+    for party in (alice, bob):
+        party.manager._preview = lambda: True
+    alice.answers["capabilities"] = {**CAPABILITIES, "media": "audio"}
+    call = alice.manager.start_call(alice.friend_id, CallMedia.VIDEO)
+    await world.until(lambda: bob.told)
+    assert bob.call.media is alice.call.media is CallMedia.AUDIO
+    bob.manager.accept(bob.call.id)
+    await world.until(lambda: {alice.call.state, bob.call.state} == {CallPhase.CONNECTED})
+    wanted = {command["type"] for party in (alice, bob) for command in party.page.commands if command.get("preview")}
+    assert wanted == {"capabilities", "start"}
+    assert call.id == alice.call.id
+
+
 async def test_a_page_that_comes_while_it_rings_waits_for_the_user(world: World) -> None:
     alice, bob = world.alice, world.bob
     bob.opens_pages = False

@@ -33,9 +33,14 @@ from simplex_calls.calls.page import (
     UnknownResponse,
     parse_message,
 )
+from simplex_calls.chat.messages import CallMedia
 
 RESPONSES: list[tuple[dict[str, Any], Response]] = [
     ({"type": "capabilities", "capabilities": {"encryption": True}}, Capabilities(encryption=True)),
+    (
+        {"type": "capabilities", "capabilities": {"encryption": True}, "media": "audio"},
+        Capabilities(encryption=True, media=CallMedia.AUDIO),
+    ),
     (
         {"type": "offer", "offer": "Ab+/", "iceCandidates": "Q===", "capabilities": {"encryption": False}},
         PageOffer("Ab+/", "Q===", encryption=False),

@@ -59,13 +59,14 @@ async def test_pages_change_how_calls_ring(alice: Client) -> None:
         assert answer is not None
         return answer.get("result") or answer["error"]["code"]
 
-    assert await ask("call_settings") == {"ringVolume": 80, "isSilent": False, "doNotDisturb": False}
-    assert await ask("set_call_settings", ringVolume=0, doNotDisturb=True) == {
+    assert await ask("call_settings") == {"ringVolume": 80, "isSilent": False, "doNotDisturb": False, "preview": False}
+    assert await ask("set_call_settings", ringVolume=0, doNotDisturb=True, preview=True) == {
         "ringVolume": 0,
         "isSilent": False,
         "doNotDisturb": True,
+        "preview": True,
     }
-    assert alice.call_settings == CallSettings(ring_volume=0, do_not_disturb=True)
+    assert alice.call_settings == CallSettings(ring_volume=0, do_not_disturb=True, preview=True)
     assert await ask("set_call_settings", ringVolume=101) == "bridge.error.request"
     assert await ask("set_call_settings", isSilent="yes") == "bridge.error.request"
     assert alice.call_settings.ring_volume == 0

@@ -74,7 +74,7 @@ test("missed calls are counted until their conversation is read", () => {
 });
 
 test("what keeps calls from being heard is said, with what ends it", () => {
-  const calling = { ringVolume: 80, isSilent: false, doNotDisturb: false };
+  const calling = { ringVolume: 80, isSilent: false, doNotDisturb: false, preview: false };
   assert.equal(quietWords(calling, t), null);
   assert.deepEqual(quietWords({ ...calling, isSilent: true }, t)?.ends, { isSilent: false });
   const both = quietWords({ ...calling, isSilent: true, doNotDisturb: true }, t);

@@ -37,6 +37,11 @@ const REACH = {
     void bench.session.handle({ command: { type: "capabilities", media: "audio" } });
     await settle();
   },
+  previewing: async (bench) => {
+    bench.devices.isHeld = true;
+    void bench.session.handle({ command: { type: "capabilities", media: "audio", preview: true } });
+    await settle();
+  },
   waiting: (bench) => bench.capabilities(),
   connecting: async (bench) => {
     await bench.capabilities();
@@ -65,6 +70,11 @@ const MAKE = {
     void bench.session.handle({ command: { type: "start", media: "audio" } });
     await settle();
   },
+  preview: async (bench) => {
+    void bench.session.handle({ command: { type: "start", media: "audio", preview: true } });
+    await settle();
+  },
+  begin: async (bench) => bench.session.begin("audio"),
   prepared: async (bench) => {
     bench.devices.release();
     await settle();
@@ -97,6 +107,7 @@ for (const [phase, events] of Object.entries(TRANSITIONS)) {
       await REACH[phase]?.(bench);
       assert.equal(bench.shot.phase, phase);
       await MAKE[event]?.(bench);
+      await settle();
       assert.equal(bench.shot.phase, target);
     });
   }

@@ -76,6 +76,8 @@ class CallMethods:
             changes["is_silent"] = params.flag("isSilent")
         if params.has("doNotDisturb"):
             changes["do_not_disturb"] = params.flag("doNotDisturb")
+        if params.has("preview"):
+            changes["preview"] = params.flag("preview")
         try:
             settings = dataclasses.replace(self._client.call_settings, **changes)
         except ValueError:

@@ -118,7 +118,8 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     encrypted?, startedAt, connectedAt?, endedAt?, endReason?, failure?, itemId?, duration?`` (seconds);
     ``client.state.<state>``, ``client.end.<endReason>`` and ``client.failure.<failure>`` are texts of the catalogue
 *call settings*
-    ``ringVolume`` (percent), ``isSilent`` (no sound), ``doNotDisturb`` (neither sound nor notification)
+    ``ringVolume`` (percent), ``isSilent`` (no sound), ``doNotDisturb`` (neither sound nor notification),
+    ``preview`` (before a call begins)
 *server* (of a *state*)
     ``server`` (host name), ``isConnected``
 *request*

@@ -177,6 +177,7 @@ def call_settings_json(settings: CallSettings) -> Json:
         "ringVolume": settings.ring_volume,
         "isSilent": settings.is_silent,
         "doNotDisturb": settings.do_not_disturb,
+        "preview": settings.preview,
     }
 
 

@@ -134,6 +134,7 @@ class CallManager:
         relay_only: Callable[[int], bool] = lambda _: False,
         may_accept: Callable[[int], bool] = lambda _: True,
         ring_volume: Callable[[], int] = lambda: 0,
+        preview: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
         random: Random = os.urandom,
         schedule: Schedule = _schedule,
@@ -146,6 +147,7 @@ class CallManager:
         self._relay_only = relay_only
         self._may_accept = may_accept
         self._ring_volume = ring_volume
+        self._preview = preview
         self._clock = clock
         self._random = random
         self._schedule = schedule
@@ -476,7 +478,8 @@ class CallManager:
     def _command(self, page: AttachedPage, call: Call, fields: Mapping[str, Any], *, needs_servers: bool) -> None:
         servers = self._servers(call) if needs_servers else {}
         binding = self._binding(call.id) if "features" in fields else {}
-        page.command({**fields, **servers, **binding})
+        preview = {"preview": True} if fields["type"] in {"capabilities", "start"} and self._preview() else {}
+        page.command({**fields, **servers, **binding, **preview})
 
     def _servers(self, call: Call) -> dict[str, Any]:
         """The servers for a call's page, the same at any time, and whether it may use its own addresses."""

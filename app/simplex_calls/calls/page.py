@@ -79,6 +79,8 @@ class Capabilities:
     encryption: bool
     features: tuple[str, ...] = ()
     """What the page can do beyond the official one, by name."""
+    media: CallMedia | None = None
+    """What the user chose to call with after all, in the preview."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +301,8 @@ def _name(resp: Mapping[str, Any]) -> str:
 def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
     match resp.get("type"):
         case "capabilities":
-            return Capabilities(_encryption(resp), _features(resp))
+            media = _media(resp) if "media" in resp else None
+            return Capabilities(_encryption(resp), _features(resp), media)
         case "offer":
             return PageOffer(_text(resp, "offer"), _text(resp, "iceCandidates"), _encryption(resp), _features(resp))
         case "answer":

@@ -159,8 +159,8 @@ CLOCKS = MappingProxyType(
     {
         CallState.DIALLING: Clock("page", 60),
         CallState.ACCEPTED: Clock("page", 60),
-        # somebody has to find and press the browser's "allow"
-        CallState.PREPARING: Clock("permission", 120),
+        # somebody has to find and press the browser's "allow", or looks at the preview; nobody waits for it yet
+        CallState.PREPARING: Clock("permission", 600),
         CallState.YIELDING: Clock("permission", 120),
         CallState.CONSENTING_TO_CALL: Clock("consent", 60),
         CallState.CALLING: Clock("answer", RING_SECONDS),

@@ -427,6 +427,9 @@ class Turn:
 
     def page(self, call: Call, response: Response) -> None:
         """Take what the call's page says."""
+        if isinstance(response, Capabilities) and response.media is not None and call.state is CallState.PREPARING:
+            # nobody has been told of the call yet
+            call = replace(call, media=response.media)
         match response:
             case Capabilities(encryption=False) if call.state is CallState.PREPARING:
                 self.apply(call, CallEvent.PAGE_UNABLE_TO_ENCRYPT)

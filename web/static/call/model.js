@@ -23,6 +23,7 @@ import { protectionItems } from "./protection.js";
  * @property {{isOn: boolean, label: string, isEnabled: boolean}} share  the screen
  * @property {boolean} canUnmute  the microphone is muted, and can be turned on
  * @property {boolean} canSwitchCamera  there is another one
+ * @property {boolean} isPreview  the call has not begun
  * @property {boolean} isOver
  * @property {string | null} notice  id of a text
  * @property {{title: string, help: string} | null} failure  ids of texts
@@ -31,6 +32,7 @@ import { protectionItems } from "./protection.js";
 /** @type {Record<Snapshot["phase"], string>} */
 const STATUS = {
   idle: "call.status.starting",
+  previewing: "call.status.previewing",
   preparing: "call.status.preparing",
   waiting: "call.status.calling",
   connecting: "call.status.connecting",
@@ -95,12 +97,13 @@ export function present(snapshot) {
     description: isLive || isOver ? null : snapshot.description?.state || null,
     mood: isOver ? "over" : isLive ? "calm" : "waiting",
     stage: hasScreen ? (hasCamera ? "both" : "screen") : hasCamera ? "camera" : "none",
-    showsSelf: snapshot.camera !== null && !isOver,
+    // the preview shows it large
+    showsSelf: snapshot.camera !== null && !isOver && phase !== "previewing",
     mirrorsSelf: snapshot.facing === "user",
     // Where the peer does not say: sound that has never been heard may still be on its way, so only its end counts.
     peerIsMuted:
       phase === "connected" && !peer.mic && (snapshot.peerIsExact || (tracks.mic !== undefined && snapshot.peerHasSpoken)),
-    protection: isOver || phase === "idle" ? "none" : snapshot.encrypted ? "frames" : isLive ? "transport" : "none",
+    protection: isOver || phase === "idle" || phase === "previewing" ? "none" : snapshot.encrypted ? "frames" : isLive ? "transport" : "none",
     protectionItems: protectionItems(snapshot),
     path: snapshot.path,
     mic: {
@@ -120,6 +123,7 @@ export function present(snapshot) {
     },
     canUnmute: isLive && !local.mic,
     canSwitchCamera: isLive && local.camera && snapshot.devices.cameras.length > 1,
+    isPreview: phase === "previewing",
     isOver,
     notice: snapshot.notice && `call.notice.${snapshot.notice}`,
     failure: phase === "failed" ? failureTexts(snapshot.error) : phase === "ended" ? reportedFailure(call.failure) : null,

@@ -42,6 +42,22 @@ const transport = connect(
 
 const useSpeaker = speakerOf([...document.querySelectorAll("audio")]);
 
+/** Loaded when it is wanted. @type {Promise<import("./preview-view.js").PreviewView> | null} */
+let preview = null;
+function followPreview() {
+  if (session.snapshot.phase === "previewing") {
+    preview ??= import("./preview-view.js").then(({ PreviewView }) => {
+      return new PreviewView(document, pageTranslator(), {
+        begin: (media) => session.begin(media),
+        hangUp: () => session.hangUp(),
+        choose: (kind, id) => void session.choose(kind, id),
+        level: () => session.level,
+      });
+    });
+  }
+  void preview?.then((shown) => shown.render(session.snapshot));
+}
+
 /** Loaded when it is first heard. @type {Promise<import("./ringback.js").Ringback> | null} */
 let ringback = null;
 function followRingback() {
@@ -62,6 +78,7 @@ const session = new Session(
     useSpeaker(session.snapshot.devices.chosen.speaker);
     pasteView?.render(session.snapshot);
     followRingback();
+    followPreview();
     settingsView?.render(session.snapshot);
   },
 );

@@ -62,6 +62,10 @@ export class Session {
   #link;
   /** Made while somebody rings, for the call that may come of it. @type {Link | null} */
   #spare = null;
+  /** Ends the preview by what to begin with; null: the call is over. @type {((media: "audio" | "video" | null) => void) | null} */
+  #beginCall = null;
+  /** The user has seen the preview of this page's call. */
+  #hasPreviewed = false;
   /** @type {unknown} */
   #connectTimer = null;
   /** @type {Meter | null} */
@@ -119,6 +123,12 @@ export class Session {
     if (this.#isOver()) return;
     this.#finish("end");
     this.#respond({ resp: { type: "end" } });
+  }
+
+  /** The user begins the call that they looked at in the preview. @param {"audio" | "video"} media */
+  begin(media) {
+    this.#beginCall?.(media);
+    this.#beginCall = null;
   }
 
   /** @param {string} text  @returns {boolean}  whether it was sent */
@@ -266,7 +276,7 @@ export class Session {
       case "start":
         // what the last call still waits for (a permission, say) must not hold up this one
         this.#begin(command.media);
-        return this.#turns.enqueue(() => (command.type === "start" ? this.#start(command) : this.#capabilities(command)));
+        return this.#setUp(command.preview && !this.#hasPreviewed ? await this.#preview(command) : command);
       case "prepare":
         await this.#prepare(command, "offer");
         return { type: "ok" };
@@ -296,6 +306,39 @@ export class Session {
   }
 
   /**
+   * @param {any} command  `capabilities` or `start`
+   * @returns {Promise<Record<string, any>>}
+   */
+  #setUp(command) {
+    return this.#turns.enqueue(async () => {
+      return command.type === "start" ? this.#start(command) : this.#capabilities(command);
+    });
+  }
+
+  /**
+   * The user sees and hears themselves, and chooses devices, before anything of them is sent. Not one of the turns:
+   * commands for the devices are carried out meanwhile.
+   *
+   * @param {any} command
+   * @returns {Promise<any>}  the command, as the user wants it
+   */
+  async #preview(command) {
+    const { generation } = this.#turns;
+    this.#move("preview");
+    this.#own.open(command.media).catch((error) => {
+      if (generation === this.#turns.generation && error instanceof DeviceError) this.#update({ notice: noticeOf(error.code) });
+    });
+    void this.#choices.refresh();
+    const media = await new Promise((resolve) => (this.#beginCall = resolve));
+    this.#turns.check(generation);
+    this.#hasPreviewed = true;
+    this.#move("begin", { media });
+    if (media === "audio") await this.#own.setCamera(false, this.#state.facing);
+    this.#turns.check(generation);
+    return { ...command, media };
+  }
+
+  /**
    * We call: what can be done is known once devices are allowed; then it rings at the contact's, and while it does, the
    * devices are opened and the ways looked for.
    *
@@ -309,7 +352,8 @@ export class Session {
       this.#turns.check(generation);
       if (command.iceServers) void opened.then(() => this.#prepare(command, "answer")).catch(() => {});
       this.#move("prepared");
-      return { type: "capabilities", capabilities: this.#ownCapabilities() };
+      const chosen = command.preview ? { media: this.#state.media } : {};
+      return { type: "capabilities", capabilities: this.#ownCapabilities(), ...chosen };
     });
   }
 
@@ -615,6 +659,7 @@ export class Session {
    */
   #finish(event, error) {
     this.#dropSpare();
+    this.#hasPreviewed = false;
     this.#release(event === "end");
     this.#move(event, {
       camera: null,
@@ -636,6 +681,8 @@ export class Session {
   /** @param {boolean} [tells]  whether the peer is to learn of it by the channel */
   #release(tells = false) {
     this.#turns.next();
+    this.#beginCall?.(null);
+    this.#beginCall = null;
     this.#stopConnectTimer();
     this.#speech?.close();
     this.#speech = null;

@@ -93,6 +93,7 @@ export class CallView {
     this.#show("share", model.share.isEnabled);
     this.#label("hang-up", "call.hang-up", "hangUp");
     this.#show("controls", !model.isOver);
+    this.#show("hang-up", !model.isPreview);
     this.#show("outcome", model.isOver);
     this.#show("failure", model.failure !== null);
     if (model.failure) {

@@ -70,6 +70,7 @@
  * @property {number} ringVolume  percent, of ringtone and ringback
  * @property {boolean} isSilent
  * @property {boolean} doNotDisturb
+ * @property {boolean} preview
  *
  * @typedef {object} Server
  * @property {string} server

@@ -4,7 +4,7 @@ import { problem } from "./dialogs.js";
 import { find, icon, say, show } from "./dom.js";
 import { quietWords } from "./present.js";
 
-const SWITCHES = /** @type {const} */ ({ "calls-silent": "isSilent", "calls-undisturbed": "doNotDisturb" });
+const SWITCHES = /** @type {const} */ ({ "calls-silent": "isSilent", "calls-undisturbed": "doNotDisturb", "calls-preview": "preview" });
 
 /**
  * @typedef {object} CallingActions

@@ -55,7 +55,7 @@ export const INITIAL = {
   isVisible: true,
   details: null,
   settings: NO_SETTINGS,
-  calling: { ringVolume: 80, isSilent: false, doNotDisturb: false },
+  calling: { ringVolume: 80, isSilent: false, doNotDisturb: false, preview: false },
   blockedCall: null,
 };
 
