@@ -170,7 +170,9 @@ async def test_real_processes() -> None:
     async def check() -> None:
         """Always well."""
 
-    process = await spawn(Spec("sh", ("sh", "-c", "echo said; umask; exec sleep 60"), check, is_told=False))
+    process = await spawn(
+        Spec("sh", ("sh", "-c", "echo said; echo '  --option'; umask; exec sleep 60"), check, is_told=False)
+    )
     while len(process.tail) < 2:
         await asyncio.sleep(0.01)
     assert list(process.tail) == ["said", "0077"]

@@ -202,9 +202,10 @@ class _System:
                 continue
             if not line:
                 return
-            words = line.decode("utf-8", "replace").strip()
+            words = line.decode("utf-8", "replace").rstrip()
             if words:
-                self.tail.append(words)
+                if not words[0].isspace():  # coturn's list of options hides what it said before
+                    self.tail.append(words)
                 if self._is_told:
                     sys.stderr.write(f"{words}\n")
 

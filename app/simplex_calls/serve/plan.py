@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 from simplex_calls.smp.address import ServerAddress
@@ -57,7 +56,7 @@ class Plan:
         value = json.loads(text)
         if not isinstance(value, dict) or set(value) != {field.name for field in fields(cls)}:
             raise ValueError("this is no plan")
-        return cls(**{name: _tupled(item) for name, item in value.items()})
+        return cls(**{name: tuple(item) if isinstance(item, list) else item for name, item in value.items()})
 
     def to_json(self) -> str:
         """The plan as text."""
@@ -105,7 +104,3 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | Sequence) and not isinstance(value, str) else value
