@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from simplex_calls.smp.address import ServerAddress
@@ -56,7 +56,8 @@ class Plan:
         value = json.loads(text)
         if not isinstance(value, dict) or set(value) != {field.name for field in fields(cls)}:
             raise ValueError("this is no plan")
-        return cls(**{name: tuple(item) if isinstance(item, list) else item for name, item in value.items()})
+        given: dict[str, Any] = {name: tuple(item) if isinstance(item, list) else item for name, item in value.items()}
+        return cls(**given)
 
     def to_json(self) -> str:
         """The plan as text."""
