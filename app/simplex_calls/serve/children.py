@@ -27,11 +27,12 @@ _STARTING_PAUSE = 0.25
 _STARTING_SECONDS = 20.0
 """So long it may take to answer for the first time."""
 CHECK_PAUSE = 30.0
+"""Seconds between checks of a child that answers."""
 _STOP_SECONDS = 10.0
 _TAIL = 8
 """Lines of a child's output that are kept, to be told if it cannot be started."""
-
 _TAIL_SECONDS = 1.0
+"""How long they are waited for after its end."""
 
 
 class Process(Protocol):
