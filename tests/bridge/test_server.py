@@ -130,6 +130,23 @@ async def test_every_answer_keeps_its_page_among_ours(bridge: Bridge, http: aioh
     assert len(nonces) == 4
 
 
+async def test_only_the_blur_s_worker_may_run_webassembly(bridge: Bridge, http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{bridge.origin}/static/call/blur-worker.js") as response:
+        policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self' 'wasm-unsafe-eval'",
+        "connect-src": "'self'",
+    }
+    for path in ("call/frames-worker.js", "call/blur-core.js", "vendor/tflite-simd.js"):
+        async with http.get(f"{bridge.origin}/static/{path}") as response:
+            assert "wasm" not in response.headers["Content-Security-Policy"]
+    async with http.get(f"{bridge.origin}/static/vendor/tflite-simd.wasm") as response:
+        # with anything more, engines do not compile while they load
+        assert response.headers["Content-Type"] == "application/wasm"
+        assert (await response.read())[:4] == b"\0asm"
+
+
 async def test_files(bridge: Bridge, http: aiohttp.ClientSession) -> None:
     for path, kind in {
         "common/transport.js": "text/javascript",

@@ -236,7 +236,7 @@ async def test_an_official_app_says_no_features_and_gets_none(world: World) -> N
 async def test_settings_of_a_page_come_to_the_next_one(world: World) -> None:
     await world.connect()
     told = {
-        "settings": {"resolution": 1080, "isLowData": True},
+        "settings": {"resolution": 1080, "isLowData": True, "isBackgroundBlurred": True},
         "devices": {"microphone": {"id": "m", "label": "Headset"}, "camera": None, "speaker": None},
     }
     world.alice.page.say({"type": "settings", **told})

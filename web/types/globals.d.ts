@@ -21,3 +21,14 @@ declare const LZString: {
   compressToBase64(text: string): string;
   decompressFromBase64(text: string): string | null;
 };
+
+/** Chromium's (w3c/mediacapture-transform, in its first form): not in TypeScript's library. */
+declare class MediaStreamTrackProcessor {
+  constructor(options: { track: MediaStreamTrack; maxBufferSize?: number });
+  readonly readable: ReadableStream<VideoFrame>;
+}
+
+declare class MediaStreamTrackGenerator extends MediaStreamTrack {
+  constructor(options: { kind: "video" });
+  readonly writable: WritableStream<VideoFrame>;
+}

@@ -15,6 +15,8 @@ CONTENT_TYPES = {
     ".woff2": "font/woff2",
     ".ogg": "audio/ogg",
     ".wav": "audio/wav",
+    ".wasm": "application/wasm",
+    ".tflite": "application/octet-stream",
 }
 """By suffix, whatever this machine's own tables say; nothing else is served."""
 
@@ -23,11 +25,20 @@ COMPRESSIBLE = frozenset({"text/javascript", "text/css", "image/svg+xml"})
 
 MAX_PATH_LENGTH = 200
 
+_BLUR = "node_modules/@twilio/video-processors/dist/build"
+
 VENDORED = {
     "vendor/lz-string.min.js": "node_modules/lz-string/libs/lz-string.min.js",
     "vendor/jsqr.js": "node_modules/jsqr/dist/jsQR.js",
+    "vendor/tflite-simd.js": f"{_BLUR}/tflite-simd-1-0-0.js",
+    "vendor/tflite-simd.wasm": f"{_BLUR}/tflite-simd-1-0-0.wasm",
+    "vendor/selfie_segmentation_landscape.tflite": f"{_BLUR}/selfie_segmentation_landscape.tflite",
 }
 """Files that come from elsewhere than ``static``."""
+
+
+WASM_WORKERS = frozenset({"call/blur-worker.js"})
+"""Workers that may run WebAssembly: no page may."""
 
 
 class PagesMissingError(Exception):

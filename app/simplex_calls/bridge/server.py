@@ -20,7 +20,7 @@ import jinja2
 from aiohttp import WSCloseCode, web
 
 from simplex_calls.bridge.answering import Methods
-from simplex_calls.bridge.files import COMPRESSIBLE, Compressed, find, takes_gzip, web_folder
+from simplex_calls.bridge.files import COMPRESSIBLE, WASM_WORKERS, Compressed, find, takes_gzip, web_folder
 from simplex_calls.bridge.home_methods import LockedMethods
 from simplex_calls.bridge.methods import ChatMethods
 from simplex_calls.bridge.page_texts import page_texts
@@ -40,6 +40,9 @@ HOST = "127.0.0.1"
 BEGIN_SECONDS = 60.0
 """How long a page that was connected may take to begin its session."""
 MAX_SOCKETS = 64
+
+_WASM_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
+"""Of a worker that runs WebAssembly: it may compile that, and load files of ours; no eval, no other address."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -337,13 +340,21 @@ class Bridge:
         return web.Response(text=page, content_type="text/html", status=status, headers=headers)
 
     async def _file(self, request: web.Request) -> web.Response:
-        found = find(self._web, request.match_info["path"])
+        path = request.match_info["path"]
+        response = await self._file_response(path, request)
+        if path in WASM_WORKERS:
+            # a worker has the policy of its own file
+            response.headers["Content-Security-Policy"] = _WASM_POLICY
+        return response
+
+    async def _file_response(self, path: str, request: web.Request) -> web.Response:
+        found = find(self._web, path)
         if found is None:
             raise web.HTTPNotFound
         file, content_type = found
         if content_type not in COMPRESSIBLE:
             body = await asyncio.to_thread(file.read_bytes)
-            return web.Response(body=body, content_type=content_type, charset="utf-8")
+            return web.Response(body=body, content_type=content_type)
         is_packed = takes_gzip(request.headers.get("Accept-Encoding", ""))
         read = functools.partial(self._compressed.read, file) if is_packed else file.read_bytes
         return _text_file(await asyncio.to_thread(read), content_type, is_packed=is_packed)

@@ -462,6 +462,7 @@ _SETTINGS: Mapping[str, tuple[bool | int | str, ...]] = {
     "autoGainControl": (True, False),
     "isBitrateConstant": (True, False),
     "isLowData": (True, False),
+    "isBackgroundBlurred": (True, False),
     "resolution": (360, 720, 1080),
     "screenContent": ("motion", "text"),
 }

@@ -7,7 +7,7 @@
  */
 
 /**
- * @typedef {"permission-denied" | "no-microphone" | "microphone-busy" | "camera-denied" | "no-camera" | "camera-busy" | "no-screen"} DeviceCode
+ * @typedef {"permission-denied" | "no-microphone" | "microphone-busy" | "camera-denied" | "no-camera" | "camera-busy" | "no-blur" | "no-screen"} DeviceCode
  */
 
 /** A device cannot be had; `code` says why. */

@@ -30,6 +30,8 @@ export class LocalMedia {
   #heard = null;
   /** The last request to turn the camera on or off: what an earlier one brings is too late. */
   #cameraRequest = 0;
+  /** It is open, but not to be sent just now. */
+  #isCameraHeldBack = false;
   /** @type {LocalState} */
   #state = { mic: false, camera: null, facing: "user" };
 
@@ -44,7 +46,7 @@ export class LocalMedia {
 
   /** What is to be sent now. @returns {{mic: MediaStreamTrack | null, camera: MediaStreamTrack | null}} */
   get tracks() {
-    return { mic: this.#state.mic ? this.#microphone : null, camera: this.#state.camera };
+    return { mic: this.#state.mic ? this.#microphone : null, camera: this.#isCameraHeldBack ? null : this.#state.camera };
   }
 
   get facing() {
@@ -139,6 +141,42 @@ export class LocalMedia {
   }
 
   /**
+   * The same camera, through something else: what is sent gives way at once, whatever comes then.
+   *
+   * @param {(camera: MediaStreamTrack) => Promise<MediaStreamTrack>} change  the track that is sent now → the next
+   */
+  async changeCamera(change) {
+    const before = this.#state.camera;
+    if (!before) return;
+    const request = ++this.#cameraRequest;
+    this.#isCameraHeldBack = true;
+    try {
+      await this.#events.send("camera", null);
+      const track = await change(before);
+      if (this.#isClosed || request !== this.#cameraRequest) track.stop();
+      else this.#takeCamera(track, this.#state.facing);
+    } catch (error) {
+      before.stop();
+      if (request === this.#cameraRequest) this.#change({ camera: null });
+      throw error;
+    } finally {
+      this.#isCameraHeldBack = false;
+    }
+    if (request === this.#cameraRequest) await this.#events.send("camera", this.#state.camera);
+  }
+
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {Facing} facing
+   */
+  #takeCamera(track, facing) {
+    track.addEventListener("ended", () => {
+      if (this.#state.camera === track) this.dropCamera();
+    });
+    this.#change({ camera: track, facing });
+  }
+
+  /**
    * @param {boolean} enable
    * @param {Facing} facing
    */
@@ -154,10 +192,7 @@ export class LocalMedia {
         track?.stop();
         return;
       }
-      track?.addEventListener("ended", () => {
-        if (this.#state.camera === track) this.dropCamera();
-      });
-      this.#change(track ? { camera: track, facing } : {});
+      if (track) this.#takeCamera(track, facing);
     } catch (error) {
       if (!isCurrent()) return;
       await this.#events.send("camera", null);

@@ -24,12 +24,21 @@ import { SOURCES } from "./sources.js";
 
 /** @typedef {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "list">} OwnDevices */
 
+/**
+ * A camera's track with its background blurred; rejects where that cannot be done.
+ *
+ * @typedef {(camera: MediaStreamTrack, changed: (state: import("./blur.js").BlurState) => void) => Promise<Pick<import("./blur.js").BlurredCamera, "track" | "release" | "state">>} Blurring
+ */
+
 export class OwnMedia {
   #devices;
   #preferences;
   #host;
   #local;
   #screen;
+  #blur;
+  /** What blurs the camera's picture now. @type {Awaited<ReturnType<Blurring>> | null} */
+  #blurred = null;
   #isClosed = false;
   /** The video that each source sends. @type {Map<Source, MediaStreamTrack | null>} */
   #sent = new Map();
@@ -38,9 +47,11 @@ export class OwnMedia {
    * @param {OwnDevices} devices
    * @param {Preferences} preferences
    * @param {Host} host
+   * @param {Blurring} blur
    */
-  constructor(devices, preferences, host) {
+  constructor(devices, preferences, host, blur) {
     this.#devices = devices;
+    this.#blur = blur;
     this.#preferences = preferences;
     this.#host = host;
     this.#local = new LocalMedia(
@@ -164,6 +175,7 @@ export class OwnMedia {
     const work = [];
     if (differs("echoCancellation", "noiseSuppression", "autoGainControl")) work.push(this.#local.reopenMicrophone());
     if (differs("resolution", "isLowData")) work.push(this.#local.reopenCamera());
+    else if (differs("isBackgroundBlurred")) work.push(this.#local.changeCamera((camera) => this.#blurOrNot(camera)));
     const sent = await Promise.allSettled(work);
     for (const source of SOURCES) this.#tune(source);
     const failed = sent.find((result) => result.status === "rejected");
@@ -204,7 +216,49 @@ export class OwnMedia {
   /** @param {"user" | "environment"} facing */
   async #openCamera(facing) {
     const { settings } = this.#preferences;
-    return this.#openDevice("camera", (id) => this.#devices.camera(cameraConstraints(settings, facing, id)));
+    const camera = await this.#openDevice("camera", (id) => this.#devices.camera(cameraConstraints(settings, facing, id)));
+    return this.#blurOrNot(camera);
+  }
+
+  /**
+   * The camera's track as the settings want it; the camera is given back if that cannot be had.
+   *
+   * @param {MediaStreamTrack} track  its own, or a blurred one
+   * @throws {DeviceError}
+   */
+  async #blurOrNot(track) {
+    const blurred = this.#blurred?.track === track ? this.#blurred : null;
+    if (this.#preferences.settings.isBackgroundBlurred === (blurred !== null)) return track;
+    if (blurred) {
+      this.#blurred = null;
+      return blurred.release();
+    }
+    try {
+      const made = await this.#blur(track, (state) => this.#blurChanged(made, state));
+      this.#blurred = made;
+      this.#host.update({ blur: made.state });
+      return made.track;
+    } catch {
+      track.stop();
+      throw new DeviceError("no-blur", "The background cannot be blurred.");
+    }
+  }
+
+  /**
+   * @param {Awaited<ReturnType<Blurring>>} of
+   * @param {import("./blur.js").BlurState} state
+   */
+  #blurChanged(of, state) {
+    if (this.#isClosed || (this.#blurred !== of && this.#blurred !== null)) return;
+    // once it has failed, that stays said
+    if (state === "off" && this.#host.snapshot().blur === "failed") return;
+    this.#host.update({ blur: state });
+    if (state === "slow" && this.#host.snapshot().notice === null) this.#host.update({ notice: "slow-blur" });
+    if (state === "on" && this.#host.snapshot().notice === "slow-blur") this.#host.update({ notice: null });
+    if (state !== "failed") return;
+    // nothing is sent rather than what was not to be seen
+    this.#host.update({ notice: "no-blur" });
+    void this.#local.setCamera(false, this.#host.snapshot().facing).catch(() => {});
   }
 
   /**

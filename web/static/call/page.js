@@ -26,6 +26,7 @@ const engine = {
   codecs: (kind) => RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [],
   devices: new Devices(navigator.mediaDevices, navigator.permissions),
   meter: meters(() => new AudioContext()),
+  blur: async (camera, changed) => (await import("./blur-engine.js")).blurred(camera, changed),
   encryption: {
     support: transformSupport(globalThis),
     createWorker: () => new Worker(new URL("./frames-worker.js", import.meta.url), { type: "module" }),

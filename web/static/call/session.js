@@ -41,6 +41,7 @@ import { Turns } from "./turns.js";
  * @property {(kind: "audio" | "video") => RTCRtpCodec[]} codecs  what the engine can receive
  * @property {Pick<import("./devices.js").Devices, "microphone" | "camera" | "screen" | "canShare" | "areAllowed" | "list" | "watch">} devices
  * @property {(track: MediaStreamTrack) => Meter} meter
+ * @property {import("./own-media.js").Blurring} blur
  * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
  * @property {(value: unknown) => string} pack  as descriptions and candidates travel
  * @property {(text: string) => any} unpack
@@ -569,14 +570,15 @@ export class Session {
   }
 
   #createOwnMedia() {
-    return new OwnMedia(this.#engine.devices, this.#choices.preferences, {
+    const host = {
       ...this.#host(),
       connection: () => this.#link.connection,
-      heard: (track) => {
+      heard: (/** @type {MediaStreamTrack | null} */ track) => {
         this.#meter?.close();
         this.#meter = track && this.#engine.meter(track);
       },
-    });
+    };
+    return new OwnMedia(this.#engine.devices, this.#choices.preferences, host, this.#engine.blur);
   }
 
   #createLink() {

@@ -14,6 +14,8 @@ import { playTestSound } from "./test-sound.js";
  */
 
 const METER_MS = 100;
+/** Switches with a line that says more. */
+const HELPED = ["isBitrateConstant", "isLowData", "isBackgroundBlurred"];
 const SVG = "http://www.w3.org/2000/svg";
 
 export class SettingsView {
@@ -23,6 +25,7 @@ export class SettingsView {
   #dialog;
   #meter;
   #noLevel;
+  #blurState;
   #canChooseSpeaker;
   /** @type {Map<string, HTMLSelectElement>} */
   #selects = new Map();
@@ -48,6 +51,7 @@ export class SettingsView {
     this.#meter = this.#make("meter", { className: "level", max: 1 });
     this.#meter.setAttribute("aria-label", t("call.settings.level"));
     this.#noLevel = this.#make("p", { className: "muted", textContent: t("call.settings.level.none") });
+    this.#blurState = this.#make("p", { className: "muted", role: "status", hidden: true });
     this.#dialog = this.#build();
     this.#dialog.addEventListener("close", () => clearInterval(this.#timer));
     page.getElementById("call")?.append(this.#dialog);
@@ -71,7 +75,7 @@ export class SettingsView {
   }
 
   /** @param {Snapshot} snapshot */
-  render({ devices, settings }) {
+  render({ devices, settings, blur }) {
     this.#speaker = devices.chosen.speaker;
     for (const { kind, chosen, options } of deviceChoices(devices, this.#t, { canChooseSpeaker: this.#canChooseSpeaker })) {
       this.#options(kind, options);
@@ -81,6 +85,10 @@ export class SettingsView {
     for (const [name, input] of this.#switches) {
       input.checked = settings[/** @type {"isLowData"} */ (name)];
     }
+    const isSaid = settings.isBackgroundBlurred && blur !== "on" && blur !== "off";
+    const words = isSaid ? this.#t(`call.settings.blur.${blur}`) : "";
+    this.#blurState.hidden = !isSaid;
+    if (this.#blurState.textContent !== words) this.#blurState.textContent = words;
   }
 
   #showLevel() {
@@ -118,7 +126,7 @@ export class SettingsView {
       this.#options(name, values.map((value) => ({ value: String(value), label: t(`call.settings.${name}.${value}`) })));
       return row;
     });
-    const picture = this.#group("call.settings.picture", [device("camera"), ...choices, this.#switch("isLowData")]);
+    const picture = this.#group("call.settings.picture", [device("camera"), this.#switch("isBackgroundBlurred"), this.#blurState, ...choices, this.#switch("isLowData")]);
     dialog.append(head, sound, picture);
     return dialog;
   }
@@ -146,7 +154,7 @@ export class SettingsView {
     return row;
   }
 
-  /** @param {(typeof SOUND_SWITCHES)[number] | "isLowData"} name */
+  /** @param {(typeof SOUND_SWITCHES)[number] | "isLowData" | "isBackgroundBlurred"} name */
   #switch(name) {
     const row = this.#make("label", { className: "settings-switch" });
     const input = this.#make("input", { type: "checkbox" });
@@ -154,7 +162,7 @@ export class SettingsView {
     this.#switches.set(name, input);
     const words = this.#make("span", { textContent: this.#t(`call.settings.${name}`) });
     row.append(input, words);
-    if (name !== "isBitrateConstant" && name !== "isLowData") return row;
+    if (!HELPED.includes(name)) return row;
     const help = this.#make("span", { className: "muted", textContent: this.#t(`call.settings.${name}.help`), id: `settings-${name}-help` });
     input.setAttribute("aria-describedby", help.id);
     const both = this.#make("div", { className: "settings-helped" });

@@ -8,6 +8,7 @@
  * @property {boolean} autoGainControl
  * @property {boolean} isBitrateConstant  the size of sound packets says nothing of what is spoken
  * @property {boolean} isLowData
+ * @property {boolean} isBackgroundBlurred  behind us, in the camera's picture
  * @property {360 | 720 | 1080} resolution  of the camera, at most
  * @property {"motion" | "text"} screenContent  what a shared screen mostly shows
  *
@@ -21,6 +22,7 @@ export const DEFAULT_SETTINGS = Object.freeze({
   autoGainControl: true,
   isBitrateConstant: false,
   isLowData: false,
+  isBackgroundBlurred: false,
   resolution: 720,
   screenContent: "text",
 });
@@ -32,6 +34,7 @@ const VALUES = {
   autoGainControl: [true, false],
   isBitrateConstant: [true, false],
   isLowData: [true, false],
+  isBackgroundBlurred: [true, false],
   resolution: [360, 720, 1080],
   screenContent: ["motion", "text"],
 };

@@ -36,7 +36,7 @@ import { noSources } from "./sources.js";
  * @property {{read: number, count: number} | null} parts
  * @property {boolean} relayOnly  our own addresses are not in the text
  *
- * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "camera-changed" | "microphone-lost" | "microphone-changed" | "speaker-changed" | "no-screen" | "old-peer" | "undecryptable"} NoticeCode
+ * @typedef {"camera-denied" | "no-camera" | "camera-busy" | "camera-lost" | "camera-changed" | "no-blur" | "slow-blur" | "microphone-lost" | "microphone-changed" | "speaker-changed" | "no-screen" | "old-peer" | "undecryptable"} NoticeCode
  *
  * @typedef {object} Snapshot
  * @property {import("./phases.js").Phase} phase
@@ -47,6 +47,7 @@ import { noSources } from "./sources.js";
  * @property {boolean} peerHasSpoken  the peer's microphone was on at some time
  * @property {MediaStreamTrack | null} camera  our own picture
  * @property {"user" | "environment"} facing
+ * @property {import("./blur.js").BlurState} blur  of our own picture's background
  * @property {MediaStreamTrack | null} screen  our own screen, as we share it
  * @property {boolean} hasScreenSound
  * @property {boolean} canShare  the engine can share a screen
@@ -85,6 +86,7 @@ export function freshSnapshot() {
     peerHasSpoken: false,
     camera: null,
     facing: "user",
+    blur: "off",
     screen: null,
     hasScreenSound: false,
     canShare: false,
@@ -114,7 +116,7 @@ export function freshSnapshot() {
 
 /** @param {NoticeCode | null} notice */
 export function isCameraNotice(notice) {
-  return notice !== null && ["camera-denied", "no-camera", "camera-busy", "camera-lost", "camera-changed"].includes(notice);
+  return notice !== null && ["camera-denied", "no-camera", "camera-busy", "camera-lost", "camera-changed", "no-blur", "slow-blur"].includes(notice);
 }
 
 /**
@@ -122,7 +124,7 @@ export function isCameraNotice(notice) {
  * @returns {NoticeCode}
  */
 export function noticeOf(code) {
-  return code === "camera-denied" || code === "no-camera" || code === "camera-busy" || code === "no-screen"
-    ? code
+  return ["camera-denied", "no-camera", "camera-busy", "no-blur", "no-screen"].includes(code)
+    ? /** @type {NoticeCode} */ (code)
     : "microphone-lost";
 }

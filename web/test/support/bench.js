@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { FIRST_MS } from "../../static/call/candidates.js";
 import { Session } from "../../static/call/session.js";
-import { FakeClock, FakeConnection, FakeDevices, FakeWorker, settle } from "./fakes.js";
+import { FakeBlur, FakeClock, FakeConnection, FakeDevices, FakeWorker, settle } from "./fakes.js";
 
 export const KEY = Buffer.alloc(32, 1).toString("base64");
 
@@ -27,6 +27,9 @@ export class Bench {
   level = null;
   /** @type {{track: any}[]} */
   meters = [];
+  /** @type {FakeBlur[]} */
+  blurs = [];
+  isBlurRefused = false;
   /** @type {string[]} */
   refusedUrls = [];
   #corrId = 0;
@@ -50,6 +53,12 @@ export class Bench {
           const meter = { track, level: () => this.level, close: () => (this.meters = this.meters.filter((one) => one !== meter)) };
           this.meters.push(meter);
           return meter;
+        },
+        blur: async (camera, changed) => {
+          const blurred = new FakeBlur(/** @type {any} */ (camera), changed);
+          if (this.isBlurRefused) throw new Error("no blur");
+          this.blurs.push(blurred);
+          return /** @type {any} */ (blurred);
         },
         encryption: {
           get support() {

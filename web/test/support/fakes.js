@@ -94,6 +94,36 @@ export class FakeTrack extends EventTarget {
   }
 }
 
+/** A camera with its background blurred. */
+export class FakeBlur {
+  track = new FakeTrack("video");
+  state = "loading";
+
+  /** @param {FakeTrack} camera @param {(state: any) => void} changed */
+  constructor(camera, changed) {
+    this.camera = camera;
+    this.changed = changed;
+    Object.assign(this.track, {
+      stop: () => {
+        camera.stop();
+        this.track.isStopped = true;
+        this.turn("off");
+      },
+    });
+  }
+
+  /** @param {string} state */
+  turn(state) {
+    this.state = state;
+    this.changed(state);
+  }
+
+  release() {
+    this.turn("off");
+    return this.camera;
+  }
+}
+
 class FakeSender {
   /** @type {FakeTrack | null} */
   track = null;
