@@ -12,12 +12,13 @@ SHARPNESS = """() => {
   const [width, height] = [320, 180];
   const context = new OffscreenCanvas(width, height).getContext("2d");
   context.drawImage(video, 0, 0, width, height);
-  const { data } = context.getImageData(0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height / 4);
   let steps = 0;
   for (let at = 4; at < data.length; at += 4) steps = Math.max(steps, Math.abs(data[at + 1] - data[at - 3]));
   return steps;
 }"""
-"""The hardest edge in the picture that arrives; `null` while there is none."""
+"""The hardest edge in the upper part of the picture that arrives, `null` while there is none: there the test camera has
+letters, and nothing that could be taken for a person."""
 
 
 def _wait_for_sharpness(page: Page, condition: str) -> None:
@@ -28,12 +29,12 @@ def _wait_for_sharpness(page: Page, condition: str) -> None:
 
 def test_what_is_sent_is_blurred_until_it_is_switched_off(people: People) -> None:
     hers, his = people.talk("video")
-    _wait_for_sharpness(his.page, "sharpness > 100")
+    _wait_for_sharpness(his.page, "sharpness > 70")
     hers.page.keyboard.press(",")
     switch = hers.page.get_by_role("checkbox", name="Blur what is behind you")
     with hers.page.expect_worker(lambda worker: worker.url.endswith("blur-worker.js")):
         switch.check()
-    _wait_for_sharpness(his.page, "sharpness < 60")
+    _wait_for_sharpness(his.page, "sharpness < 40")
     # the model is there: its program may run where the page's own policy forbids it
     expect(hers.page.locator("#settings").get_by_text("Until then all of your picture is blurred.")).to_be_hidden()
     expect(hers.page.locator("#settings [role=status]")).not_to_contain_text("failed")
@@ -43,4 +44,4 @@ def test_what_is_sent_is_blurred_until_it_is_switched_off(people: People) -> Non
     people.bob.picture("blur-seen", his.page)
     hers.page.keyboard.press(",")
     switch.uncheck()
-    _wait_for_sharpness(his.page, "sharpness > 100")
+    _wait_for_sharpness(his.page, "sharpness > 70")
