@@ -118,6 +118,8 @@
         track.dispatchEvent(new Event("ended"));
       }
     },
+    // by what each connection is known to the other side; others after ICE began anew
+    ways: () => connections.map(({ currentLocalDescription }) => /^a=ice-ufrag:(\S+)/m.exec(currentLocalDescription?.sdp ?? "")?.[1]),
     states: () => connections.map(({ connectionState }) => connectionState),
   };
 })();

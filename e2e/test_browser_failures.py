@@ -64,14 +64,31 @@ def test_program_of_the_peer_killed(people: People) -> None:
 
 
 def test_all_of_the_peer_killed(people: People) -> None:
-    """Nothing says goodbye: the connection has to notice by itself."""
+    """Nothing says goodbye: she looks for him until his program is back, and says that the call is over."""
     hers, his = people.talk("video")
     people.bob.kill_with(his)
     expect(hers.status).to_have_text("Connection lost. Reconnecting…")
-    _expect_failure(hers, "No connection", "Check the network")
-    people.alice.expect_call_entry(people.bob, "Video call failed", lasted=True)
     people.bob.restart()
+    hers.expect_over("Connection lost")
+    people.alice.expect_call_entry(people.bob, "Video call: connection lost", lasted=True)
     people.bob.expect_call_entry(people.alice, "Incoming video call", lasted=True)
+
+
+def test_another_network(people: People) -> None:
+    """Both sides find a new way through their messages; the call, its key and its code stay."""
+    hers, his = people.talk("video")
+    pages = (hers.page, his.page)
+    before = [page.evaluate("e2e.ways()") for page in pages]
+    # hers asks, his offers
+    hers.page.evaluate("dispatchEvent(new Event('online'))")
+    for page, ways in zip(pages, before, strict=True):
+        page.wait_for_function("before => e2e.ways().every((way, place) => way && way !== before[place])", arg=ways)
+    for call in (hers, his):
+        call.wait_for_report(lambda stats: stats["framesFailed"] == 0)
+        call.expect_media(video=True)
+        call.expect_connected()
+        assert call.page.evaluate("e2e.states()") == ["connected"]
+    hers.hang_up()
 
 
 def test_no_camera(people: People) -> None:

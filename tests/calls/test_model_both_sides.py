@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from simplex_calls.calls.page import PageConnection, PageEnded
+from simplex_calls.calls.page import PageConnection, PageEnded, PageFault
 from simplex_calls.calls.state import CallEvent, CallState
 from simplex_calls.calls.switchboard import CallStateError, LineBusyError
 from tests.calls.world import Side, exchange, run
@@ -34,6 +34,8 @@ class Person(Side):
             state = self.board.get(self.page).state
             if state in {CallState.CONNECTING, CallState.CONNECTED}:
                 found += ["lose the connection", "end by the page"]
+            if state is CallState.RECONNECTING:
+                found += ["find it again", "give it up"]
         return found
 
     def move(self, name: str) -> None:
@@ -48,6 +50,10 @@ class Person(Side):
                 self.end(self.page, CallEvent.PAGE_CLOSED)
             case "lose the connection":
                 self.say(PageConnection("failed"))
+            case "find it again":
+                self.say(PageConnection("connected"))
+            case "give it up":
+                self.say(PageFault("", None, "connection-lost"))
             case "end by the page":
                 self.say(PageEnded())
             case _:

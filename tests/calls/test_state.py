@@ -31,12 +31,15 @@ from simplex_calls.chat.messages import (
     CallInvitation,
     CallMedia,
     CallOffer,
+    CallRestart,
+    RestartStep,
     RtcSession,
 )
 
 KEYS = CallKeyPair.generate()
 PEER = CallKeyPair.generate()
 SESSION = RtcSession("ZGVzYw==", "aWNl")
+RESTART = CallRestart(b"w" * 16, RestartStep.OFFER, 1, "ZGVzYw==", "aWNl")
 SHOWN = {
     Action.ASK_CAPABILITIES: "capabilities",
     Action.PAGE_START: "start",
@@ -52,6 +55,8 @@ SHOWN = {
     Action.SEND_CANDIDATES: CallExtra,
     Action.RELEASE_CANDIDATES: CallExtra,
     Action.SEND_END: CallEnd,
+    Action.SEND_RESTART: CallRestart,
+    Action.PAGE_TAKE_RESTART: "restart",
 }
 
 
@@ -88,7 +93,7 @@ def test_every_transition(state: CallState, event: CallEvent) -> None:
     expected = TABLE[state, event]
     call = call_in(state)
     turn = Turn({} if state is CallState.NEW else {"c1": call}, (), 5.0)
-    assert turn.apply(call, event, session=SESSION, candidates="bmV3", failure=CallFailure.PAGE)
+    assert turn.apply(call, event, session=SESSION, candidates="bmV3", restart=RESTART, failure=CallFailure.PAGE)
     after = turn.changed["c1"]
     assert after.state is expected.state
     assert after.reason is expected.reason
@@ -164,6 +169,7 @@ def test_states_are_ringing_active_or_neither() -> None:
         (False, EndReason.MISSED, None, CallStatus.MISSED, None),
         (False, EndReason.BUSY, None, CallStatus.BUSY, None),
         (False, EndReason.FAILED, 10.0, CallStatus.FAILED, 20),
+        (True, EndReason.LOST, 10.0, CallStatus.LOST, 20),
     ],
 )
 def test_history_says_what_came_of_a_call(

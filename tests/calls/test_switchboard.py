@@ -21,6 +21,7 @@ from simplex_calls.calls.page import (
     PageFault,
     PageHangUp,
     PageOffer,
+    PageRestart,
 )
 from simplex_calls.calls.state import RING_SECONDS, CallEvent, CallState, EndReason
 from simplex_calls.calls.switchboard import CallMissingError, CallStateError, LineBusyError, UnencryptedError
@@ -33,6 +34,8 @@ from simplex_calls.chat.messages import (
     CallMedia,
     CallMessage,
     CallOffer,
+    CallRestart,
+    RestartStep,
     RtcSession,
 )
 from simplex_calls.crypto import X25519PublicKey
@@ -543,9 +546,9 @@ def test_keys_that_lead_to_nothing_secret_are_refused() -> None:
     ("response", "expected"),
     [
         (PageHangUp(), (EndReason.ENDED, None)),
-        (PageEnded(), (EndReason.FAILED, CallFailure.CONNECTION_LOST)),
-        (PageConnection("failed"), (EndReason.FAILED, CallFailure.CONNECTION_LOST)),
-        (PageFault("", None, "connection-failed"), (EndReason.FAILED, CallFailure.CONNECTION_LOST)),
+        (PageEnded(), (EndReason.LOST, CallFailure.CONNECTION_LOST)),
+        (PageFault("", None, "connection-failed"), (EndReason.LOST, CallFailure.CONNECTION_LOST)),
+        (PageFault("", None, "connection-lost"), (EndReason.LOST, CallFailure.CONNECTION_LOST)),
         (PageFault("", "answer", None), (EndReason.FAILED, CallFailure.PAGE)),
     ],
 )
@@ -745,3 +748,72 @@ def test_a_clock_that_is_set_back() -> None:
     alice.now += RING_SECONDS
     alice.take(alice.board.tick(alice.now))
     assert [call.reason for call in alice.ended] == [EndReason.NO_ANSWER]
+
+
+def restarting_pair() -> tuple[Side, Side]:
+    """A connected call of two pages that know how to find a new way."""
+    alice, bob = connected_pair()
+    for side in (alice, bob):
+        (call,) = side.board.calls.values()
+        known = replace(call, features=("restart",), peer_features=("restart",))
+        side.board = replace(side.board, calls={call.id: known})
+        side.say(PageConnection("disconnected"))
+        assert side.states == [CallState.RECONNECTING]
+    return alice, bob
+
+
+def test_a_new_way_is_agreed_on_by_messages() -> None:
+    alice, bob = restarting_pair()
+    connected_at = alice.call.connected_at
+    alice.say(PageRestart(RestartStep.ASK, 0, "", "aWNl"))
+    assert alice.outbox == (CallRestart(alice.call.wire_id, RestartStep.ASK, 0, "", "aWNl"),)
+    exchange(alice, bob)
+    bob.move("receive")
+    assert bob.commands == ({"type": "restart", "step": "ask", "number": 0, "iceCandidates": "aWNl"},)
+    bob.commands = ()
+    bob.say(PageRestart(RestartStep.OFFER, 1, "b2ZmZXI=", "aWNl"))
+    bob.say(PageCandidates("bGF0ZXI="))
+    exchange(alice, bob)
+    run(alice, bob)
+    alice.say(PageConnected(None))
+    bob.say(PageConnection("connected"))
+    assert alice.states == bob.states == [CallState.CONNECTED]
+    assert alice.call.connected_at == connected_at
+    assert alice.call.deadline is None
+
+
+def test_a_restart_needs_the_feature_on_both_sides_and_a_size_that_is_meant() -> None:
+    alice, bob = connected_pair()
+    alice.say(PageRestart(RestartStep.OFFER, 1, "b2ZmZXI=", "aWNl"))
+    assert alice.outbox == ()
+    bob.receive(CallRestart(bob.call.wire_id, RestartStep.OFFER, 1, "b2ZmZXI=", "aWNl"))
+    assert bob.commands == ()
+    alice, bob = restarting_pair()
+    for description, candidates in ((bomb(1000), "aWNl"), ("b2ZmZXI=", bomb(1000))):
+        bob.receive(CallRestart(bob.call.wire_id, RestartStep.OFFER, 1, description, candidates))
+    bob.receive(CallRestart(b"x" * 16, RestartStep.OFFER, 1, "b2ZmZXI=", "aWNl"))
+    assert bob.commands == ()
+    assert bob.states == [CallState.RECONNECTING]
+
+
+def test_a_call_that_stays_lost_ends_on_both_sides_with_that_reason() -> None:
+    alice, bob = restarting_pair()
+    deadline = alice.board.next_deadline
+    assert deadline == alice.now + 65
+    alice.take(alice.board.tick(deadline))
+    run(alice, bob)
+    assert reason(alice) == reason(bob) == (EndReason.LOST, CallFailure.CONNECTION_LOST)
+
+
+def test_who_calls_while_we_look_for_them_has_given_the_call_up() -> None:
+    alice, _bob = restarting_pair()
+    alice.receive(invitation(b"j" * 16), alice.now + 1)
+    assert alice.states == [CallState.RINGING]
+    assert alice.ended[0].reason is EndReason.LOST
+
+
+def test_hanging_up_while_we_look_for_them_is_an_end_as_always() -> None:
+    alice, _bob = restarting_pair()
+    alice.end(alice.call.id)
+    assert reason(alice) == (EndReason.ENDED, None)
+    assert [type(message) for message in alice.outbox] == [CallEnd]

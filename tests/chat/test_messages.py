@@ -17,6 +17,7 @@ from simplex_calls.chat.messages import (
     CallInvitation,
     CallMedia,
     CallOffer,
+    CallRestart,
     ChatMessage,
     ContactDeleted,
     Content,
@@ -28,6 +29,7 @@ from simplex_calls.chat.messages import (
     MessageTooLargeError,
     NewMessage,
     Profile,
+    RestartStep,
     RtcSession,
     Unknown,
     UpdateMessage,
@@ -223,6 +225,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(CallOffer, IDS, MEDIA, st.booleans(), SESSIONS, KEYS),
     st.builds(CallAnswer, IDS, SESSIONS),
     st.builds(CallExtra, IDS, TEXTS),
+    st.builds(CallRestart, IDS, st.just(RestartStep.ANSWER), st.integers(0, 1_000_000), TEXTS, TEXTS),
     st.builds(CallEnd, IDS),
 )
 MESSAGES = st.builds(
@@ -263,3 +266,40 @@ def test_damaged_messages_raise_message_errors_only(message: ChatMessage, data: 
     except MessageError:
         return
     assert isinstance(decoded, ChatMessage)
+
+
+@pytest.mark.parametrize(
+    ("event", "member"),
+    [
+        (CallRestart(b"c" * 16, RestartStep.ASK, 0, "", "W10="), {"step": "ask", "number": 0}),
+        (
+            CallRestart(b"c" * 16, RestartStep.OFFER, 3, "bw==", "W10="),
+            {"step": "offer", "number": 3, "rtcSession": "bw=="},
+        ),
+    ],
+    ids=["ask", "offer"],
+)
+def test_a_restart_is_extra_candidates_with_one_more_member(event: CallRestart, member: dict[str, Any]) -> None:
+    encoded = encode_message(ChatMessage(event))
+    info = {"rtcIceCandidates": "W10=", "restart": member}
+    assert json.loads(encoded)["event"] == "x.call.extra"
+    assert json.loads(encoded)["params"]["extra"] == {"rtcExtraInfo": info}
+    assert decode_message(encoded).event == event
+
+
+@pytest.mark.parametrize(
+    "restart",
+    [
+        "offer",
+        {"number": 1},
+        {"step": "run", "number": 1},
+        {"step": "offer", "number": 1},
+        {"step": "ask", "number": -1},
+    ],
+    ids=["no object", "no step", "unknown step", "no description", "no number"],
+)
+def test_a_restart_that_is_none_is_refused(restart: Any) -> None:
+    value = json.loads(encode_message(ChatMessage(CallExtra(b"c" * 16, "W10="))))
+    value["params"]["extra"]["rtcExtraInfo"]["restart"] = restart
+    with pytest.raises(MessageError):
+        decode_message(json.dumps(value).encode())

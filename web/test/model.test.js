@@ -122,7 +122,7 @@ test("what Python says went wrong is shown where the page saw nothing wrong", ()
     title: "call.failure.no-encryption.title",
     help: "client.failure.no-encryption",
   });
-  assert.equal(failure("connection-lost")?.title, "call.failure.connection-failed.title");
+  assert.equal(failure("connection-lost")?.title, "call.failure.connection-lost.title");
   assert.equal(failure(""), null);
   assert.equal(failure("??"), null);
   const own = present(snapshot({ phase: "failed", error: "no-microphone", call: { failure: "page" } })).failure;

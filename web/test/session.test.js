@@ -8,6 +8,7 @@ import { DeviceError } from "../static/call/devices.js";
 import { FIRST_FRAME_POLL_MS, STATS_MS } from "../static/call/monitor.js";
 import { nextPhase, TRANSITIONS } from "../static/call/phases.js";
 import { FEATURES } from "../static/call/protocol.js";
+import { LOST_MS } from "../static/call/reconnection.js";
 import { CONNECT_MS } from "../static/call/session.js";
 import { Bench, KEY, pack, unpack } from "./support/bench.js";
 import { settle, until } from "./support/fakes.js";
@@ -91,8 +92,10 @@ const MAKE = {
   disconnect: async (bench) => bench.connection.become("disconnected"),
   end: (bench) => bench.command({ type: "end" }),
   fail: async (bench) => {
-    if (bench.connections.length > 0) bench.connection.become("failed");
-    else if (bench.shot.phase === "preparing") {
+    if (bench.connections.length > 0) {
+      bench.connection.become("failed");
+      if (bench.shot.phase === "reconnecting") await bench.clock.advance(LOST_MS);
+    } else if (bench.shot.phase === "preparing") {
       bench.devices.failures.microphone = new DeviceError("no-microphone", "none");
       bench.devices.release();
     } else await bench.offer({ offer: pack({ type: "offer", sdp: "broken" }) });
@@ -828,7 +831,7 @@ test("an answer that people carry has its time: ways are tried again, and none i
   await bench.clock.advance(RENEW_MS * 3);
   assert.equal(tried(), after);
   bench.connection.become("failed");
-  await settle();
+  await bench.clock.advance(LOST_MS);
   assert.equal(bench.shot.phase, "failed");
 });
 

@@ -110,7 +110,7 @@ Values (times are whole milliseconds since 1970, as ``Date`` takes them; ``?`` m
     ``text``: ``text, content`` (``text, link, image, …``: other than the first two had a file that is not shown),
     ``preview?`` (a small picture of it: a ``data:`` URL, checked), ``edited, deleted``;
     ``call``: ``media, status`` (``ringing, active, ended, declined, no-answer, unreachable, cancelled, missed, busy,
-    failed``), ``duration?`` (seconds);
+    failed, connection-lost``), ``duration?`` (seconds);
     ``notice``: ``notice`` (a word; ``chat.notice.<word>`` is its text), ``count, text``
 *call*
     ``id, contactId, contactName, media, direction`` (``incoming, outgoing``), ``state`` (``calling, ringing,

@@ -54,6 +54,7 @@ TIMEOUT_FAILURES = {
     CallState.ANSWERING: CallFailure.PAGE_SILENT,
     CallState.OFFERED: CallFailure.PEER_SILENT,
     CallState.CONNECTING: CallFailure.NO_CONNECTION,
+    CallState.RECONNECTING: CallFailure.CONNECTION_LOST,
 }
 """What it means when a state lasted too long (the other states end without a failure)."""
 

@@ -55,7 +55,7 @@ from simplex_calls.catalogue import text
 from simplex_calls.chat.contacts import Contact
 from simplex_calls.chat.errors import ChatError, TooLargeError
 from simplex_calls.chat.history import CallDetails, CallStatus, ChatItem, Direction
-from simplex_calls.chat.messages import CallEnd, CallExtra, CallMedia, CallMessage
+from simplex_calls.chat.messages import CallEnd, CallExtra, CallMedia, CallMessage, CallRestart
 from simplex_calls.crypto import Random
 from simplex_calls.database import Database
 
@@ -308,7 +308,7 @@ class CallManager:
 
     def message_failed(self, contact_id: int, wire_id: bytes, message_type: type[CallMessage]) -> None:
         """A message of ours will never arrive."""
-        if message_type in {CallEnd, CallExtra}:
+        if message_type in {CallEnd, CallExtra, CallRestart}:
             return
         for call in self._board.of_contact(contact_id):
             if call.wire_id == wire_id:

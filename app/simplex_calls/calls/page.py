@@ -3,9 +3,10 @@
 A page (ours, the official apps', or a script) gets ``{"corrId": n, "command": {"type": …}}`` and sends
 ``{"corrId": n, "resp": {"type": …}, "command": …}`` (``call.ts`` of the official page). Descriptions and candidates are
 LZ-compressed base64 texts that are passed on unread. What only our page knows: the command ``call``, the responses
-``stats``, ``consent``, ``accept`` and ``reject``, ``code`` in ``error``, ``features`` in capabilities; in ``start``
-and ``offer`` the other side's ``features`` with ``binding`` (what ties the call to the contact's keys) and
-``transcript`` (what was agreed on in its messages, see ``keys.py``); and what a call without SimpleX needs: the command
+``stats``, ``consent``, ``accept`` and ``reject``, ``restart`` both ways (ICE begins anew), ``code`` in ``error``,
+``features`` in capabilities; in ``start`` and ``offer`` the other side's ``features`` with ``binding`` (what ties the
+call to the contact's keys) and ``transcript`` (what was agreed on in its messages, see ``keys.py``); and what a call
+without SimpleX needs: the command
 ``paste``, ``keyLater`` and ``complete`` in ``start`` and ``offer``, ``aesKey`` in ``answer``, the responses
 ``pasteStart`` and ``paste``. What the response ``settings`` says comes to the next page by the command of that name.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from simplex_calls.chat.messages import CallMedia, feature_names
+from simplex_calls.chat.messages import MAX_RESTART_NUMBER, CallMedia, RestartStep, feature_names
 
 MAX_TEXT_LENGTH = 15_000
 """Most characters of a description or of candidates: what fits into a chat message."""
@@ -28,7 +29,7 @@ MAX_PASTED_LENGTH = 4 * MAX_TEXT_LENGTH
 
 MAX_ERROR_LENGTH = 300
 _MAX_NUMBER = 2**53
-_SIGNALLING = ("capabilities", "offer", "answer", "ice")
+_SIGNALLING = ("capabilities", "offer", "answer", "ice", "restart")
 
 
 class Page(Protocol):
@@ -106,6 +107,16 @@ class PageAnswer:
 class PageCandidates:
     """More candidates."""
 
+    candidates: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRestart:
+    """The way to the other side is to be found anew."""
+
+    step: RestartStep
+    number: int
+    description: str = field(repr=False)
     candidates: str = field(repr=False)
 
 
@@ -248,6 +259,7 @@ Response = (
     | PageOffer
     | PageAnswer
     | PageCandidates
+    | PageRestart
     | PageConnection
     | PageConnected
     | PeerMedia
@@ -309,6 +321,8 @@ def _response(resp: Mapping[str, Any], command: Mapping[str, Any]) -> Response:
             return PageAnswer(_text(resp, "answer"), _text(resp, "iceCandidates"), _features(resp))
         case "ice":
             return PageCandidates(_text(resp, "iceCandidates"))
+        case "restart":
+            return _restart(resp)
         case "connection":
             return PageConnection(_short(_object(resp, "state"), "connectionState"))
         case "connected":
@@ -350,6 +364,18 @@ def _text(value: Mapping[str, Any], key: str) -> str:
     if len(text) > MAX_TEXT_LENGTH:
         raise PageError(f"{key} has {len(text)} characters, at most {MAX_TEXT_LENGTH} can be sent")
     return text
+
+
+def _restart(resp: Mapping[str, Any]) -> PageRestart:
+    try:
+        step = RestartStep(resp.get("step"))
+    except ValueError:
+        raise PageError("step is none of a restart") from None
+    number = resp.get("number")
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_RESTART_NUMBER:
+        raise PageError("number is not that of a restart")
+    description = "" if step is RestartStep.ASK else _text(resp, "description")
+    return PageRestart(step, number, description, _text(resp, "iceCandidates"))
 
 
 def _short(value: Mapping[str, Any], key: str) -> str:

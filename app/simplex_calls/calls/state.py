@@ -51,6 +51,8 @@ class CallState(Enum):
     # both sides
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    """It was connected; the pages look for a new way to each other."""
     ENDED = "ended"
 
 
@@ -75,6 +77,7 @@ class CallEvent(Enum):
     OFFER_TO_YIELDED = "offer to our earlier invitation"
     ANSWER = "answer"
     EXTRA = "extra candidates"
+    PEER_RESTART = "restart of ICE"
     PEER_END = "end"
     # the page
     PAGE_ATTACHED = "page attached"
@@ -84,6 +87,8 @@ class CallEvent(Enum):
     PAGE_ANSWER = "page: answer"
     PAGE_CANDIDATES = "page: candidates"
     PAGE_CONNECTED = "page: connected"
+    PAGE_AWAY = "page: no connection for now"
+    PAGE_RESTART = "page: restart of ICE"
     PAGE_LOST_CONNECTION = "page: connection lost"
     PAGE_CLOSED = "page closed"
     # this program
@@ -103,11 +108,13 @@ class Action(Enum):
     PAGE_TAKE_OFFER = "give the offer to the page"
     PAGE_TAKE_ANSWER = "give the answer to the page"
     PAGE_TAKE_CANDIDATES = "give candidates to the page"
+    PAGE_TAKE_RESTART = "give the restart of ICE to the page"
     PAGE_END = "end the page"
     SEND_INVITATION = "send the invitation"
     SEND_OFFER = "send the offer"
     SEND_ANSWER = "send the answer"
     SEND_CANDIDATES = "send candidates"
+    SEND_RESTART = "send the restart of ICE"
     SEND_END = "send the end"
     HOLD_CANDIDATES = "hold our candidates back"
     HOLD_EXTRA = "hold their candidates back"
@@ -127,6 +134,8 @@ class EndReason(Enum):
     MISSED = "missed"
     BUSY = "busy"
     """It came while another call was active, and was not taken."""
+    LOST = "connection lost"
+    """It was connected, and the two sides did not find each other again."""
     FAILED = "failed"
 
 
@@ -172,6 +181,8 @@ CLOCKS = MappingProxyType(
         CallState.RETURNING: Clock("answering", 120),
         CallState.ANSWERING: Clock("answering", 120),
         CallState.CONNECTING: Clock("connect", 60),
+        # our page gives up after a minute and says so; one that does not must not stay for ever
+        CallState.RECONNECTING: Clock("reconnect", 65),
     }
 )
 """What :attr:`CallEvent.TIMEOUT` is measured by; a state that is not here may last for ever."""
@@ -236,15 +247,23 @@ def _table() -> _Table:
         (s.RETURNING, e.PAGE_CAPABILITIES): Transition(s.ANSWERING, (a.PAGE_TAKE_OFFER, a.RELEASE_EXTRA)),
         # both sides
         (s.CONNECTING, e.PAGE_CONNECTED): Transition(s.CONNECTED),
+        (s.CONNECTED, e.PAGE_AWAY): Transition(s.RECONNECTING),
+        (s.RECONNECTING, e.PAGE_CONNECTED): Transition(s.CONNECTED),
     }
+
+    live = {s.CONNECTED, s.RECONNECTING}
 
     # Candidates. The official caller takes ours from our offer on, the official called side from our answer on, and
     # both lose what comes earlier; so ours wait until our page's description has left.
     rows.update(_stays({s.OFFERING, s.ANSWERING}, e.PAGE_CANDIDATES, a.HOLD_CANDIDATES))
-    rows.update(_stays({s.OFFERED, s.CONNECTING, s.CONNECTED}, e.PAGE_CANDIDATES, a.SEND_CANDIDATES))
+    rows.update(_stays({s.OFFERED, s.CONNECTING} | live, e.PAGE_CANDIDATES, a.SEND_CANDIDATES))
     holding = {s.CALLING, s.CONSENTING_TO_ANSWER, s.OFFERING, s.OFFERED, s.RETURNING}
     rows.update(_stays(holding, e.EXTRA, a.HOLD_EXTRA))
-    rows.update(_stays({s.ANSWERING, s.CONNECTING, s.CONNECTED}, e.EXTRA, a.PAGE_TAKE_CANDIDATES))
+    rows.update(_stays({s.ANSWERING, s.CONNECTING} | live, e.EXTRA, a.PAGE_TAKE_CANDIDATES))
+
+    # A new way. The other side's page may have been connected, and lost that again, before ours is.
+    rows.update(_stays(live, e.PAGE_RESTART, a.SEND_RESTART))
+    rows.update(_stays({s.CONNECTING} | live, e.PEER_RESTART, a.PAGE_TAKE_RESTART))
 
     # Ends. Before the invitation has left, the other side knows nothing of the call.
     unsent = {s.DIALLING, s.PREPARING}
@@ -275,9 +294,14 @@ def _table() -> _Table:
     # somebody who calls again has given up the call that we are answering; one that connects may be alive
     rows.update(_ends({s.ACCEPTED, s.OFFERING, s.OFFERED}, {e.INVITATION_REPLACED}, r.ENDED, a.PAGE_END))
     rows.update(_ends(agreeing, {e.TIMEOUT}, r.FAILED, a.SEND_END, a.PAGE_END))
-    known = agreeing | {s.CALLING, s.CONNECTED}
+    known = agreeing | {s.CALLING} | live
     rows.update(_ends(known, {e.HANG_UP, e.PAGE_CLOSED, e.RESTART}, r.ENDED, a.SEND_END, a.PAGE_END))
-    rows.update(_ends(known, {e.FAILURE, e.PAGE_LOST_CONNECTION}, r.FAILED, a.SEND_END, a.PAGE_END))
+    rows.update(_ends(known, {e.FAILURE}, r.FAILED, a.SEND_END, a.PAGE_END))
+    rows.update(_ends(known - live, {e.PAGE_LOST_CONNECTION}, r.FAILED, a.SEND_END, a.PAGE_END))
+    rows.update(_ends(live, {e.PAGE_LOST_CONNECTION}, r.LOST, a.SEND_END, a.PAGE_END))
+    rows.update(_ends({s.RECONNECTING}, {e.TIMEOUT}, r.LOST, a.SEND_END, a.PAGE_END))
+    # their minute is over just before ours, or they gave up; and nobody calls who is in a call already
+    rows.update(_ends({s.RECONNECTING}, {e.PEER_END, e.INVITATION_REPLACED}, r.LOST, a.PAGE_END))
     return rows
 
 

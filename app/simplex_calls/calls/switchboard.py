@@ -33,6 +33,7 @@ from simplex_calls.chat.messages import (
     CallMedia,
     CallMessage,
     CallOffer,
+    CallRestart,
 )
 from simplex_calls.crypto import Random
 
@@ -201,6 +202,8 @@ class Switchboard:
                 turn.answer(contact_id, message)
             case CallExtra():
                 turn.candidates(contact_id, message)
+            case CallRestart():
+                turn.restart(contact_id, message)
             case CallEnd():
                 turn.peer_end(contact_id, message.call_id)
         return _step(turn)

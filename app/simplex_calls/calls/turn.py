@@ -25,6 +25,7 @@ from simplex_calls.calls.page import (
     PageFault,
     PageHangUp,
     PageOffer,
+    PageRestart,
     Response,
 )
 from simplex_calls.calls.state import (
@@ -44,6 +45,8 @@ from simplex_calls.chat.messages import (
     CallMedia,
     CallMessage,
     CallOffer,
+    CallRestart,
+    RestartStep,
     RtcSession,
 )
 from simplex_calls.crypto import Random, X25519PublicKey
@@ -53,6 +56,7 @@ MAX_RINGING = 8
 """More calls than this are not shown at once: further ones get a busy end."""
 MAX_HELD = 64
 """Most groups of candidates held back per call and direction; more are dropped."""
+RESTART_FEATURE = "restart"
 _MAX_PAST = 512
 _MAX_PAST_OF_CONTACT = 16
 """So many of the calls that are over are remembered for each contact: nobody crowds another's out."""
@@ -66,6 +70,7 @@ FAULTS = {
     "permission-denied": CallFailure.PERMISSION_DENIED,
     "no-encryption": CallFailure.NO_ENCRYPTION,
     "connection-failed": CallFailure.NO_CONNECTION,
+    "connection-lost": CallFailure.CONNECTION_LOST,
     "setup-failed": CallFailure.PAGE,
 }
 """What our page's codes of faults mean."""
@@ -127,6 +132,7 @@ class Turn:
         *,
         session: RtcSession | None = None,
         candidates: str = "",
+        restart: CallRestart | None = None,
         failure: CallFailure | None = None,
         **changes: Any,
     ) -> bool:
@@ -142,13 +148,15 @@ class Turn:
         if found.state is CallState.CONNECTED and call.connected_at is None:
             changes["connected_at"] = self._now
         if found.state is CallState.ENDED:
-            if found.reason is EndReason.FAILED and failure is None:
+            if found.reason is EndReason.LOST:
+                failure = CallFailure.CONNECTION_LOST
+            elif found.reason is EndReason.FAILED and failure is None:
                 # our user's no has the reason that the question had
                 failure = TIMEOUT_FAILURES.get(call.state)
             changes |= {"ended_at": self._now, "reason": found.reason, "failure": failure}
         call = replace(call, state=found.state, **changes)
         for action in found.actions:
-            call = self._act(call, action, event, session, candidates)
+            call = self._act(call, action, event, session, candidates, restart)
         if call.is_ended:
             call = self._close(call)
         else:
@@ -174,7 +182,15 @@ class Turn:
             if other.state is state:
                 self.apply(other, event)
 
-    def _act(self, call: Call, action: Action, event: CallEvent, session: RtcSession | None, candidates: str) -> Call:
+    def _act(
+        self,
+        call: Call,
+        action: Action,
+        event: CallEvent,
+        session: RtcSession | None,
+        candidates: str,
+        restart: CallRestart | None,
+    ) -> Call:
         match action:
             case Action.WANT_PAGE:
                 self.effects.append(WantPage(call.id))
@@ -197,6 +213,13 @@ class Turn:
                 self._command(call, type="answer", answer=session.description, iceCandidates=session.candidates)
             case Action.PAGE_TAKE_CANDIDATES:
                 self._command(call, type="ice", iceCandidates=candidates)
+            case Action.PAGE_TAKE_RESTART if restart is not None:
+                fields: dict[str, Any] = {"step": restart.step.value, "number": restart.number}
+                if restart.step is not RestartStep.ASK:
+                    fields["description"] = restart.description
+                self._command(call, type="restart", **fields, iceCandidates=restart.candidates)
+            case Action.SEND_RESTART if restart is not None:
+                self._send(call, restart)
             case Action.PAGE_END:
                 # a page that has an error to show stays, until its user closes it
                 told = {*FAULTS.values(), CallFailure.CONNECTION_LOST, CallFailure.PEER_NO_ENCRYPTION}
@@ -408,6 +431,18 @@ class Turn:
             return
         self.apply(call, CallEvent.EXTRA, candidates=message.candidates)
 
+    def restart(self, contact_id: int, message: CallRestart) -> None:
+        """The other side's page looks for a new way to ours."""
+        call = self.find(contact_id, message.call_id, "restart of ICE")
+        if call is None:
+            return
+        if RESTART_FEATURE not in call.features:
+            self.ignored.append("restart of ICE: our page knows nothing of it")
+        elif not is_bounded(message.description) or not is_bounded(message.candidates):
+            self.ignored.append("restart of ICE: too large")
+        else:
+            self.apply(call, CallEvent.PEER_RESTART, restart=message)
+
     def peer_end(self, contact_id: int, wire_id: bytes) -> None:
         """Take the end of a call."""
         for call in self.calls.values():
@@ -450,6 +485,13 @@ class Turn:
                 self.apply(call, CallEvent.PAGE_ANSWER, session=RtcSession(description, candidates))
             case PageCandidates(candidates):
                 self.apply(call, CallEvent.PAGE_CANDIDATES, candidates=candidates)
+            case PageRestart(step, number, description, candidates) if RESTART_FEATURE in call.peer_features:
+                restart = CallRestart(call.wire_id, step, number, description, candidates)
+                self.apply(call, CallEvent.PAGE_RESTART, restart=restart)
+            case PageConnection("disconnected" | "failed") if call.connected_at is not None:
+                # the page looks for another way, and says when it has given up
+                if call.state is CallState.CONNECTED:
+                    self.apply(call, CallEvent.PAGE_AWAY)
             case PageConnected() | PageConnection("connected"):
                 if call.state is not CallState.CONNECTED:
                     self.apply(call, CallEvent.PAGE_CONNECTED)
@@ -473,8 +515,9 @@ class Turn:
         if failure is None or code in HARMLESS_CODES or (command is not None and command not in _FATAL_COMMANDS):
             self.ignored.append("page: error that does not end the call")
             return
-        if failure is CallFailure.NO_CONNECTION and call.connected_at is not None:
-            failure = CallFailure.CONNECTION_LOST
+        if failure in {CallFailure.NO_CONNECTION, CallFailure.CONNECTION_LOST} and call.connected_at is not None:
+            self.apply(call, CallEvent.PAGE_LOST_CONNECTION)
+            return
         self.apply(call, CallEvent.FAILURE, failure=failure)
 
 

@@ -49,6 +49,7 @@ _PHASES = {
     CallState.RINGING: CallPhase.RINGING,
     CallState.WAITING: CallPhase.RINGING,
     CallState.CONNECTED: CallPhase.CONNECTED,
+    CallState.RECONNECTING: CallPhase.CONNECTED,
     CallState.ENDED: CallPhase.ENDED,
 }
 
@@ -176,6 +177,7 @@ _STATUSES = {
     EndReason.MISSED: CallStatus.MISSED,
     EndReason.BUSY: CallStatus.BUSY,
     EndReason.FAILED: CallStatus.FAILED,
+    EndReason.LOST: CallStatus.LOST,
 }
 
 

@@ -59,6 +59,8 @@ class CallStatus(Enum):
     MISSED = "missed"
     BUSY = "busy"
     FAILED = "failed"
+    LOST = "connection-lost"
+    """It was answered; the two sides lost each other, and did not find each other again."""
 
 
 class Notice(Enum):

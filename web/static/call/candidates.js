@@ -74,6 +74,16 @@ export class CandidateGroups {
     });
   }
 
+  /** ICE begins anew: what was found before is of no use, and there is a first group again. */
+  restart() {
+    if (this.#stage === "closed") return;
+    this.close();
+    this.#collected = [];
+    this.#isComplete = false;
+    this.#since = null;
+    this.#stage = "before";
+  }
+
   close() {
     this.#stopTimer();
     this.#stage = "closed";

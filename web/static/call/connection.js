@@ -4,6 +4,7 @@
  */
 import { CandidateGroups } from "./candidates.js";
 import { CHANNEL_LABEL } from "./control-channel.js";
+import { fingerprintsOf } from "./reconnection.js";
 import { relayed, withoutAddresses } from "./relay-only.js";
 import { withOpus } from "./settings.js";
 import { kindOf, SOURCES, sourceOfMid } from "./sources.js";
@@ -114,6 +115,8 @@ export class Connection {
   #transceivers = new Map();
   /** @type {Map<Source, MediaStreamTrack | null>} */
   #tracks = new Map();
+  /** Pictures wait: what little comes through is for the sound. */
+  #isVideoPaused = false;
   /** Our offer, once it is made. @type {Promise<RTCSessionDescriptionInit> | null} */
   #offer = null;
 
@@ -271,7 +274,45 @@ export class Connection {
     this.#tracks.set(source, track);
     if (this.#encryption?.hasKey === false) return;
     await this.#encryption?.ready();
-    if (!this.#isClosed) await sender?.replaceTrack(this.#tracks.get(source) ?? null);
+    if (this.#isClosed) return;
+    const waits = this.#isVideoPaused && kindOf(source) === "video";
+    await sender?.replaceTrack(waits ? null : (this.#tracks.get(source) ?? null));
+  }
+
+  /** Stops sending pictures for a while, or sends them again. @param {boolean} isPaused */
+  async pauseVideo(isPaused) {
+    this.#isVideoPaused = isPaused;
+    const videos = [...this.#tracks].filter(([source]) => kindOf(source) === "video");
+    await Promise.all(videos.map(([source, track]) => this.attach(source, track)));
+  }
+
+  /** Offers a new way (ICE restart): media, keys and certificates stay. */
+  async offerRestart() {
+    this.#groups.restart();
+    const offer = await this.#pc.createOffer({ iceRestart: true });
+    await this.#pc.setLocalDescription(offer);
+    return this.#tell(offer);
+  }
+
+  /**
+   * Takes the peer's side of a new way; answers if that is an offer.
+   *
+   * @param {RTCSessionDescriptionInit} description
+   * @param {RTCIceCandidateInit[]} candidates
+   * @throws {Error} if somebody else's certificate is in it
+   */
+  async takeRestart(description, candidates) {
+    if (fingerprintsOf(description.sdp ?? "") !== fingerprintsOf(this.#pc.remoteDescription?.sdp ?? "")) {
+      throw new Error("the contact's certificate is another one");
+    }
+    if (description.type === "offer") this.#groups.restart();
+    await this.#pc.setRemoteDescription(this.#tuned(description));
+    this.#taken = 0;
+    this.addCandidates(candidates);
+    if (description.type !== "offer") return null;
+    const answer = await this.#pc.createAnswer();
+    await this.#pc.setLocalDescription(answer);
+    return this.#tell(answer);
   }
 
   /**

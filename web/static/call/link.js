@@ -9,6 +9,7 @@ import { Monitor } from "./monitor.js";
 import { addressesOf, codeStateOf } from "./protection.js";
 import { featuresOf } from "./protocol.js";
 import { Quality } from "./quality.js";
+import { Reconnection } from "./reconnection.js";
 import { noSources, SOURCES } from "./sources.js";
 
 /**
@@ -17,6 +18,7 @@ import { noSources, SOURCES } from "./sources.js";
  * @typedef {object} LinkEvents
  * @property {(state: RTCPeerConnectionState) => void} state
  * @property {() => void} bye  the peer hangs up
+ * @property {() => void} lost  it stood, and no way was found any more
  */
 
 export class Link {
@@ -40,6 +42,8 @@ export class Link {
   /** @type {import("./protection.js").CodeState} */
   #codeState = "no-frames";
   #isByTexts = false;
+  /** @type {Reconnection | null} */
+  #reconnection = null;
   /** What the connection was made for before it is wanted. @type {{key: unknown, servers: string} | null} */
   #prepared = null;
   /** The peer's sources as far as they can be seen. */
@@ -121,7 +125,54 @@ export class Link {
     this.#host.update({ encrypted: this.#encryption !== null });
     this.#openChannel(connection, command);
     if (this.#encryption?.hasKey) this.#converse(command, role);
+    // people who carry texts cannot carry new ones within a minute
+    const canRestart = !this.#isByTexts && featuresOf(command).includes("restart");
+    this.#reconnection = new Reconnection(
+      this.#engine.clock,
+      { isOffering: role === "offer", canRestart },
+      {
+        offer: (number) => void this.#offerRestart(number).catch(() => {}), // the next try is planned
+        ask: (number) => this.#tellRestart("ask", number, null),
+        video: (isPaused) => void connection.pauseVideo(isPaused).catch(() => {}),
+        lost: () => this.#events.lost(),
+      },
+    );
     return connection;
+  }
+
+  get reconnection() {
+    return this.#reconnection;
+  }
+
+  /**
+   * The peer's offer of a new way, or its answer to ours; what is not the newest is passed over.
+   *
+   * @param {unknown} number
+   * @param {RTCSessionDescriptionInit} description
+   * @param {RTCIceCandidateInit[]} candidates
+   */
+  async takeRestart(number, description, candidates) {
+    if (!this.#connection || !this.#reconnection?.isNewest(number)) return;
+    const answer = await this.#connection.takeRestart(description, candidates);
+    if (answer && this.#reconnection.isNewest(number)) this.#tellRestart("answer", Number(number), answer);
+  }
+
+  /** @param {number} number */
+  async #offerRestart(number) {
+    const offer = await this.#connection?.offerRestart();
+    if (offer && this.#reconnection?.isNewest(number)) this.#tellRestart("offer", number, offer);
+  }
+
+  /**
+   * @param {"ask" | "offer" | "answer"} step
+   * @param {number} number
+   * @param {{description: RTCSessionDescriptionInit, candidates: RTCIceCandidateInit[]} | null} told
+   */
+  #tellRestart(step, number, told) {
+    if (this.#isClosed) return;
+    const { pack } = this.#engine;
+    const description = told ? { description: pack(told.description) } : {};
+    this.#host.respond({ type: "restart", step, number, ...description, iceCandidates: pack(told?.candidates ?? []) });
   }
 
   /**
@@ -207,6 +258,7 @@ export class Link {
    */
   close(tells) {
     this.#isClosed = true;
+    this.#reconnection?.close();
     this.#monitor?.close();
     this.#connection?.detach();
     const close = () => {

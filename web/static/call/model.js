@@ -51,6 +51,7 @@ const REASONS = {
   missed: "call.status.missed",
   busy: "call.status.busy",
   failed: "call.status.failed",
+  "connection lost": "call.status.connection-lost",
 };
 
 const FAILURES = new Set([
@@ -59,6 +60,7 @@ const FAILURES = new Set([
   "microphone-busy",
   "no-encryption",
   "connection-failed",
+  "connection-lost",
 ]);
 
 /** What went wrong where the page itself saw nothing wrong, in Python's words → id of its title. */
@@ -74,7 +76,7 @@ const REPORTED_FAILURES = {
   "bad-key": "call.failure.no-encryption.title",
   "peer-silent": "call.failure.setup-failed.title",
   "no-connection": "call.failure.connection-failed.title",
-  "connection-lost": "call.failure.connection-failed.title",
+  "connection-lost": "call.failure.connection-lost.title",
   "not-sent": "call.failure.setup-failed.title",
   "too-large": "call.failure.setup-failed.title",
 };

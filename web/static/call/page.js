@@ -32,6 +32,8 @@ const engine = {
     createWorker: () => new Worker(new URL("./frames-worker.js", import.meta.url), { type: "module" }),
     createScriptTransform: (worker, options) => new RTCRtpScriptTransform(worker, options),
   },
+  // `navigator.connection` tells of estimates rather than of networks, so it is not asked
+  watchNetwork: (changed) => addEventListener("online", changed),
   pack: (value) => LZString.compressToBase64(JSON.stringify(value)),
   unpack: (text) => unpack(text, (packed) => LZString.decompressFromBase64(packed)),
 };

@@ -43,6 +43,7 @@ import { Turns } from "./turns.js";
  * @property {(track: MediaStreamTrack) => Meter} meter
  * @property {import("./own-media.js").Blurring} blur
  * @property {Omit<import("./encryption.js").EncryptionEngine, "clock">} encryption
+ * @property {(changed: () => void) => void} watchNetwork  calls back when there is a network again
  * @property {(value: unknown) => string} pack  as descriptions and candidates travel
  * @property {(text: string) => any} unpack
  */
@@ -91,6 +92,7 @@ export class Session {
     this.#choices = new Choices(engine.devices, this.#host(), () => this.#own);
     this.#own = this.#createOwnMedia();
     this.#link = this.#createLink();
+    engine.watchNetwork(() => this.#link.reconnection?.networkChanged());
   }
 
   /** @returns {Readonly<Snapshot>} */
@@ -287,6 +289,11 @@ export class Session {
         return this.#turns.enqueue(() => this.#answer(command));
       case "ice":
         return this.#turns.enqueue(() => this.#ice(command));
+      case "restart": {
+        // those that waited together are passed over but for the newest
+        if (command.step === "offer" && !this.#link.reconnection?.offered(command.number)) return { type: "ok" };
+        return this.#turns.enqueue(() => this.#turns.during(() => this.#restart(command)));
+      }
       case "media":
         return this.#turns.enqueue(() => this.#turns.during(() => this.#media(command)));
       case "camera":
@@ -476,6 +483,17 @@ export class Session {
     throw new CommandError("call not started yet, will add candidates later");
   }
 
+  /** The peer's page looks for a new way. @param {any} command */
+  async #restart({ step, number, description, iceCandidates }) {
+    if (step === "ask") {
+      this.#link.reconnection?.asked(number);
+      return { type: "ok" };
+    }
+    const read = readDescription(this.#unpack(description), step === "offer" ? "offer" : "answer");
+    await this.#link.takeRestart(number, read, readCandidates(this.#unpack(iceCandidates)));
+    return { type: "ok" };
+  }
+
   /** @param {any} command */
   async #media({ source, enable }) {
     this.#checkCall();
@@ -533,13 +551,15 @@ export class Session {
   #connectionState(state) {
     if (state === "connected") {
       this.#stopConnectTimer();
+      this.#link.reconnection?.back();
       const connectedAt = this.#state.connectedAt ?? this.#engine.clock.now();
       if (!this.#move("connect", { connectedAt })) return;
       void this.#link.watch();
       this.#speech ??= new SpeechWatch(this.#engine.clock, () => this.#levels(), (voices) => this.#update(voices));
-    } else if (state === "disconnected") {
-      // The engine goes on looking for a path, and says "failed" when it gives up.
+    } else if (this.#state.connectedAt !== null && (state === "disconnected" || state === "failed")) {
+      // it may come back by itself, or by a new way
       this.#move("disconnect");
+      this.#link.reconnection?.away(state === "failed");
     } else if (state === "failed") {
       this.#fail("connection-failed", "The connection was lost or could not be made.");
     } else if (state === "closed") {
@@ -585,6 +605,7 @@ export class Session {
     return new Link(this.#engine, this.#choices.preferences, this.#host(), {
       state: (state) => this.#connectionState(state),
       bye: () => this.hangUp(),
+      lost: () => this.#fail("connection-lost", "The connection was lost, and did not come back."),
     });
   }
 

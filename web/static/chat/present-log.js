@@ -175,6 +175,7 @@ function webAddress(text) {
   }
 }
 
+const BROKEN = new Set(["failed", "connection-lost"]);
 const MISSED = new Set(["missed", "busy", "no-answer", "cancelled"]);
 
 /**
@@ -190,7 +191,7 @@ export function callWords(item, t) {
   const media = item.media ?? "audio";
   const isMissed = !isOwn && MISSED.has(status);
   const isLive = status === "ringing" || status === "active";
-  const tone = isLive ? "live" : isMissed || status === "failed" ? "missed" : status === "ended" ? "answered" : "idle";
+  const tone = isLive ? "live" : isMissed || BROKEN.has(status) ? "missed" : status === "ended" ? "answered" : "idle";
   return {
     icon: media === "video" ? "camera" : "phone",
     arrow: isMissed ? "missed" : isOwn ? "outgoing" : "incoming",

@@ -32,6 +32,7 @@ export class Bench {
   isBlurRefused = false;
   /** @type {string[]} */
   refusedUrls = [];
+  changeNetwork = () => {};
   #corrId = 0;
 
   constructor() {
@@ -71,6 +72,9 @@ export class Bench {
             return /** @type {any} */ (worker);
           },
           createScriptTransform: (worker, options) => /** @type {any} */ (worker).scriptTransform(options),
+        },
+        watchNetwork: (changed) => {
+          this.changeNetwork = changed;
         },
         pack,
         unpack,

@@ -279,8 +279,12 @@ export class FakeConnection extends EventTarget {
     return this.transceivers;
   }
 
-  async createOffer() {
-    return { type: "offer", sdp: "our offer" };
+  /** How often ICE began anew by an offer of ours. */
+  restarts = 0;
+
+  async createOffer(/** @type {{iceRestart?: boolean}} */ { iceRestart = false } = {}) {
+    if (iceRestart) this.restarts += 1;
+    return { type: "offer", sdp: iceRestart ? `our offer ${this.restarts}` : "our offer" };
   }
 
   async createAnswer() {
@@ -295,7 +299,7 @@ export class FakeConnection extends EventTarget {
   async setRemoteDescription(/** @type {{type: string, sdp: string}} */ description) {
     if (description.sdp === "broken") throw new Error("no such description");
     this.remoteDescription = description;
-    if (description.type === "offer") {
+    if (description.type === "offer" && this.transceivers.length === 0) {
       this.transceivers = KINDS.slice(0, Number(description.sdp)).map(
         (kind, index) => new FakeTransceiver(kind, String(index), "recvonly"),
       );
