@@ -61,7 +61,9 @@ def everyone(
 
 @pytest.fixture
 def engines(everyone: Engines, request: pytest.FixtureRequest) -> Iterator[Engines]:
-    """Everyone, out of any call after the test; whatever their pages complained of fails it."""
+    """Everyone, out of any call before and after the test; whatever their pages complained of fails it."""
+    for person in everyone:
+        person.problems.clear()
     yield everyone
     failed = getattr(request.node, "rep_call", None)
     if failed is None or failed.failed:
