@@ -81,7 +81,7 @@ class CallView:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     failure: CallFailure | None = None
-    """With ``EndReason.FAILED``: what went wrong; its text is ``client.failure.<value>`` of the catalogue."""
+    """With ``EndReason.FAILED`` and ``LOST``: what went wrong; ``client.failure.<value>`` is its text."""
     progress: CallProgress = CallProgress.NONE
     """How far our invitation is known to have come."""
     item_id: int | None = None
