@@ -88,3 +88,22 @@ def test_failure(people: People) -> None:
     hers = people.alice.call(people.bob)
     expect(hers.failure).to_be_visible()
     look(people.alice, "call-failed", hers.page)
+
+
+def test_call_servers(people: People) -> None:
+    chat = people.carol.chat
+    chat.locator("#settings").click()
+    chat.locator("#section-ice").click()
+    chat.locator("#ice-field").fill("turn::secret@127.0.0.1:9?transport=tcp")
+    chat.locator("#ice-form").get_by_role("button", name="Add").click()
+    row = chat.locator("#ice-servers > li").last
+    row.get_by_role("button", name="Test turn:127.0.0.1:9?transport=tcp").click()
+    expect(row).to_contain_text("Nothing listens there.")
+    chat.get_by_role("radio", name="From contacts that are not verified").check()
+    expect(chat.locator("#ice-relay-missing")).to_be_hidden()
+    look(people.carol, "call-servers")
+    row.get_by_role("button", name="Remove").click()
+    expect(chat.locator("#ice-relay-missing")).to_be_visible()
+    chat.get_by_role("radio", name="Never Calls go directly").check()
+    expect(chat.locator("#ice-relay-missing")).to_be_hidden()
+    chat.get_by_role("dialog", name="Settings").get_by_role("button", name="Close").click()
