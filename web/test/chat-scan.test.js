@@ -90,3 +90,9 @@ test("pictures are made smaller, never larger", () => {
   assert.deepEqual(sizes(4000, 3000).map(({ width }) => width), [800, 1600, 400]);
   assert.deepEqual(sizes(300, 200), [{ width: 300, height: 200 }]);
 });
+
+test("servers' addresses are told from other codes", () => {
+  const code = "smp://abc=@h:5223\nstun:h:3478\nturn::secret@h:3478?transport=udp\n";
+  assert.equal(wantedText(code, "servers"), code.trim());
+  for (const text of ["", "hello", `${code}hello`, "https://simplex.chat/invitation#x"]) assert.equal(wantedText(text, "servers"), null);
+});

@@ -152,6 +152,16 @@ test("start: four transceivers in the fixed order, ours to send and to receive, 
   assert.deepEqual(bench.sent(), ["audio", "video", null, null]);
 });
 
+test("through relays only, candidates that are no relay's are not told", async () => {
+  const bench = new Bench();
+  await bench.start({ relay: true, iceServers: [{ urls: "turn:t" }] });
+  bench.connection.gather("candidate:1 1 udp 1 192.168.1.7 5000 typ host");
+  bench.connection.gather("candidate:2 1 udp 1 203.0.113.5 5000 typ relay raddr 192.168.1.7 rport 5000");
+  bench.connection.gather(null);
+  const told = bench.said("ice").flatMap(({ resp }) => unpack(resp.iceCandidates));
+  assert.deepEqual(told, [{ candidate: "candidate:2 1 udp 1 203.0.113.5 5000 typ relay raddr 0.0.0.0 rport 0" }]);
+});
+
 test("an engine that refuses stuns: gets the other servers; other refusals are errors", async () => {
   const iceServers = [{ urls: "stuns:a" }, { urls: ["stuns:b", "stun:b"] }, { urls: "turn:c", username: "u", credential: "p" }];
   const bench = new Bench();
