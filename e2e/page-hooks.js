@@ -22,7 +22,7 @@
   };
 
   // what the cipher has last said of itself
-  let frames = { encrypted: {}, empty: {}, decrypted: {}, failed: {} };
+  let frames = { encrypted: {}, empty: {}, decrypted: {}, failed: {}, replayed: {} };
   const NativeWorker = globalThis.Worker;
   globalThis.Worker = class extends NativeWorker {
     constructor(...given) {
@@ -38,6 +38,14 @@
     delete RTCRtpReceiver.prototype.createEncodedStreams;
   }
   if (wishes.noScriptTransform) delete globalThis.RTCRtpScriptTransform;
+
+  // as if neither side had said that it knows of keys of tracks
+  if (wishes.officialFrames) {
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (data) {
+      send.call(this, typeof data === "string" ? data.replace(',"frames2"', "") : data);
+    };
+  }
 
   if (wishes.wrongKey) {
     const { postMessage } = Worker.prototype;
@@ -120,6 +128,11 @@
     },
     // by what each connection is known to the other side; others after ICE began anew
     ways: () => connections.map(({ currentLocalDescription }) => /^a=ice-ufrag:(\S+)/m.exec(currentLocalDescription?.sdp ?? "")?.[1]),
+    /** Ours and the other's, of the connection that stands. */
+    descriptions: () =>
+      connections
+        .filter(({ connectionState }) => connectionState === "connected")
+        .flatMap(({ localDescription, remoteDescription }) => [localDescription.sdp, remoteDescription.sdp]),
     states: () => connections.map(({ connectionState }) => connectionState),
   };
 })();

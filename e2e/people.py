@@ -28,6 +28,8 @@ from playwright.sync_api import (
 )
 
 from e2e.programs import Program
+from simplex_calls.calls.call_code import fingerprints_of
+from simplex_calls.calls.sframe import Side, Track, track_key
 
 HERE = Path(__file__).parent
 POLL_MS = 100
@@ -136,6 +138,29 @@ class CallPage:
             Recorded(kind, base64.b64decode(before), None if after is None else base64.b64decode(after))
             for kind, before, after in worker.evaluate("e2eRecorded()")
         ]
+
+    def tampering(self) -> dict[str, Any]:
+        """What was done to frames, and how many of such came through; see :meth:`Person.tamper_with_frames`."""
+        (worker,) = self.page.workers
+        tampered: dict[str, Any] = worker.evaluate("e2eTampered")
+        return tampered
+
+    def track_key(self, sender: Side, track: Track) -> bytes:
+        """The base key of a track, worked out from what the page was told and what its connection says."""
+        told = next(command for command in self.traffic.commands if command["type"] in {"start", "offer"})
+        local, remote = (fingerprints_of(sdp) for sdp in self.page.evaluate("e2e.descriptions()"))
+        return track_key(
+            base64.urlsafe_b64decode(told["aesKey"]),
+            base64.urlsafe_b64decode(told["transcript"]),
+            (local, remote) if self.role == "offer" else (remote, local),
+            sender=sender,
+            track=track,
+        )
+
+    @property
+    def role(self) -> Side:
+        """Who was called offers."""
+        return "offer" if any(command["type"] == "start" for command in self.traffic.commands) else "answer"
 
     def mute(self) -> None:
         """Click on the microphone."""
@@ -420,7 +445,20 @@ class Person:
 
     def record_frames(self) -> None:
         """Let the workers of call pages keep what goes through them (frame-recorder.js), for this test."""
-        self.context.route("**/frames-worker.js", _add_recorder)
+        self._put_before_worker("frame-recorder.js")
+
+    def tamper_with_frames(self) -> None:
+        """Let somebody sit between the network and the cipher of call pages (frame-tamperer.js), for this test."""
+        self._put_before_worker("frame-tamperer.js")
+
+    def _put_before_worker(self, name: str) -> None:
+        script = (HERE / name).read_text("utf-8")
+
+        def add(route: Route) -> None:
+            response = route.fetch()
+            route.fulfill(response=response, body=f"{script}\n{response.text()}")
+
+        self.context.route("**/frames-worker.js", add)
 
     # the end of a test
 
@@ -489,9 +527,3 @@ class People:
         hers.expect_connected()
         his.expect_connected()
         return hers, his
-
-
-def _add_recorder(route: Route) -> None:
-    response = route.fetch()
-    recorder = (HERE / "frame-recorder.js").read_text("utf-8")
-    route.fulfill(response=response, body=f"{recorder}\n{response.text()}")

@@ -48,11 +48,11 @@ for (const support of /** @type {const} */ (["streams", "script"])) {
     const { engine, worker } = build(support);
     const encryption = new CallEncryption(engine, KEY);
     const { fake, real } = transceiver("video");
-    encryption.protect(real);
-    const operations = worker.messages.filter(({ type }) => type === "transform").map(({ operation, media }) => [operation, media]);
+    encryption.protect(real, "camera");
+    const operations = worker.messages.filter(({ type }) => type === "transform").map(({ operation, media, track }) => [operation, media, track]);
     assert.deepEqual(operations, [
-      ["encrypt", "video"],
-      ["decrypt", "video"],
+      ["encrypt", "video", "camera"],
+      ["decrypt", "video", "camera"],
     ]);
     assert.equal(fake.sender.transform !== null, support === "script");
     assert.equal(fake.receiver.transform !== null, support === "script");
@@ -64,7 +64,7 @@ for (const support of /** @type {const} */ (["streams", "script"])) {
     const { engine, worker, clock } = build(support);
     worker.isSilent = true;
     const encryption = new CallEncryption(engine, KEY);
-    encryption.protect(transceiver("audio").real);
+    encryption.protect(transceiver("audio").real, "mic");
     const ready = encryption.ready();
     const outcome = assert.rejects(ready, EncryptionError);
     await clock.advance(60_000);
@@ -83,7 +83,7 @@ test("a key that comes later: transforms stand at once, and are confirmed only w
   const { engine, worker, clock } = build("script");
   worker.isSilent = true;
   const encryption = new CallEncryption(engine, null);
-  encryption.protect(transceiver("audio").real);
+  encryption.protect(transceiver("audio").real, "mic");
   let isReady = false;
   const ready = encryption.ready().then(() => (isReady = true));
   await clock.advance(600_000);
@@ -97,11 +97,25 @@ test("a key that comes later: transforms stand at once, and are confirmed only w
   assert.throws(() => encryption.setKey(KEY), EncryptionError);
 });
 
+test("what the keys of tracks come from goes to the worker with the key; changes of keys are asked for there", () => {
+  const { engine, worker } = build("streams");
+  const encryption = new CallEncryption(engine, null);
+  /** @type {import("../static/call/encryption.js").Tracks} */
+  const tracks = { transcript: new Uint8Array(32), offering: "a", answering: "b", role: "offer" };
+  encryption.setKey(KEY, tracks);
+  assert.deepEqual(worker.messages[0].tracks, tracks);
+  encryption.changeKeys();
+  assert.deepEqual(worker.messages[1], { type: "changeKeys" });
+  encryption.close();
+  encryption.changeKeys();
+  assert.equal(worker.messages.length, 2);
+});
+
 test("with its late key a silent worker has no more time than others", async () => {
   const { engine, worker, clock } = build("streams");
   worker.isSilent = true;
   const encryption = new CallEncryption(engine, null);
-  encryption.protect(transceiver("audio").real);
+  encryption.protect(transceiver("audio").real, "mic");
   encryption.setKey(KEY);
   const outcome = assert.rejects(encryption.ready(), EncryptionError);
   await clock.advance(60_000);
@@ -113,11 +127,11 @@ test("a worker that fails, or does not load, makes everything fail", async () =>
     const { engine, worker, clock } = build("streams");
     worker.isSilent = true;
     const encryption = new CallEncryption(engine, KEY);
-    encryption.protect(transceiver("audio").real);
+    encryption.protect(transceiver("audio").real, "mic");
     worker.dispatchEvent(event);
     await assert.rejects(encryption.ready(), EncryptionError);
     assert.equal(await encryption.counters(), null);
-    encryption.protect(transceiver("audio").real);
+    encryption.protect(transceiver("audio").real, "mic");
     await assert.rejects(encryption.ready(), EncryptionError);
     assert.equal(clock.pending, 0);
   }

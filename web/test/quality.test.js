@@ -187,7 +187,11 @@ test("diagnostics hold numbers and plain words, nothing that says who or where",
     messages: [{ id: "1", isOurs: true, text: "a text", at: 3 }],
     devices: /** @type {any} */ ({ microphones: [{ id: "device-id", label: "headset of Bob" }] }),
     description: { state: "v=0", description: "v=0" },
-    protectionDetails: /** @type {any} */ ({ localAddresses: [{ address: "192.0.2.7", kind: "host" }] }),
+    protectionDetails: /** @type {any} */ ({
+      scheme: "tracks",
+      dropped: { failed: 1, replayed: 2 },
+      localAddresses: [{ address: "192.0.2.7", kind: "host" }],
+    }),
     // what may be added to the settings one day does not get in by itself
     settings: { ...freshSnapshot().settings, secret: "Alice" },
   };
@@ -196,7 +200,8 @@ test("diagnostics hold numbers and plain words, nothing that says who or where",
   const read = JSON.parse(written);
   assert.equal(read.seconds, 60);
   assert.equal(read.series.length, 3);
-  assert.deepEqual(Object.keys(read), ["format", "savedAt", "seconds", "engine", "call", "settings", "quality", "series"]);
+  assert.deepEqual(Object.keys(read), ["format", "savedAt", "seconds", "engine", "call", "frames", "settings", "quality", "series"]);
+  assert.deepEqual(read.frames, { scheme: "tracks", dropped: { failed: 1, replayed: 2 } });
   assert.deepEqual(Object.keys(read.call), ["phase", "media", "path", "encrypted", "error"]);
   assert.deepEqual(diagnosticsOf(freshSnapshot(), 5, "").series, []);
 });

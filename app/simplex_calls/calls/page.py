@@ -220,6 +220,8 @@ class PageStats:
     """Of ``frames_decrypted``."""
     frames_failed: int = 0
     """Received frames that did not decrypt, and were dropped."""
+    frames_replayed: int = 0
+    """Received frames that came before, and were dropped."""
     frames_decoded: int = 0
     audio_packets_received: int = 0
     audio_packets_sent: int = 0
@@ -471,6 +473,7 @@ def _stats(stats: Mapping[str, Any]) -> PageStats:
         frames_decrypted=_count(stats, "framesDecrypted"),
         video_frames_decrypted=_count(stats, "videoFramesDecrypted"),
         frames_failed=_count(stats, "framesFailed"),
+        frames_replayed=_count(stats, "framesReplayed"),
         frames_decoded=_count(stats, "framesDecoded"),
         audio_packets_received=_count(stats, "audioPacketsReceived"),
         audio_packets_sent=_count(stats, "audioPacketsSent"),

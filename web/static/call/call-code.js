@@ -16,7 +16,6 @@ export const CODE_LENGTH = 4;
 /** By this the other side's page knows that its table is the same. */
 export const CODE_FEATURE = "code-2";
 const LABEL = "simplex-calls call code 1\n";
-const BINDING_SIZE = 32;
 
 /** One for each value of a byte; their names are the text `call.code.words`, in this order. */
 export const EMOJI = [
@@ -55,7 +54,7 @@ export function fingerprintsOf(sdp) {
  */
 export async function callCode(key, binding, descriptions) {
   const secret = decodeKey(key);
-  const tied = decodeBinding(binding);
+  const tied = decodeKey(binding, "binding");
   const fingerprints = descriptions.map(fingerprintsOf).sort();
   if (fingerprints.length !== 2 || fingerprints.includes("")) throw new TypeError("A description has no fingerprint.");
   const text = new TextEncoder();
@@ -75,16 +74,4 @@ export async function callCode(key, binding, descriptions) {
 export function shownCode(code, words) {
   const names = words.split(",");
   return code.map((place) => ({ emoji: EMOJI[place] ?? "", word: (names[place] ?? "").trim() }));
-}
-
-/** @param {string} text */
-function decodeBinding(text) {
-  let bytes = "";
-  try {
-    bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  } catch {
-    // reported below, without the text
-  }
-  if (bytes.length !== BINDING_SIZE) throw new TypeError(`A call's binding is ${BINDING_SIZE} bytes in base64url.`);
-  return Uint8Array.from(bytes, (byte) => byte.charCodeAt(0));
 }

@@ -24,6 +24,7 @@ import { readStats, selectedPair } from "./statistics.js";
  * @typedef {object} ConnectionEvents
  * @property {(candidates: RTCIceCandidateInit[]) => void} candidates  more of our candidates, for the peer
  * @property {(state: RTCPeerConnectionState) => void} state
+ * @property {() => void} described  both descriptions are there
  * @property {(source: Source, track: MediaStreamTrack) => void} track  a track of the peer's
  */
 
@@ -103,6 +104,7 @@ export class Connection {
   #isClosed = false;
   #isPatient;
   #isRelayed;
+  #described;
   /** The peer's candidates, where they may have to be tried again. @type {RTCIceCandidateInit[]} */
   #tried = [];
   /** @type {unknown} */
@@ -131,6 +133,7 @@ export class Connection {
     this.#encryption = encryption;
     this.#isPatient = isPatient;
     this.#isRelayed = relay;
+    this.#described = events.described;
     this.#groups = new CandidateGroups(engine.clock, events.candidates);
     this.#stream = engine.createStream();
     const pc = createConnection(engine, {
@@ -228,12 +231,14 @@ export class Connection {
     if (this.#isPatient) this.#renewLater();
     const answer = await this.#pc.createAnswer();
     await this.#pc.setLocalDescription(answer);
+    this.#described();
     return this.#tell(answer);
   }
 
   /** @param {RTCSessionDescriptionInit} answer */
   async acceptAnswer(answer) {
     await this.#pc.setRemoteDescription(this.#tuned(answer));
+    this.#described();
     this.#addEarlyCandidates();
   }
 
@@ -381,7 +386,7 @@ export class Connection {
    * @param {RTCRtpTransceiver} transceiver
    */
   #adopt(source, transceiver) {
-    this.#encryption?.protect(transceiver);
+    this.#encryption?.protect(transceiver, source);
     this.#transceivers.set(source, transceiver);
     const kind = kindOf(source);
     const codecs = preferredCodecs(kind, this.#engine.codecs(kind));

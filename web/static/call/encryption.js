@@ -15,7 +15,12 @@ import { decodeKey } from "./frames.js";
  * @property {{audio: number, video: number}} encrypted
  * @property {{audio: number, video: number}} empty  sent without a byte in them
  * @property {{audio: number, video: number}} decrypted
- * @property {{audio: number, video: number}} failed
+ * @property {{audio: number, video: number}} failed  dropped: damaged, forged, of another track or side
+ * @property {{audio: number, video: number}} replayed  dropped: it came before
+ *
+ * What goes into the keys where each track has its own (sframe.js).
+ *
+ * @typedef {import("./sframe.js").Agreement & {role: import("./sframe.js").Side}} Tracks  the role is ours
  */
 
 /** The engine cannot encrypt frames, or the worker did not start. */
@@ -87,11 +92,17 @@ export class CallEncryption {
    * The call's key, if it was not there from the start.
    *
    * @param {string} key  in base64url
+   * @param {Tracks} [tracks]  each track gets a key of its own; without: one for all, as the official apps do it
    * @throws {TypeError} if it is none
    */
-  setKey(key) {
+  setKey(key, tracks) {
     if (this.#hasKey) throw new EncryptionError("The call has its key already.");
-    this.#giveKey(decodeKey(key));
+    this.#giveKey(decodeKey(key), tracks);
+  }
+
+  /** Goes on with new keys, where tracks have their own. */
+  changeKeys() {
+    if (!this.#failure) this.#worker.postMessage({ type: "changeKeys" });
   }
 
   /** What the connection's configuration needs so that frames can be transformed. */
@@ -103,11 +114,12 @@ export class CallEncryption {
    * Puts the cipher on both directions of a transceiver. Synchronous: call it in the task that made the transceiver.
    *
    * @param {RTCRtpTransceiver} transceiver
+   * @param {import("./sources.js").Source} track
    */
-  protect(transceiver) {
+  protect(transceiver, track) {
     const media = transceiver.receiver.track.kind;
-    this.#attach("encrypt", media, transceiver.sender);
-    this.#attach("decrypt", media, transceiver.receiver);
+    this.#attach({ operation: "encrypt", media, track }, transceiver.sender);
+    this.#attach({ operation: "decrypt", media, track }, transceiver.receiver);
   }
 
   /** Resolves when the worker has confirmed every transform so far; rejects with EncryptionError. */
@@ -133,20 +145,22 @@ export class CallEncryption {
     this.#worker.terminate();
   }
 
-  /** @param {Uint8Array<ArrayBuffer>} bytes */
-  #giveKey(bytes) {
+  /**
+   * @param {Uint8Array<ArrayBuffer>} bytes
+   * @param {Tracks} [tracks]
+   */
+  #giveKey(bytes, tracks) {
     this.#hasKey = true;
-    this.#worker.postMessage({ type: "key", key: bytes }, [bytes.buffer]);
+    this.#worker.postMessage({ type: "key", key: bytes, tracks }, [bytes.buffer]);
     for (const start of this.#afterKey.splice(0)) start();
   }
 
   /**
-   * @param {"encrypt" | "decrypt"} operation
-   * @param {string} media
+   * @param {{operation: "encrypt" | "decrypt", media: string, track: string}} what
    * @param {RTCRtpSender | RTCRtpReceiver} end
    */
-  #attach(operation, media, end) {
-    const options = { id: this.#nextId++, operation, media };
+  #attach(what, end) {
+    const options = { id: this.#nextId++, ...what };
     const confirmed = this.#reply(options.id, READY_MS);
     confirmed.catch(() => {}); // `ready` reports it
     this.#transforms.push(confirmed);

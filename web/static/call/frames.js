@@ -25,20 +25,21 @@ export class FrameError extends Error {
 }
 
 /**
- * The 32 bytes of a call's key as Python hands them over.
+ * The 32 bytes of a call's key, or of what else Python hands over with it.
  *
- * @param {string} text  base64url, padded or not
+ * @param {unknown} text  base64url, padded or not
+ * @param {string} [name]
  * @returns {Uint8Array<ArrayBuffer>}
- * @throws {TypeError} if it is not a key; its text does not show what was given
+ * @throws {TypeError} if there are not 32; its text does not show what was given
  */
-export function decodeKey(text) {
+export function decodeKey(text, name = "key") {
   let bytes = "";
   try {
-    bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    bytes = atob(String(text).replaceAll("-", "+").replaceAll("_", "/"));
   } catch {
     // reported below, without the text
   }
-  if (bytes.length !== KEY_SIZE) throw new TypeError(`A call's key is ${KEY_SIZE} bytes in base64url.`);
+  if (bytes.length !== KEY_SIZE) throw new TypeError(`A call's ${name} is ${KEY_SIZE} bytes in base64url.`);
   return Uint8Array.from(bytes, (byte) => byte.charCodeAt(0));
 }
 

@@ -1,10 +1,11 @@
 // @ts-check
 /** One call's way to the peer: connection, cipher, channel, and what is seen of the peer's media. */
-import { callCode } from "./call-code.js";
+import { callCode, fingerprintsOf } from "./call-code.js";
 import { Connection } from "./connection.js";
 import { ControlCipher } from "./control-channel.js";
 import { Conversation } from "./conversation.js";
 import { CallEncryption } from "./encryption.js";
+import { decodeKey } from "./frames.js";
 import { Monitor } from "./monitor.js";
 import { addressesOf, codeStateOf } from "./protection.js";
 import { featuresOf } from "./protocol.js";
@@ -44,6 +45,11 @@ export class Link {
   #isByTexts = false;
   /** @type {Reconnection | null} */
   #reconnection = null;
+  /** What the tracks' keys come from, until both descriptions are there. @type {{key: string, transcript: Uint8Array<ArrayBuffer>, role: Role} | null} */
+  #trackSource = null;
+  #hasTrackKeys = false;
+  /** What the cipher has dropped of the peer's. */
+  #dropped = { failed: 0, replayed: 0 };
   /** What the connection was made for before it is wanted. @type {{key: unknown, servers: string} | null} */
   #prepared = null;
   /** The peer's sources as far as they can be seen. */
@@ -79,16 +85,48 @@ export class Link {
     return this.#conversation;
   }
 
-  /** @param {unknown} key  undefined: frames are not encrypted; null: it comes later, with the answer */
-  encrypt(key) {
-    if (key === undefined) return;
-    if (this.#prepared && typeof key === "string") {
-      if (this.#encryption?.hasKey === false) this.#encryption.setKey(key);
-      return;
-    }
+  /**
+   * Encrypts frames, if there is a key or will be. Where each track gets its own, they wait for both descriptions.
+   *
+   * @param {any} command  `start`, `offer` or `prepare`
+   * @param {Role} role  ours
+   */
+  encrypt(command, role) {
+    const isLater = command.keyLater === true;
+    if (!isLater && (command.aesKey ?? null) === null) return;
     const { encryption, clock } = this.#engine;
-    this.#encryption?.close();
-    this.#encryption = new CallEncryption({ ...encryption, clock }, key === null ? null : String(key));
+    if (!this.#prepared) {
+      this.#encryption?.close();
+      this.#encryption = new CallEncryption({ ...encryption, clock }, null);
+    }
+    if (!isLater) this.#takeKey(command, role);
+  }
+
+  /**
+   * @param {any} command  with the key, and the peer's features
+   * @param {Role} role  ours
+   */
+  #takeKey({ aesKey, transcript, ...command }, role) {
+    if (!this.#encryption || this.#encryption.hasKey) return;
+    const key = String(aesKey);
+    if (featuresOf(command).includes("frames2")) {
+      this.#trackSource = { key, transcript: decodeKey(transcript, "transcript"), role };
+    } else {
+      this.#encryption.setKey(key);
+    }
+  }
+
+  /** Both descriptions are there: what ties the tracks' keys to this connection is known. */
+  #described() {
+    const descriptions = this.#connection?.descriptions;
+    if (!this.#trackSource || !descriptions) return;
+    const { key, transcript, role } = this.#trackSource;
+    const { local, remote } = descriptions;
+    const [offering, answering] = (role === "offer" ? [local, remote] : [remote, local]).map(fingerprintsOf);
+    if (!offering || !answering) throw new TypeError("A description has no fingerprint.");
+    this.#trackSource = null;
+    this.#hasTrackKeys = true;
+    this.#encryption?.setKey(key, { transcript, offering, answering, role });
   }
 
   /**
@@ -99,7 +137,7 @@ export class Link {
    * @param {Role} role  ours
    */
   async prepare(command, role) {
-    this.encrypt(role === "offer" ? (command.aesKey ?? undefined) : null);
+    this.encrypt(role === "offer" ? command : { keyLater: true }, role);
     this.#prepared = { key: command.aesKey, servers: serversOf(command) };
     const connection = this.#create(command, role === "answer");
     if (role !== "offer") return;
@@ -111,7 +149,7 @@ export class Link {
   fits(command) {
     if (!this.#prepared || this.#prepared.servers !== serversOf(command)) return false;
     const { key } = this.#prepared;
-    return this.#encryption?.hasKey === false ? typeof command.aesKey === "string" : key === command.aesKey;
+    return this.#encryption && key === undefined ? typeof command.aesKey === "string" : key === command.aesKey;
   }
 
   /**
@@ -124,7 +162,7 @@ export class Link {
     const connection = this.#connection ?? this.#create(command);
     this.#host.update({ encrypted: this.#encryption !== null });
     this.#openChannel(connection, command);
-    if (this.#encryption?.hasKey) this.#converse(command, role);
+    if (this.#encryption && typeof command.aesKey === "string") this.#converse(command, role);
     // people who carry texts cannot carry new ones within a minute
     const canRestart = !this.#isByTexts && featuresOf(command).includes("restart");
     this.#reconnection = new Reconnection(
@@ -209,8 +247,11 @@ export class Link {
         state: (state) => {
           if (this.#isClosed) return;
           this.#host.respond({ type: "connection", state: connection.state });
+          // what was recorded before cannot be opened by what somebody finds here later
+          if (state === "connected" && this.#monitor) this.#encryption?.changeKeys();
           this.#events.state(state);
         },
+        described: () => this.#described(),
         track: (source, track) => this.#host.update({ tracks: { ...this.#host.snapshot().tracks, [source]: track } }),
       },
     );
@@ -220,8 +261,8 @@ export class Link {
 
   /** The key, where it comes with the answer to our offer. @param {any} command */
   setKey(command) {
-    if (this.#encryption?.hasKey !== false) return;
-    this.#encryption.setKey(String(command.aesKey));
+    if (this.#encryption?.hasKey !== false || this.#trackSource) return;
+    this.#takeKey(command, "offer");
     this.#takeCodeSource(command);
     this.#converse(command, "offer");
   }
@@ -235,7 +276,10 @@ export class Link {
       this.#engine.clock,
       { connection, encryption: this.#encryption, media: snapshot().media, isExact: () => snapshot().peerIsExact },
       {
-        stats: (stats) => respond({ type: "stats", stats }),
+        stats: (stats) => {
+          this.#dropped = { failed: stats.framesFailed, replayed: stats.framesReplayed };
+          respond({ type: "stats", stats });
+        },
         reading: (reading, at) => this.#measured(reading, at),
         peerMedia: (_source, _enabled, peer) => {
           this.#inferred = peer;
@@ -297,7 +341,8 @@ export class Link {
     /** @type {import("./protection.js").ProtectionDetails} */
     const protectionDetails = {
       canEncrypt: this.#engine.encryption.support !== null,
-      scheme: this.#encryption ? "frames" : "transport",
+      scheme: this.#encryption ? (this.#hasTrackKeys ? "tracks" : "frames") : "transport",
+      dropped: this.#dropped,
       keyAgreement: this.#isByTexts ? "texts" : "simplex",
       localAddresses: addressesOf(local),
       remoteAddresses: addressesOf(remote),

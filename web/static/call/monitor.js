@@ -26,7 +26,7 @@ const HOPELESS_FRAMES = 60;
  * @property {() => boolean} isExact  the peer says itself what it has muted
  *
  * @typedef {object} Findings
- * @property {(stats: object) => void} stats  once a second, and at the first frame
+ * @property {(stats: ReturnType<typeof numbers>) => void} stats  once a second, and at the first frame
  * @property {(reading: import("./quality.js").Reading, at: number) => void} reading  as often as `stats`
  * @property {(source: import("./sources.js").Source, enabled: boolean, sources: import("./sources.js").Sources) => void} peerMedia
  * @property {(path: "direct" | "relay" | null) => void} path
@@ -166,6 +166,7 @@ function numbers(stats, counters, firstFrameAt) {
     framesEncrypted: counters ? sum(counters.encrypted) : 0,
     framesDecrypted: counters ? sum(counters.decrypted) : 0,
     framesFailed: counters ? sum(counters.failed) : 0,
+    framesReplayed: counters ? sum(counters.replayed) : 0,
     framesDecoded,
     audioPacketsReceived,
     audioPacketsSent,

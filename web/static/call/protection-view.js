@@ -1,5 +1,5 @@
 // @ts-check
-/** The panel "What protects this call": the call code, how the key was agreed on, and which addresses were shown. */
+/** The panel "What protects this call": how frames are encrypted, the call code, and which addresses were shown. */
 import { shownCode } from "./call-code.js";
 
 export class ProtectionView {
@@ -24,7 +24,10 @@ export class ProtectionView {
     const t = this.#t;
     this.#find("protection").hidden = !details;
     if (!details) return;
-    const state = details.codeState;
+    const { codeState: state, scheme, dropped } = details;
+    this.#find("scheme").textContent = t(`call.scheme.${scheme}`);
+    this.#find("scheme-dropped").hidden = dropped.failed + dropped.replayed === 0;
+    this.#find("scheme-dropped").textContent = t("call.scheme.dropped", dropped);
     this.#find("code-help").textContent = t(
       state === "there" ? "call.code.help" : state === "pending" ? "call.code.pending" : `call.code.none.${state}`,
     );

@@ -14,8 +14,9 @@ import { featuresOf } from "./protocol.js";
  *   of the call code: the last four say why there is none
  *
  * @typedef {object} ProtectionDetails
- * @property {"frames" | "transport"} scheme
  * @property {boolean} canEncrypt  our engine can encrypt frames: without them it is the other side's that cannot
+ * @property {"tracks" | "frames" | "transport"} scheme  frames encrypted with keys of each track; with one key for all; not
+ * @property {{failed: number, replayed: number}} dropped  frames of the peer's, so far
  * @property {"simplex" | "texts"} keyAgreement  over the conversation, or by two texts that people carried
  * @property {ShownAddress[]} localAddresses  ours, that the contact was shown
  * @property {ShownAddress[]} remoteAddresses  theirs, that we were shown

@@ -13,7 +13,7 @@ export class CommandError extends Error {
 }
 
 /** What this page can do beyond the official one; the other side's page is told. @type {readonly string[]} */
-export const FEATURES = ["channel", CODE_FEATURE, "restart"];
+export const FEATURES = ["channel", CODE_FEATURE, "restart", "frames2"];
 const MAX_FEATURES = 16;
 
 /**

@@ -252,11 +252,11 @@ function adviceOf(now, hasCamera, isLowData) {
  * What goes into a diagnostics file: numbers and plain words, picked one by one. No address, name, key or description
  * is among them.
  *
- * @param {Pick<import("./snapshot.js").Snapshot, "phase" | "media" | "path" | "encrypted" | "connectedAt" | "settings" | "quality" | "error">} snapshot
+ * @param {Pick<import("./snapshot.js").Snapshot, "phase" | "media" | "path" | "encrypted" | "connectedAt" | "settings" | "quality" | "protectionDetails" | "error">} snapshot
  * @param {number} now  milliseconds since the epoch
  * @param {string} engine  name and version of the browser
  */
-export function diagnosticsOf({ phase, media, path, encrypted, connectedAt, settings, quality, error }, now, engine) {
+export function diagnosticsOf({ phase, media, path, encrypted, connectedAt, settings, quality, protectionDetails, error }, now, engine) {
   const { bars, isPoor, advice, limits, series } = quality ?? { bars: 0, isPoor: false, advice: null, limits: [], series: [] };
   const { echoCancellation, noiseSuppression, autoGainControl, isBitrateConstant, isLowData, resolution, screenContent } = settings;
   return {
@@ -265,6 +265,7 @@ export function diagnosticsOf({ phase, media, path, encrypted, connectedAt, sett
     seconds: connectedAt === null ? null : Math.round((now - connectedAt) / 1000),
     engine,
     call: { phase, media, path, encrypted, error },
+    frames: protectionDetails && { scheme: protectionDetails.scheme, dropped: protectionDetails.dropped },
     settings: { echoCancellation, noiseSuppression, autoGainControl, isBitrateConstant, isLowData, resolution, screenContent },
     quality: { bars, isPoor, advice, limits },
     series: series.map((sample) => ({ ...sample, at: sample.at - (connectedAt ?? sample.at) })),

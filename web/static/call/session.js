@@ -406,7 +406,7 @@ export class Session {
   #start(command) {
     return this.#turns.during(async (generation) => {
       const isPrepared = this.#useSpare(command);
-      this.#link.encrypt(command.keyLater === true ? null : (command.aesKey ?? undefined));
+      this.#link.encrypt(command, "offer");
       const opened = this.#own.open(command.media);
       // The microphone comes first: once it is granted, the engine puts real addresses into the candidates instead of
       // `.local` names, and nothing reaches the caller of a call that cannot take place. Where the candidates are there
@@ -438,7 +438,7 @@ export class Session {
     if (!isPrepared) this.#begin(command.media);
     return this.#turns.during(async (generation) => {
       this.#useSpare(command);
-      this.#link.encrypt(command.aesKey ?? undefined);
+      this.#link.encrypt(command, "answer");
       await (isPrepared ? this.#own.openMicrophone() : this.#own.open(command.media));
       this.#turns.check(generation);
       const connection = this.#connect(command, "answer");

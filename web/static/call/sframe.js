@@ -37,14 +37,22 @@ export class FrameReplayedError extends FrameError {
 }
 
 /**
- * What ties the keys of all tracks to what both sides agreed on.
+ * What both sides agreed on.
  *
- * @param {Uint8Array} transcript  32 bytes
- * @param {string} offering  the offering side's fingerprints
- * @param {string} answering
- * @returns {Uint8Array<ArrayBuffer>}
+ * @typedef {object} Agreement
+ * @property {Uint8Array} transcript  32 bytes: the call's id and both public keys
+ * @property {string} offering  the offering side's fingerprints
+ * @property {string} answering
  */
-export function saltOf(transcript, offering, answering) {
+
+/**
+ * What ties the keys of all tracks to it.
+ *
+ * @param {Agreement} agreement
+ * @returns {Uint8Array<ArrayBuffer>}
+ * @throws {TypeError} if there is a fingerprint missing
+ */
+export function saltOf({ transcript, offering, answering }) {
   if (!offering || !answering) throw new TypeError("A description has no fingerprint.");
   const text = new TextEncoder();
   return new Uint8Array([...text.encode(LABEL), ...transcript, ...text.encode(`${offering}\n${answering}`)]);
@@ -109,11 +117,14 @@ export class StepKey {
   }
 }
 
-/** Seals the frames of one track, each under the next counter; one after the other. */
+/** Seals the frames of one track, each under the next counter. */
 export class FrameSealer {
   #key;
   #codec;
   #counter = 0;
+  #isDue = false;
+  /** Under way to the next key. @type {Promise<void> | null} */
+  #turning = null;
 
   /**
    * @param {StepKey} key
@@ -141,12 +152,14 @@ export class FrameSealer {
     if (frame.byteLength === 0) return frame;
     const bytes = new Uint8Array(frame);
     const clear = bytes.subarray(0, clearSize(bytes, this.#codec));
-    if (this.#counter >= FRAMES_PER_KEY) await this.#turn();
+    while (this.#isDue) await (this.#turning ??= this.#turn());
     const { step, cipher } = this.#key;
-    const iv = this.#key.nonce(this.#counter);
-    const header = encodeHeader(step, this.#counter);
+    const counter = this.#counter;
     // used up, whatever comes of it
     this.#counter += 1;
+    this.#isDue = this.#counter >= FRAMES_PER_KEY;
+    const iv = this.#key.nonce(counter);
+    const header = encodeHeader(step, counter);
     const additionalData = join(header, clear);
     const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, cipher, bytes.subarray(clear.length));
     const whole = new Uint8Array(clear.length + header.length + sealed.byteLength);
@@ -156,15 +169,15 @@ export class FrameSealer {
     return whole.buffer;
   }
 
-  /** Goes on with the next key; without a frame under the present one there is nothing to change. */
-  async changeKey() {
-    if (this.#counter > 0) await this.#turn();
+  /** Goes on with the next key from the next frame; without a frame under the present one there is nothing to change. */
+  changeKey() {
+    if (this.#counter > 0) this.#isDue = true;
   }
 
   async #turn() {
     if (this.#key.step >= MAX_STEP) throw new FrameError("The call has used up its keys.");
     this.#key = await this.#key.ahead(1);
-    this.#counter = 0;
+    [this.#counter, this.#isDue, this.#turning] = [0, false, null];
   }
 }
 

@@ -23,6 +23,8 @@ export class Bench {
   /** @type {"streams" | "script" | null} */
   support = "script";
   isWorkerSilent = false;
+  /** A line of our descriptions. */
+  fingerprint = "";
   /** What the microphone hears. @type {number | null} */
   level = null;
   /** @type {{track: any}[]} */
@@ -44,6 +46,7 @@ export class Bench {
           const urls = (configuration.iceServers ?? []).flatMap((server) => server.urls);
           if (urls.some((url) => this.refusedUrls.some((refused) => url.startsWith(refused)))) throw new SyntaxError("no");
           const connection = new FakeConnection(configuration);
+          connection.fingerprint = this.fingerprint;
           this.connections.push(connection);
           return /** @type {any} */ (connection);
         },

@@ -237,7 +237,7 @@ export function channelPair() {
 
 const KINDS = ["audio", "video", "audio", "video"];
 
-/** A peer connection that does what it is told; `sdp` of a peer's offer is the number of its transceivers. */
+/** A peer connection that does what it is told; `sdp` of a peer's offer begins with the number of its transceivers. */
 export class FakeConnection extends EventTarget {
   connectionState = "new";
   iceConnectionState = "new";
@@ -249,6 +249,8 @@ export class FakeConnection extends EventTarget {
   remoteDescription = null;
   /** @type {FakeTransceiver[]} */
   transceivers = [];
+  /** A line of our descriptions. */
+  fingerprint = "";
   /** @type {object[]} */
   remoteCandidates = [];
   isClosed = false;
@@ -284,11 +286,11 @@ export class FakeConnection extends EventTarget {
 
   async createOffer(/** @type {{iceRestart?: boolean}} */ { iceRestart = false } = {}) {
     if (iceRestart) this.restarts += 1;
-    return { type: "offer", sdp: iceRestart ? `our offer ${this.restarts}` : "our offer" };
+    return { type: "offer", sdp: iceRestart ? `our offer ${this.restarts}` : `our offer${this.fingerprint}` };
   }
 
   async createAnswer() {
-    return { type: "answer", sdp: "our answer" };
+    return { type: "answer", sdp: `our answer${this.fingerprint}` };
   }
 
   async setLocalDescription(/** @type {object} */ description) {
@@ -300,7 +302,7 @@ export class FakeConnection extends EventTarget {
     if (description.sdp === "broken") throw new Error("no such description");
     this.remoteDescription = description;
     if (description.type === "offer" && this.transceivers.length === 0) {
-      this.transceivers = KINDS.slice(0, Number(description.sdp)).map(
+      this.transceivers = KINDS.slice(0, Number.parseInt(description.sdp, 10)).map(
         (kind, index) => new FakeTransceiver(kind, String(index), "recvonly"),
       );
     }
@@ -352,6 +354,7 @@ export class FakeWorker extends EventTarget {
     empty: { audio: 0, video: 0 },
     decrypted: { audio: 0, video: 0 },
     failed: { audio: 0, video: 0 },
+    replayed: { audio: 0, video: 0 },
   };
 
   /** @param {any} message */
