@@ -1,9 +1,11 @@
-// Put before the worker of the call page: keeps what goes into and comes out of the transforms that it makes.
+// Put before the worker of the call page: counts what goes through the transforms that it makes, and keeps the first of it.
 const NativeTransformStream = globalThis.TransformStream;
 const MOST = 4000;
 const base64 = (data) => btoa(String.fromCharCode(...new Uint8Array(data)));
 
 globalThis.e2eFrames = [];
+/** All of them, by what became of them; those without a byte are nobody's. */
+globalThis.e2eCounts = { sent: { audio: 0, video: 0 }, received: { audio: 0, video: 0 }, dropped: { audio: 0, video: 0 } };
 globalThis.TransformStream = class extends NativeTransformStream {
   constructor(transformer, ...rest) {
     const recording = {
@@ -11,11 +13,17 @@ globalThis.TransformStream = class extends NativeTransformStream {
       transform(frame, controller) {
         const record = { type: frame.type ?? "audio", size: frame.data.byteLength, before: frame.data.slice(0), after: null };
         if (globalThis.e2eFrames.length < MOST) globalThis.e2eFrames.push(record);
-        return transformer.transform(frame, {
+        const media = frame.type ? "video" : "audio";
+        let became = "dropped";
+        const done = transformer.transform(frame, {
           enqueue(changed) {
             record.after = changed.data.slice(0);
+            became = record.after.byteLength > record.size ? "sent" : "received";
             controller.enqueue(changed);
           },
+        });
+        return done.then(() => {
+          if (record.size > 0) globalThis.e2eCounts[became][media] += 1;
         });
       },
     };

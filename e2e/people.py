@@ -139,6 +139,12 @@ class CallPage:
             for kind, before, after in worker.evaluate("e2eRecorded()")
         ]
 
+    def frame_counts(self) -> dict[str, dict[str, int]]:
+        """How many frames the worker has seen, and what became of them; see :meth:`Person.record_frames`."""
+        (worker,) = self.page.workers
+        counts: dict[str, dict[str, int]] = worker.evaluate("e2eCounts")
+        return counts
+
     def tampering(self) -> dict[str, Any]:
         """What was done to frames, and how many of such came through; see :meth:`Person.tamper_with_frames`."""
         (worker,) = self.page.workers

@@ -58,15 +58,13 @@ def _expect_all_counted(page: CallPage) -> None:
     # what the engine has received may still be on its way to the worker
     arrived = engine["framesDecoded"] + engine["audioReceived"]
     page.wait_for_report(lambda stats: stats["framesDecrypted"] + stats["framesReplayed"] >= arrived)
-    sent, received = _recorded(page)
     # the recorder is asked after the engine: nothing that was sent by then may be missing
-    assert len([frame for frame in sent if frame.type != "audio"]) >= engine["framesSent"] > FRAMES
-    assert len([frame for frame in sent if frame.type == "audio"]) >= engine["audioSent"] > FRAMES
-    # an engine hands over what was sent twice (packets that fill a gap, or a pause) twice
-    repeated = [frame for frame in page.frames() if frame.after is None]
-    assert len([frame for frame in received if frame.type != "audio"]) >= engine["framesDecoded"]
-    sounds = [frame for frame in [*received, *repeated] if frame.type == "audio"]
-    assert len(sounds) + _LOST_AT_START >= engine["audioReceived"]
+    counts = page.frame_counts()
+    assert counts["sent"]["video"] >= engine["framesSent"] > FRAMES
+    assert counts["sent"]["audio"] >= engine["audioSent"] > FRAMES
+    assert counts["received"]["video"] >= engine["framesDecoded"]
+    # now and then an engine hands over twice what came once more
+    assert counts["received"]["audio"] + counts["dropped"]["audio"] + _LOST_AT_START >= engine["audioReceived"]
     report = page.wait_for_report(lambda stats: stats["framesSent"] >= engine["framesSent"] + engine["audioSent"])
     assert report["framesEncrypted"] + 1 >= report["framesSent"] > 2 * FRAMES
     assert report["framesDecrypted"] > 2 * FRAMES
@@ -103,7 +101,8 @@ def _expect_encrypted(opened: Opener, *, sender: CallPage, receiver: CallPage) -
     plain = {(frame.type, frame.before) for frame in sent}
     on_the_wire = {frame.after for frame in sent}
     assert len(received) > 2 * FRAMES
-    for frame in received:
+    # the recorders keep so many frames each: what is among the first here is kept there
+    for frame in received[: 10 * FRAMES]:
         assert frame.before in on_the_wire
         # authenticated by the key: no frame in the clear passes this
         decrypted = opened(frame.type, frame.before)
