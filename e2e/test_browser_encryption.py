@@ -47,9 +47,8 @@ def test_every_frame_goes_through_the_cipher(people: People, hers_: str, his_: s
         expect(page.page.locator("#scheme")).to_contain_text(words)
         _expect_all_counted(page)
     for sender, receiver in ((hers, his), (his, hers)):
-        _expect_encrypted(
-            _official_opener(key) if scheme == "official" else _tracks_opener(sender), sender=sender, receiver=receiver
-        )
+        openers = [_official_opener(key) if scheme == "official" else _tracks_opener(sender) for _ in range(2)]
+        _expect_encrypted(*openers, sender=sender, receiver=receiver)
 
 
 def _expect_all_counted(page: CallPage) -> None:
@@ -90,7 +89,7 @@ def _tracks_opener(sender: CallPage) -> Opener:
     return lambda type_, frame: (sound if type_ == "audio" else pictures).open(frame)
 
 
-def _expect_encrypted(opened: Opener, *, sender: CallPage, receiver: CallPage) -> None:
+def _expect_encrypted(opened: Opener, opened_at_once: Opener, *, sender: CallPage, receiver: CallPage) -> None:
     """What arrived was made from what the sender's engine encoded, by the cipher with the call's key.
 
     That a decoder makes no picture of it would be no proof: VP8 and Opus make something of almost anything.
@@ -100,6 +99,10 @@ def _expect_encrypted(opened: Opener, *, sender: CallPage, receiver: CallPage) -
     sent, _ = _recorded(sender)
     plain = {(frame.type, frame.before) for frame in sent}
     on_the_wire = {frame.after for frame in sent}
+    for frame in sent:
+        # no number was used twice: it would not open
+        assert frame.after is not None
+        assert opened_at_once(frame.type, frame.after) == frame.before
     assert len(received) > 2 * FRAMES
     # the recorders keep so many frames each: what is among the first here is kept there
     for frame in received[: 10 * FRAMES]:

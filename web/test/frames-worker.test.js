@@ -54,7 +54,7 @@ async function startWorker(key) {
       const out = new TransformStream();
       const options = { id: (id += 1), operation, media, track };
       tell({ type: "transform", ...options, readable: into.readable, writable: out.writable });
-      await until(() => said.some((message) => message.type === "ready" && message.id === options.id));
+      await until(() => said.some(({ type, id: answered }) => type !== "counters" && answered === options.id));
       const [writer, reader] = [into.writable.getWriter(), out.readable.getReader()];
       return {
         write: (/** @type {ArrayBuffer} */ data, /** @type {string | undefined} */ type = undefined) => writer.write({ data, type }),
@@ -148,4 +148,13 @@ test("the official scheme, as before: what is sent opens with the call's key", a
 test("a key that is none makes the worker say so", async () => {
   await startWorker({ type: "key", key: KEY.slice(), tracks: { ...AGREEMENT, offering: "", role: "offer" } });
   await until(() => said.some(({ type }) => type === "failed"));
+});
+
+test("a track gets no second cipher: it would use the numbers of the first again", async () => {
+  const worker = await startWorker({ type: "key", key: KEY.slice(), tracks: { ...AGREEMENT, role: "offer" } });
+  await worker.transform("encrypt", "audio", "mic");
+  const failures = () => said.filter(({ type, message }) => type === "failed" && message.includes("set up")).length;
+  const earlier = failures();
+  void worker.transform("encrypt", "audio", "mic").catch(() => {});
+  await until(() => failures() > earlier);
 });

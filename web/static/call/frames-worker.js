@@ -31,8 +31,8 @@ const counters = {
 let setKey;
 /** @type {Promise<(options: TransformOptions) => Promise<Cipher>>} */
 const callKey = new Promise((resolve) => (setKey = resolve));
-/** @type {FrameSealer[]} */
-const sealers = [];
+/** By track. @type {Map<string, FrameSealer>} */
+const sealers = new Map();
 
 /**
  * @param {Frame} frame
@@ -78,7 +78,9 @@ async function trackCipher(key, salt, role, { operation, media, track }) {
   let change;
   if (operation === "encrypt") {
     const sealer = await FrameSealer.of(base, codec);
-    sealers.push(sealer);
+    // two with one key would use each number twice, which gives the key of the authentication away
+    if (sealers.has(track)) throw new Error("The track has its cipher already.");
+    sealers.set(track, sealer);
     change = (data) => sealer.seal(data);
   } else {
     const opener = await FrameOpener.of(base, codec);
@@ -152,7 +154,7 @@ addEventListener("message", async ({ data }) => {
   } else if (data.type === "transform") {
     await start(data, data);
   } else if (data.type === "changeKeys") {
-    for (const sealer of sealers) sealer.changeKey();
+    for (const sealer of sealers.values()) sealer.changeKey();
   } else if (data.type === "count") {
     postMessage({ type: "counters", id: data.id, counters });
   }
