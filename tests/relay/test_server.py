@@ -282,7 +282,7 @@ async def test_connections_are_limited() -> None:
 
 
 async def test_connections_count_before_they_shake_hands() -> None:
-    limits = ClientLimits(handshake_seconds=0.2)
+    limits = ClientLimits(handshake_seconds=2.0)
     async with Relay(config(connections=1, client_limits=limits)) as relay:
         mute = socket.create_connection(("127.0.0.1", relay.address.effective_port))
         with mute, pytest.raises(NetworkError):
