@@ -93,8 +93,10 @@ test("we call, and the devices are allowed: it rings before they are open", asyn
   assert.equal((await bench.capabilities(SERVERS)).type, "capabilities");
   assert.equal(bench.shot.phase, "waiting");
   assert.equal(bench.connections.length, 0);
+  assert.ok(!bench.session.hasMicrophone);
   bench.devices.release();
   await settle();
+  assert.ok(bench.session.hasMicrophone);
   assert.equal(bench.connection.configuration.iceCandidatePoolSize, 1);
   const answer = await bench.offer(SERVERS);
   assert.equal(answer.type, "answer");

@@ -64,7 +64,7 @@ function followPreview() {
 /** Loaded when it is first heard. @type {Promise<import("./ringback.js").Ringback> | null} */
 let ringback = null;
 function followRingback() {
-  if (ringbackOf(session.snapshot) > 0) {
+  if (ringbackOf(session.snapshot) > 0 && session.hasMicrophone) {
     ringback ??= import("./ringback.js").then(({ Ringback }) => new Ringback(() => new AudioContext(), engine.clock));
   }
   void ringback?.then((tone) => tone.follow(ringbackOf(session.snapshot)));

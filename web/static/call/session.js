@@ -100,6 +100,11 @@ export class Session {
     return this.#state;
   }
 
+  /** Whether our own microphone is open, muted or not: without one, engines let no sound begin by itself. */
+  get hasMicrophone() {
+    return this.#meter !== null;
+  }
+
   /** How loud our own microphone is, muted or not; null while it cannot be told. */
   get level() {
     return this.#meter?.level() ?? null;
