@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.call import measure_call
 from bench.frames import measure_frames
+from bench.frames_pages import measure_frames_in_pages
 from bench.ratchet import measure_ratchet
 from bench.relay import measure_relay
 from bench.start import measure_start
@@ -26,6 +27,7 @@ def main() -> int:
         "Double ratchet": measure_ratchet,
         "Start": measure_start,
         "Media frames in Python": measure_frames,
+        "Media frames in pages": measure_frames_in_pages,
         "Call page": measure_call,
     }
     parser = argparse.ArgumentParser()
