@@ -120,6 +120,15 @@ test("bars that swing around a limit stay", () => {
   assert.deepEqual([...seen], [4]);
 });
 
+test("an encoder that holds back costs a bar, and what costs none is not told", () => {
+  const quality = new Quality();
+  run(quality, 4, () => reading({}));
+  const first = run(quality, 1, () => reading({ limitedBy: "bandwidth" }));
+  assert.deepEqual([first.bars, first.limits], [4, []]);
+  const later = run(quality, 4, () => reading({ limitedBy: "bandwidth" }));
+  assert.deepEqual([later.bars, later.limits], [3, ["bandwidth"]]);
+});
+
 test("without a connection there are no bars", () => {
   const quality = new Quality();
   assert.equal(run(quality, 3, () => reading({}), { isConnected: false }).bars, 0);

@@ -9,6 +9,7 @@ import { diagnosticsOf } from "./quality.js";
 
 const WIDTH = 240;
 const HEIGHT = 48;
+const COURSE_MS = 30_000;
 /** A plot is a minute wide at first, five in the end. */
 const SECONDS = { least: 60, most: 300 };
 
@@ -114,10 +115,11 @@ export class QualityView {
     const figure = this.#page.createElement("figure");
     const caption = this.#page.createElement("figcaption");
     caption.append(Object.assign(this.#page.createElement("span"), { textContent: this.#t(id) }));
-    const now = latest.length === 1
-      ? `${number(latest[0] ?? null)} ${unit}`
-      : this.#t("call.quality.both", { sent: number(latest[0] ?? null), received: number(latest[1] ?? null), unit });
-    caption.append(Object.assign(this.#page.createElement("span"), { className: "plot-now", textContent: now }));
+    const words = (/** @type {(number | null)[]} */ values) =>
+      values.length === 1
+        ? `${number(values[0] ?? null)} ${unit}`
+        : this.#t("call.quality.both", { sent: number(values[0] ?? null), received: number(values[1] ?? null), unit });
+    caption.append(Object.assign(this.#page.createElement("span"), { className: "plot-now", textContent: words(latest) }));
     const svg = this.#svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true", class: "plot" });
     for (const [index] of latest.entries()) {
       const d = pathOf(points.map(({ at, values }) => ({ at, value: values[index] ?? null })), end, most);
@@ -125,8 +127,45 @@ export class QualityView {
     }
     const axis = Object.assign(this.#page.createElement("span"), { className: "plot-most", textContent: `${number(most)} ${unit}` });
     axis.setAttribute("aria-hidden", "true");
-    figure.append(caption, svg, axis);
+    figure.append(caption, svg, axis, this.#times(spanOf(points, end)), this.#course(points, end, words));
     return figure;
+  }
+
+  /**
+   * When a plot begins and ends.
+   *
+   * @param {number} span  milliseconds
+   */
+  #times(span) {
+    const axis = Object.assign(this.#page.createElement("div"), { className: "plot-times" });
+    axis.setAttribute("aria-hidden", "true");
+    axis.append(...[span, 0].map((ago) => Object.assign(this.#page.createElement("span"), { textContent: this.#ago(ago) })));
+    return axis;
+  }
+
+  /**
+   * A plot for those who cannot see it: a value for every half minute.
+   *
+   * @param {{at: number, values: (number | null)[]}[]} points
+   * @param {number} end
+   * @param {(values: (number | null)[]) => string} words
+   */
+  #course(points, end, words) {
+    const list = Object.assign(this.#page.createElement("ul"), { className: "visually-hidden" });
+    let next = end;
+    for (const { at, values } of [...points].reverse()) {
+      if (at > next) continue;
+      next = at - COURSE_MS;
+      list.append(Object.assign(this.#page.createElement("li"), { textContent: `${this.#ago(end - at)}: ${words(values)}` }));
+    }
+    return list;
+  }
+
+  /** @param {number} milliseconds  @returns {string}  "now", "90 sec. ago", "2 min. ago" */
+  #ago(milliseconds) {
+    const seconds = Math.round(milliseconds / 1000);
+    const format = new Intl.RelativeTimeFormat(this.#page.documentElement.lang || undefined, { numeric: "auto", style: "short" });
+    return seconds < 120 ? format.format(-seconds, "second") : format.format(-Math.round(seconds / 60), "minute");
   }
 
   #save() {
@@ -168,6 +207,16 @@ export class QualityView {
 }
 
 /**
+ * How much time a plot shows, in milliseconds.
+ *
+ * @param {readonly {at: number}[]} points
+ * @param {number} end
+ */
+function spanOf(points, end) {
+  return Math.min(SECONDS.most * 1000, Math.max(SECONDS.least * 1000, end - (points[0]?.at ?? end)));
+}
+
+/**
  * The line of a plot, broken where nothing is known.
  *
  * @param {{at: number, value: number | null}[]} points
@@ -175,7 +224,7 @@ export class QualityView {
  * @param {number} most  the value at the top
  */
 function pathOf(points, end, most) {
-  const span = Math.min(SECONDS.most * 1000, Math.max(SECONDS.least * 1000, end - (points[0]?.at ?? end)));
+  const span = spanOf(points, end);
   let isDown = false;
   return points
     .map(({ at, value }) => {

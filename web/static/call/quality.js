@@ -114,7 +114,8 @@ export class Quality {
       bars,
       isPoor,
       advice: isPoor ? adviceOf(now, hasCamera, isLowData) : null,
-      limits: limitsOf(now),
+      // what costs no bar is nothing to worry about
+      limits: bars < 4 ? limitsOf(now) : [],
       series: [...this.#series],
     };
   }
@@ -204,13 +205,14 @@ function smoothed(samples) {
 }
 
 /** @param {Smoothed} now  @returns {1 | 2 | 3 | 4} */
-function barsOf({ roundTrip, lossSent, lossReceived, jitter, buffer }) {
+function barsOf({ roundTrip, lossSent, lossReceived, jitter, buffer, limitedBy }) {
   const left = (/** @type {number} */ value, /** @type {number[]} */ limits) => 4 - limits.filter((limit) => value >= limit).length;
   const bars = Math.min(
     left(roundTrip, THRESHOLDS.roundTrip),
     left(Math.max(lossSent, lossReceived), THRESHOLDS.loss),
     left(jitter, THRESHOLDS.jitter),
     left(buffer, THRESHOLDS.buffer),
+    limitedBy === "cpu" || limitedBy === "bandwidth" ? 3 : 4,
   );
   return /** @type {1 | 2 | 3 | 4} */ (bars);
 }
