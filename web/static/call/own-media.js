@@ -236,7 +236,7 @@ export class OwnMedia {
     try {
       const made = await this.#blur(track, (state) => this.#blurChanged(made, state));
       this.#blurred = made;
-      this.#host.update({ blur: made.state });
+      if (!this.#isClosed) this.#host.update({ blur: made.state });
       return made.track;
     } catch {
       track.stop();
