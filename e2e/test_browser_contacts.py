@@ -67,7 +67,7 @@ def test_security_codes_are_compared(people: People) -> None:
 
 def test_calls_that_are_not_welcome(people: People) -> None:
     details = open_details(people.alice, people.carol)
-    choice = details.get_by_role("combobox", name="Calls")
+    choice = details.get_by_role("combobox", name="Calls", exact=True)
     choice.select_option("Not from this contact")
     expect(details.get_by_text("You do not take calls from this contact.")).to_be_visible()
     details.get_by_role("button", name="Close").click()

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from e2e.people import CallPage, Media, People
+from e2e.people import CallPage, People
 
 ENDED = re.compile(r"^Call ended after \d:\d\d$")
 
@@ -139,13 +139,13 @@ def test_called_has_no_microphone(people: People) -> None:
     people.bob.expect_call_entry(people.alice, "Video call failed")
 
 
-@pytest.mark.parametrize("media", ["video", "audio"])
-def test_caller_cannot_encrypt(people: People, media: Media) -> None:
+def test_caller_cannot_encrypt(people: People) -> None:
     people.alice.wish(noEncodedStreams=True, noScriptTransform=True)
-    hers = people.alice.call(people.bob, media)
-    _expect_failure(hers, "The call cannot be encrypted", "so the call was not started")
+    hers = people.alice.call(people.bob)
+    question = hers.page.get_by_role("alertdialog", name="This window cannot encrypt frames")
+    question.get_by_role("button", name="Hang up").click()
+    hers.expect_over(re.compile("^Call"))
     assert hers.stats()["audioSent"] == 0
-    people.alice.expect_call_entry(people.bob, f"{media.title()} call failed")
     expect(people.bob.ringing(people.alice)).to_be_hidden()
 
 

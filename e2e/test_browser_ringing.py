@@ -107,7 +107,7 @@ def test_do_not_disturb(people: People) -> None:
 
 def test_calls_of_a_contact_with_audio_only(people: People) -> None:
     panel = _panel(people.bob, people.alice)
-    choice = panel.get_by_role("combobox", name="Calls")
+    choice = panel.get_by_role("combobox", name="Calls", exact=True)
     choice.select_option("With audio only")
     expect(panel).to_contain_text("They are not told. You take their video calls with your camera off")
     choice.scroll_into_view_if_needed()
@@ -124,12 +124,12 @@ def test_calls_of_a_contact_with_audio_only(people: People) -> None:
     his.hang_up()
     hers.expect_over(re.compile("^Call ended"))
     panel = _panel(people.bob, people.alice)
-    panel.get_by_role("combobox", name="Calls").select_option("Not from this contact")
+    panel.get_by_role("combobox", name="Calls", exact=True).select_option("Not from this contact")
     expect(panel).to_contain_text("They are told that you take no calls")
     button = people.alice.chat.get_by_role("button", name=re.compile("^Video call"))
     people.alice.open_conversation(people.bob)
     expect(button).to_have_accessible_name("Video call: This contact does not take calls")
-    panel.get_by_role("combobox", name="Calls").select_option("As set in my profile")
+    panel.get_by_role("combobox", name="Calls", exact=True).select_option("As set in my profile")
     expect(button).to_have_accessible_name(re.compile("^Video call to"))
     panel.get_by_role("button", name="Close").click()
 
@@ -162,5 +162,5 @@ def _panel(person: Person, contact: Person) -> Locator:
     person.open_conversation(contact)
     person.chat.get_by_role("button", name=f"{contact.name}", exact=True).first.click()
     panel = person.chat.get_by_role("dialog", name=contact.name)
-    expect(panel.get_by_role("combobox", name="Calls")).to_be_visible()
+    expect(panel.get_by_role("combobox", name="Calls", exact=True)).to_be_visible()
     return panel

@@ -360,6 +360,7 @@ export class Session {
   #capabilities(command) {
     return this.#turns.during(async (generation) => {
       const opened = this.#own.open(command.media);
+      opened.catch(() => {}); // told below, once it is known whether anybody waits for it
       if (await this.#engine.devices.areAllowed(command.media)) void this.#attachLater(generation, opened);
       else await opened;
       this.#turns.check(generation);
