@@ -20,7 +20,7 @@ test-unit: .make/dev ## unit tests of the Python floors
 test-web: .make/dev ## unit tests of the pages
 	npm --prefix web test
 
-test-e2e: .make/dev ## calls between real browsers and windows
+test-e2e: .make/dev ## calls between real browsers and windows (E2E_PICTURES=1: with pictures of all views)
 	$(BIN)/pytest e2e -n auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 torture: .make/dev ## clients killed at any moment, 1,000 rounds (ARGS="--rounds 100 --seed 1")

@@ -1,7 +1,8 @@
-"""Pictures of pages in both colours and sizes: nothing is cut off at the side, and everything has a name."""
+"""Pages in both sizes, and pictures of them in both colours: nothing is cut off, and everything has a name."""
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from playwright.sync_api import Page
@@ -26,17 +27,20 @@ OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElemen
 
 SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
 
+_PICTURES = bool(os.environ.get("E2E_PICTURES"))
+"""Pictures are for people to look at, and a tenth of what all tests cost: they are taken when somebody wants them."""
+
 _COLOURS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def look(person: Person, name: str, page: Page | None = None) -> None:
-    """Keep pictures in both colours and sizes; nothing is cut off at the side, and everything has a name."""
+    """In both sizes nothing is cut off at the side, and everything has a name; pictures in both colours, if wanted."""
     shown = page or person.chat
     before = shown.viewport_size
     assert before is not None
     for size, (width, height) in SIZES.items():
         shown.set_viewport_size({"width": width, "height": height})
-        for colours in _COLOURS:
+        for colours in _COLOURS if _PICTURES else ():
             shown.emulate_media(color_scheme=colours)
             person.picture(f"{name}-{size}-{colours}", shown)
         assert shown.evaluate(OVERFLOW) <= 0, f"{name} is wider than {width} pixels"

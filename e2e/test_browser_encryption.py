@@ -27,7 +27,6 @@ FRAMES = 40
     [
         ("streams", "streams", "tracks"),
         ("script", "script", "tracks"),
-        ("streams", "script", "tracks"),
         ("streams", "script", "official"),
     ],
 )
@@ -71,7 +70,8 @@ def _expect_all_counted(page: CallPage) -> None:
     assert report["path"] == "direct"
 
 
-_LOST_AT_START = 1
+_LOST_AT_START = 5
+"""Most packets that an engine has received and handed to nobody: from before the cipher stood, or without a byte."""
 
 
 Opener = Callable[[str, bytes], bytes]

@@ -43,7 +43,11 @@ async ({ servers, relay }) => {
     createConnection: (configuration) => new RTCPeerConnection(configuration),
     createStream: () => new MediaStream(),
     codecs: (kind) => RTCRtpReceiver.getCapabilities(kind).codecs,
-    clock: { setTimeout: (act, delay) => setTimeout(act, delay), clearTimeout: (timer) => clearTimeout(timer) },
+    clock: {
+      now: () => Date.now(),
+      setTimeout: (act, delay) => setTimeout(act, delay),
+      clearTimeout: (timer) => clearTimeout(timer),
+    },
   };
   const told = [];
   const make = (other) => {
@@ -52,7 +56,7 @@ async ({ servers, relay }) => {
       told.push({ candidates: group });
       other().addCandidates(group);
     };
-    return new Connection(engine, settings, { candidates, state() {}, track() {} });
+    return new Connection(engine, settings, { candidates, state() {}, track() {}, described() {} });
   };
   const [one, two] = [make(() => two), make(() => one)];
   const [ours, theirs] = [one.createChannel(), two.createChannel()];
